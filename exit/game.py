@@ -1,0 +1,131 @@
+"""The rules of one position: what a game must offer, and nothing about how it is played.
+
+A game is a frozen dataclass whose methods are pure JAX functions of ONE position; callers `vmap` and
+`jit` them. Chance is data (`outcome_probs`, then `apply` with the outcome drawn), so that solver,
+search and self-play read one rulebook. Whose turn it is never shows: a state is seen by the player to
+move, and the sign of `Step.discount` says whether the turn passes.
+"""
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
+
+State = Any
+"""A pytree of arrays that holds one position compactly; its leaves have the same shapes in every position."""
+
+
+class Step(NamedTuple):
+    """What a move brings.
+
+    The value of a move is `reward + discount * value(next state)`.
+
+    Attributes:
+      reward: to the player who just moved, in the game's reward units.
+      discount: `-g` if the turn passes to an opponent, `+g` if it does not, 0 if the game is over.
+    """
+
+    reward: Float[Array, ""]
+    discount: Float[Array, ""]
+
+
+@runtime_checkable
+class Game(Protocol):
+    """The rules of one position.
+
+    Implementations are hashable (frozen dataclasses): a game is a static argument of compiled programs.
+    A state is terminal exactly when it has no legal action. `apply` is called with terminal states and
+    illegal actions too (their result is discarded), so it must be total.
+
+    Optional methods, used where present (see `symmetries_of`, `render_of`, `action_name_of`):
+      `symmetries(state) -> (states, actions)`: the S images of the state under the game's symmetry
+        group stacked along a new leading axis, the identity first, and `actions`, int32 `[S, A]`, the
+        image of each action. Chance outcomes keep their index.
+      `render(state) -> str`: the position as text.
+      `action_name(action: int) -> str`: what a person calls the move.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name by which the command line finds the game, sizes included."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised whenever rules or encoding change, so that stored tables of older rules are refused."""
+        ...
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions A, legal or not."""
+        ...
+
+    @property
+    def num_outcomes(self) -> int:
+        """Number of chance outcomes C after an action; 1 for a deterministic game."""
+        ...
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Shape of `observe`."""
+        ...
+
+    @property
+    def value_bounds(self) -> tuple[float, float]:
+        """Least and greatest return from any state, to the player to move."""
+        ...
+
+    def init(self) -> State:
+        """The initial state."""
+        ...
+
+    def legal_actions(self, state: State) -> Bool[Array, " A"]:
+        """True where an action is legal; all False exactly in terminal states."""
+        ...
+
+    def outcome_probs(self, state: State, action: Int[Array, ""]) -> Float[Array, " C"]:
+        """Probability of each chance outcome after a legal action; sums to one."""
+        ...
+
+    def apply(self, state: State, action: Int[Array, ""], outcome: Int[Array, ""]) -> tuple[State, Step]:
+        """The next state, seen by its player to move, and what the move brought."""
+        ...
+
+    def observe(self, state: State) -> Float[Array, "..."]:
+        """Network input, from the point of view of the player to move."""
+        ...
+
+    def encode(self, state: State) -> UInt32[Array, " K"]:
+        """A key: equal for equal states, different for different ones."""
+        ...
+
+    def decode(self, key: UInt32[Array, " K"]) -> State:
+        """The state of a key made by `encode`."""
+        ...
+
+
+def is_terminal(game: Game, state: State) -> Bool[Array, ""]:
+    """Whether the game is over at one state."""
+    return ~jnp.any(game.legal_actions(state))
+
+
+def symmetries_of(game: Game, state: State) -> tuple[State, Int[Array, "S A"]]:
+    """Images of one state and of its actions under the game's symmetries; the identity alone if it declares none."""
+    if hasattr(game, "symmetries"):
+        return game.symmetries(state)  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.tree.map(lambda leaf: leaf[None], state), jnp.arange(game.num_actions)[None]
+
+
+def render_of(game: Game, state: State) -> str:
+    """The state as text: the game's own rendering, or its fields."""
+    if hasattr(game, "render"):
+        return game.render(state)  # pyright: ignore[reportAttributeAccessIssue]
+    return str(jax.device_get(state))
+
+
+def action_name_of(game: Game, action: int) -> str:
+    """What a person calls the action: the game's own name for it, or its number."""
+    if hasattr(game, "action_name"):
+        return game.action_name(action)  # pyright: ignore[reportAttributeAccessIssue]
+    return str(action)

@@ -1,0 +1,165 @@
+"""Nim: take any number of objects from one heap; whoever takes the last object wins (normal play)."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
+
+from exit.game import Step
+
+EXAMPLES = ("nim_3_4_5", "nim_1_3_5_7")
+
+_MAX_KEY_WORDS = 2
+_MAX_SYMMETRIES = 120
+
+
+class NimState(NamedTuple):
+    """Objects left.
+
+    Attributes:
+      heaps: size of each heap.
+    """
+
+    heaps: Int32[Array, " heaps"]
+
+
+def _word_groups(heaps: tuple[int, ...]) -> list[list[int]]:
+    """Indices of the heaps that share each 32-bit word of a key, filled greedily in order."""
+    groups: list[list[int]] = [[]]
+    for heap, size in enumerate(heaps):
+        if math.prod(heaps[other] + 1 for other in groups[-1]) * (size + 1) > 1 << 32:
+            groups.append([])
+        groups[-1].append(heap)
+    return groups
+
+
+def _heap_orders(heaps: tuple[int, ...]) -> np.ndarray:
+    """Orders of the heaps that keep every size in place, identity first, `[S, heaps]`; one if too many."""
+    identity = np.arange(len(heaps))
+    alike = [np.flatnonzero(np.equal(heaps, size)) for size in sorted(set(heaps))]
+    if math.prod(math.factorial(len(group)) for group in alike) > _MAX_SYMMETRIES:
+        return identity[None]
+    orders = []
+    for choice in itertools.product(*(itertools.permutations(group) for group in alike)):
+        order = identity.copy()
+        for group, permuted in zip(alike, choice, strict=True):
+            order[group] = permuted
+        orders.append(order)
+    return np.stack(orders)
+
+
+@dataclass(frozen=True)
+class Nim:
+    """Two players; reward 1 for taking the last object; actions run heap by heap, taking 1, 2, ... of it.
+
+    Attributes:
+      heaps: initial size of each heap.
+
+    Raises:
+      ValueError: no heap, a heap outside 1 to 1000, or more positions than a 64-bit key can tell apart.
+    """
+
+    heaps: tuple[int, ...] = (3, 4, 5)
+
+    version: ClassVar[int] = 1
+    num_outcomes: ClassVar[int] = 1
+    value_bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not self.heaps or not all(1 <= size <= 1000 for size in self.heaps):
+            raise ValueError(f"nim needs one or more heaps of 1 to 1000 objects, got {self.heaps}")
+        if len(_word_groups(self.heaps)) > _MAX_KEY_WORDS:
+            raise ValueError(
+                f"nim heaps {self.heaps} have more positions than a 64-bit key; use fewer or smaller heaps"
+            )
+
+    @property
+    def name(self) -> str:
+        return "_".join(["nim", *map(str, self.heaps)])
+
+    @property
+    def num_actions(self) -> int:
+        return sum(self.heaps)
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        return (len(self.heaps), max(self.heaps) + 1)
+
+    def _moves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Heap and number of objects of every action, int32 `[A]` each."""
+        heap = np.repeat(np.arange(len(self.heaps), dtype=np.int32), self.heaps)
+        take = np.concatenate([np.arange(1, size + 1, dtype=np.int32) for size in self.heaps])
+        return heap, take
+
+    def init(self) -> NimState:
+        return NimState(heaps=jnp.array(self.heaps, jnp.int32))
+
+    def legal_actions(self, state: NimState) -> Bool[Array, " A"]:
+        heap, take = self._moves()
+        return state.heaps[heap] >= take
+
+    def outcome_probs(self, state: NimState, action: Int[Array, ""]) -> Float[Array, "1"]:
+        return jnp.ones(1)
+
+    def apply(
+        self, state: NimState, action: Int[Array, ""], outcome: Int[Array, ""]
+    ) -> tuple[NimState, Step]:
+        heap, take = (jnp.asarray(table)[action] for table in self._moves())
+        here = np.arange(len(self.heaps)) == heap
+        # An illegal action empties the heap instead of leaving a negative number in it.
+        heaps = jnp.maximum(state.heaps - jnp.where(here, take, 0), 0)
+        over = jnp.all(heaps == 0)
+        step = Step(reward=jnp.where(over, 1.0, 0.0), discount=jnp.where(over, 0.0, -1.0))
+        return NimState(heaps), step
+
+    def observe(self, state: NimState) -> Float[Array, "heaps sizes"]:
+        """One-hot size of every heap."""
+        return jax.nn.one_hot(state.heaps, max(self.heaps) + 1, dtype=jnp.float32)
+
+    def encode(self, state: NimState) -> UInt32[Array, " K"]:
+        words = []
+        for group in _word_groups(self.heaps):
+            word = jnp.uint32(0)
+            for heap in group:
+                word = word * np.uint32(self.heaps[heap] + 1) + state.heaps[heap].astype(jnp.uint32)
+            words.append(word)
+        return jnp.stack(words)
+
+    def decode(self, key: UInt32[Array, " K"]) -> NimState:
+        sizes = []
+        for index, group in reversed(list(enumerate(_word_groups(self.heaps)))):
+            word = key[index]
+            for heap in reversed(group):
+                radix = np.uint32(self.heaps[heap] + 1)
+                word, size = word // radix, word % radix
+                sizes.append(size.astype(jnp.int32))
+        return NimState(heaps=jnp.stack(sizes[::-1]))
+
+    def symmetries(self, state: NimState) -> tuple[NimState, Int[Array, "S A"]]:
+        """Permutations of heaps of equal initial size; the identity alone where they exceed 120."""
+        orders = _heap_orders(self.heaps)
+        heap, take = self._moves()
+        first_action = np.concatenate([[0], np.cumsum(self.heaps)[:-1]])
+        # Image heap i holds what heap order[i] held, so a heap's image is where the inverse order sends it.
+        images = np.argsort(orders, axis=1)[:, heap]
+        return NimState(state.heaps[orders]), jnp.asarray(first_action[images] + take - 1, jnp.int32)
+
+    def render(self, state: NimState) -> str:
+        """One line a heap: its number, its objects and how many there are."""
+        return "\n".join(
+            f"heap {heap}: {'o' * int(size)} ({int(size)})" for heap, size in enumerate(state.heaps)
+        )
+
+    def action_name(self, action: int) -> str:
+        heap, take = self._moves()
+        return f"take {take[action]} from heap {heap[action]}"
+
+
+def make(*heaps: int) -> Nim:
+    """Nim with the given heaps; 3, 4 and 5 where none is given."""
+    return Nim(heaps or (3, 4, 5))
