@@ -8,7 +8,7 @@ a board and separates the columns, so that a shifted board never lines up cells 
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -84,9 +84,9 @@ class ConnectFour:
     columns: int = 7
     connect: int = 4
 
-    version: ClassVar[int] = 1
-    num_outcomes: ClassVar[int] = 1
-    value_bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    version = 1
+    num_outcomes = 1
+    value_bounds = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
         if not (1 <= self.rows <= 31 and 1 <= self.columns <= 31):

@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -66,9 +66,9 @@ class Nim:
 
     heaps: tuple[int, ...] = (3, 4, 5)
 
-    version: ClassVar[int] = 1
-    num_outcomes: ClassVar[int] = 1
-    value_bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
+    version = 1
+    num_outcomes = 1
+    value_bounds = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
         if not self.heaps or not all(1 <= size <= 1000 for size in self.heaps):

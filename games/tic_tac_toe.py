@@ -11,9 +11,7 @@ from exit.game import Step
 
 EXAMPLES = ("tic_tac_toe",)
 
-_LINES = np.array(
-    [[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]]
-)
+_LINES = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]])
 _BITS = 1 << np.arange(9, dtype=np.uint32)
 _LINE_BITS = _BITS[_LINES].sum(axis=1).astype(np.uint32)
 
@@ -48,12 +46,12 @@ def _has_line(stones: UInt32[Array, ""]) -> Bool[Array, ""]:
 class TicTacToe:
     """Two players; reward 1 for completing a line; action = cell, row-major from 0."""
 
-    name: str = "tic_tac_toe"
-    version: int = 1
-    num_actions: int = 9
-    num_outcomes: int = 1
-    observation_shape: tuple[int, ...] = (3, 3, 2)
-    value_bounds: tuple[float, float] = (-1.0, 1.0)
+    name = "tic_tac_toe"
+    version = 1
+    num_actions = 9
+    num_outcomes = 1
+    observation_shape = (3, 3, 2)
+    value_bounds = (-1.0, 1.0)
 
     def init(self) -> TicTacToeState:
         return TicTacToeState(mine=jnp.uint32(0), theirs=jnp.uint32(0))
