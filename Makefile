@@ -1,0 +1,58 @@
+# Everything runs in .venv, made from requirements.lock; `make PYTHON=python3.12 test` picks another Python.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+BIN := .venv/bin
+# Compiling is what the tests wait for, so a few processes help and more only cost memory.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+DEMO_RUN := runs/tic_tac_toe
+
+# The wheels hold the type checker and its node; the variable stops it from asking for a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv demo test check format bench lock clean
+
+help: ## List these targets
+	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.venv: .venv/.installed ## Create .venv with the locked requirements and this project in it
+
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv ## Train tic-tac-toe, then hold it against the exact solver
+	$(BIN)/xit train tic_tac_toe --run-dir $(DEMO_RUN)
+	$(BIN)/xit bench $(DEMO_RUN) --json $(DEMO_RUN)/bench.json
+
+test: .venv ## Run the whole test suite
+	$(PYTEST)
+
+check: .venv ## Format, lint, types, import layers, fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(PYTEST) -m "not slow"
+
+format: .venv ## Rewrite the files in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv ## Run every benchmark; BENCH=--quick ends within minutes
+	@mkdir -p runs/benchmarks
+	@set -e; for script in benchmarks/*.py; do \
+	  echo "== $$script"; \
+	  $(BIN)/python $$script --json runs/benchmarks/$$(basename $$script .py).json $(BENCH); \
+	done
+
+lock: ## Resolve the requirements anew, for every supported Python
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
+	  --no-emit-index-url --no-annotate --upgrade --custom-compile-command "make lock" \
+	  pyproject.toml -o requirements.lock
+
+clean: ## Remove .venv and caches; runs/ stays
+	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,16 @@
+"""Settings of every test: shapes are checked while the tests run, and generated cases are the same each time."""
+
+import sys
+
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+_CHECKED = ("exit", "games")
+
+# The hook rewrites modules as they are imported; one imported earlier would stay unchecked, unnoticed.
+assert not any(name in sys.modules for name in _CHECKED), "imported before the shape checks were installed"
+install_import_hook(_CHECKED, "beartype.beartype")
+
+# Compilation makes the first example slow, so a deadline would fail at random.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("repeatable")
