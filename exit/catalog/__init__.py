@@ -1,0 +1,6 @@
+"""Games, configs and their settings by name."""
+
+from exit.catalog.names import config_names, did_you_mean, game_names, load_config, load_game
+from exit.catalog.overrides import with_overrides
+
+__all__ = ["config_names", "did_you_mean", "game_names", "load_config", "load_game", "with_overrides"]

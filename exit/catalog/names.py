@@ -1,0 +1,127 @@
+"""Games and configs found by name.
+
+Nothing is registered: a module of the package `games` that has `make(*sizes)` is a game, a module of the
+package `configs` that has `config()` is a config. Both packages are looked up by name when asked, so that
+the engine depends on neither.
+"""
+
+import difflib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from exit.errors import UsageError, UserError
+from exit.game import Game
+
+
+def game_names() -> list[str]:
+    """Typical instances of every game, sorted; any other size a game accepts loads as well."""
+    return sorted(name for stem in _stems("games") for name in _examples(stem))
+
+
+def config_names() -> list[str]:
+    """Names of the configs that come with the product, sorted."""
+    return _stems("configs")
+
+
+def load_game(name: str) -> Game:
+    """The game of a name such as `connect_four_4x5`: a module of `games`, then sizes joined by `_` or `x`.
+
+    Raises:
+      UsageError: no such game, or sizes that the game does not accept.
+    """
+    for stem in sorted(_stems("games"), key=len, reverse=True):
+        if name == stem or name.startswith(stem + "_"):
+            make = getattr(importlib.import_module(f"games.{stem}"), "make", None)
+            if make is not None:
+                return _made(make, stem, name)
+    raise UsageError(f"unknown game {name!r}{did_you_mean(name, game_names())}; `xit games` lists them")
+
+
+def load_config(name_or_path: str) -> Any:
+    """The run config of a name in `configs`, or of a `.py` file that has `config()`.
+
+    Raises:
+      UsageError: no such config or file, or a file without `config()`.
+      UserError: the file failed while it ran.
+    """
+    if name_or_path in config_names():
+        return importlib.import_module(f"configs.{name_or_path}").config()
+    path = Path(name_or_path)
+    if path.suffix != ".py" and len(path.parts) == 1:
+        names = config_names()
+        raise UsageError(
+            f"unknown config {name_or_path!r}{did_you_mean(name_or_path, names)}; "
+            f"there are {', '.join(names)}, or give the path of a .py file"
+        )
+    return _config_of_file(path)
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """`; did you mean ...?` with the names most like the word, or nothing where none is alike."""
+    matches = difflib.get_close_matches(word, names, n=2)
+    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+
+
+def _stems(package: str) -> list[str]:
+    paths = importlib.import_module(package).__path__
+    return sorted(module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_"))
+
+
+def _examples(stem: str) -> tuple[str, ...]:
+    """Names by which `xit games` shows a game module; none for a module that is no game."""
+    module = importlib.import_module(f"games.{stem}")
+    return getattr(module, "EXAMPLES", (stem,)) if hasattr(module, "make") else ()
+
+
+def _made(make: Callable[..., Game], stem: str, name: str) -> Game:
+    """The game of a module, its sizes read from the rest of the name."""
+    words = re.split("[_x]", name[len(stem) + 1 :]) if name != stem else []
+    if not all(word.isascii() and word.isdigit() for word in words):
+        example = _examples(stem)[-1]
+        raise UsageError(
+            f"bad sizes {name[len(stem) + 1 :]!r} in game {name!r}; "
+            f"they are whole numbers joined by _ or x, as in {example!r}"
+        )
+    sizes = [int(word) for word in words]
+    signature = inspect.signature(make)
+    try:
+        signature.bind(*sizes)
+    except TypeError:
+        accepted = ", ".join(map(str, signature.parameters.values())) or "none"
+        raise UsageError(f"game {name!r} gives {len(sizes)} sizes; {stem} takes {accepted}") from None
+    try:
+        return make(*sizes)
+    except ValueError as error:
+        raise UsageError(f"game {name!r}: {error}") from error
+
+
+def _config_of_file(path: Path) -> Any:
+    if not path.is_file():
+        raise UsageError(
+            f"no config file {str(path)!r}; give a name of {', '.join(config_names())} or a .py file"
+        )
+    module_name = f"config_of_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"config file {str(path)!r} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses defined in the file look their module up by name.
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "config"):
+            raise UsageError(
+                f"config file {str(path)!r} has no function config(); define one that returns a RunConfig"
+            )
+        return module.config()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"config file {str(path)!r} failed: {type(error).__name__}: {error}") from error
