@@ -41,7 +41,7 @@ def load_game(name: str) -> Game:
             make = getattr(importlib.import_module(f"games.{stem}"), "make", None)
             if make is not None:
                 return _made(make, stem, name)
-    raise UsageError(f"unknown game {name!r}{did_you_mean(name, game_names())}; `xit games` lists them")
+    raise UsageError(f"unknown game {name!r}{did_you_mean(name, game_names(), '`xit games` lists them')}")
 
 
 def load_config(name_or_path: str) -> Any:
@@ -56,17 +56,15 @@ def load_config(name_or_path: str) -> Any:
     path = Path(name_or_path)
     if path.suffix != ".py" and len(path.parts) == 1:
         names = config_names()
-        raise UsageError(
-            f"unknown config {name_or_path!r}{did_you_mean(name_or_path, names)}; "
-            f"there are {', '.join(names)}, or give the path of a .py file"
-        )
+        advice = f"there are {', '.join(names)}, or give the path of a .py file"
+        raise UsageError(f"unknown config {name_or_path!r}{did_you_mean(name_or_path, names, advice)}")
     return _config_of_file(path)
 
 
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """`; did you mean ...?` with the names most like the word, or nothing where none is alike."""
+def did_you_mean(word: str, names: Iterable[str], advice: str) -> str:
+    """The end of a message about an unknown word: the names most like it, if any is, then the advice."""
     matches = difflib.get_close_matches(word, names, n=2)
-    return f"; did you mean {' or '.join(map(repr, matches))}?" if matches else ""
+    return f"; did you mean {' or '.join(map(repr, matches))}? {advice}" if matches else f"; {advice}"
 
 
 def _stems(package: str) -> list[str]:
@@ -105,7 +103,7 @@ def _made(make: Callable[..., Game], stem: str, name: str) -> Game:
 def _config_of_file(path: Path) -> Any:
     if not path.is_file():
         raise UsageError(
-            f"no config file {str(path)!r}; give a name of {', '.join(config_names())} or a .py file"
+            f"no config file {str(path)!r}; give a .py file or one of {', '.join(config_names())}"
         )
     module_name = f"config_of_{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)

@@ -41,9 +41,9 @@ def _changed(config: Any, changes: list[tuple[list[str], str]], prefix: tuple[st
     for name in dict.fromkeys(path[0] for path, _ in changes):
         full = ".".join((*prefix, name))
         if name not in names:
-            paths = [".".join((*prefix, known)) for known in names]
-            choice = f"; there are {', '.join(paths)}" if names else "; nothing can be set there"
-            raise UsageError(f"unknown setting {full!r}{did_you_mean(full, paths) or choice}")
+            paths = [".".join((*prefix, field)) for field in names]
+            known = f"there are {', '.join(paths)}" if paths else "nothing can be set there"
+            raise UsageError(f"unknown setting {full!r}{did_you_mean(full, paths, known)}")
         value = getattr(config, name)
         for path, text in changes:
             if path == [name]:
@@ -67,7 +67,7 @@ def _is_group_class(kind: Any) -> bool:
     return isinstance(kind, type) and dataclasses.is_dataclass(kind)
 
 
-def _value(text: str, kind: Any, current: object, full: str) -> Any:
+def _value(text: str, kind: Any, current: Any, full: str) -> Any:
     """The value that the text of one assignment stands for; `full` names the setting."""
     if isinstance(current, Game):
         return load_game(text)
