@@ -1,4 +1,4 @@
-"""Settings of every test: shapes are checked while the tests run, and generated cases are the same each time."""
+"""Settings of every test: shapes are checked while tests run, and generated cases repeat exactly."""
 
 import sys
 
