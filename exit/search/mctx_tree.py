@@ -1,0 +1,207 @@
+"""The tree of mctx behind `search`: Gumbel search whose budget is a run-time argument of each state.
+
+mctx compiles the number of simulations into its loop and its halving table. Here the loop runs to the
+largest budget of the batch, a state whose own budget is spent is frozen, and the root reads the
+schedule of its own budget from `considered_visit`. All of it goes through mctx's public arguments.
+"""
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mctx
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from exit.game import Game, State, is_terminal
+from exit.network import Params, PredictFn
+from exit.search.schedule import considered_visit
+
+if TYPE_CHECKING:
+    from exit.search.api import SearchConfig
+
+
+class Root(NamedTuple):
+    """What is known of each state before the first simulation."""
+
+    state: State
+    prior_logits: Float[Array, "B A"]
+    value: Float[Array, " B"]
+    legal_actions: Bool[Array, "B A"]
+    budget: Int[Array, " B"]
+
+
+class RootStatistics(NamedTuple):
+    """What the tree says of each root after its budget.
+
+    Attributes:
+      scaled_qvalues: the Q-values as they are added to prior logits.
+      qvalues: in reward units, completed by the mixed value.
+    """
+
+    action: Int[Array, " B"]
+    visit_counts: Int[Array, "B A"]
+    scaled_qvalues: Float[Array, "B A"]
+    qvalues: Float[Array, "B A"]
+
+
+class _PerState(NamedTuple):
+    """What root selection needs beside the tree."""
+
+    budget: Int[Array, " B"]
+    gumbel: Float[Array, "B A"]
+
+
+def mask_logits(logits: Float[Array, "... A"], legal_actions: Bool[Array, "... A"]) -> Float[Array, "... A"]:
+    """Logits whose maximum over legal actions is 0, and the least finite number where illegal."""
+    least = jnp.finfo(logits.dtype).min
+    highest = jnp.max(jnp.where(legal_actions, logits, least), axis=-1, keepdims=True)
+    return jnp.where(legal_actions, logits - highest, least)
+
+
+def run(
+    params: Params,
+    rng_key: Key[Array, ""],
+    root: Root,
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: "SearchConfig",
+) -> RootStatistics:
+    """Grow a tree at each root by its own budget, in [0, config.max_simulations]."""
+    key_gumbel, key_search = _split_as_mctx(rng_key)
+    gumbel = config.gumbel_scale * jax.random.gumbel(key_gumbel, root.prior_logits.shape, root.prior_logits.dtype)
+    qtransform = _qtransform(game, config)
+    tree = mctx.search(
+        params,
+        key_search,
+        root=mctx.RootFnOutput(  # pyright: ignore[reportCallIssue]
+            prior_logits=root.prior_logits, value=root.value, embedding=root.state
+        ),
+        recurrent_fn=functools.partial(_recurrent, game=game, predict=predict),
+        root_action_selection_fn=functools.partial(
+            _select_at_root, max_num_considered=config.max_num_considered_actions, qtransform=qtransform
+        ),
+        interior_action_selection_fn=functools.partial(
+            mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+        ),
+        num_simulations=config.max_simulations,
+        invalid_actions=~root.legal_actions,
+        extra_data=_PerState(root.budget, gumbel),
+        loop_fn=functools.partial(_loop_to_budget, root.budget),
+    )
+    visit_counts = tree.children_visits[:, tree.ROOT_INDEX]
+    scaled = jax.vmap(qtransform, in_axes=(0, None))(tree, tree.ROOT_INDEX)
+    most_visits = jnp.max(visit_counts, axis=-1, keepdims=True)
+    score = _considered_score(gumbel, root.prior_logits, scaled, visit_counts == most_visits)
+    action = jnp.argmax(jnp.where(root.legal_actions, score, -jnp.inf), axis=-1).astype(jnp.int32)
+    plain = functools.partial(
+        mctx.qtransform_completed_by_mix_value, value_scale=1.0, maxvisit_init=1.0, rescale_values=False
+    )
+    # mctx scales by maxvisit_init + the largest visit count; undo that to get reward units.
+    qvalues = jax.vmap(plain, in_axes=(0, None))(tree, tree.ROOT_INDEX) / (1.0 + most_visits)
+    return RootStatistics(action, visit_counts, scaled, qvalues)
+
+
+def _split_as_mctx(rng_key: Key[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
+    """Keys for the Gumbel noise and the search, drawn as mctx's own policy draws them, so that both agree."""
+    key_search, key_gumbel = jax.random.split(rng_key)
+    return key_gumbel, key_search
+
+
+def _qtransform(game: Game, config: "SearchConfig") -> Any:
+    """mctx's Q-transform with this configuration; without rescaling, values are in units of the bounds' width."""
+    low, high = game.value_bounds
+    width = 1.0 if config.rescale_values else high - low
+    return functools.partial(
+        mctx.qtransform_completed_by_mix_value,
+        value_scale=config.value_scale / width,
+        maxvisit_init=config.maxvisit_init,
+        rescale_values=config.rescale_values,
+    )
+
+
+def _recurrent(
+    params: Params,
+    rng_key: Key[Array, ""],
+    action: Int[Array, " B"],
+    state: State,
+    *,
+    game: Game,
+    predict: PredictFn,
+) -> tuple[mctx.RecurrentFnOutput, State]:
+    """One move in each state and the network's view of what follows; a finished game stays as it is."""
+    del rng_key
+
+    def move(state: State, action: Int[Array, ""]) -> tuple:
+        over = is_terminal(game, state)
+        next_state, step = game.apply(state, action, jnp.int32(0))
+        next_state = jax.tree.map(lambda new, old: jnp.where(over, old, new), next_state, state)
+        live = jnp.where(over, 0.0, 1.0)
+        legal_actions = game.legal_actions(next_state)
+        return next_state, step.reward * live, step.discount * live, legal_actions, game.observe(next_state)
+
+    next_state, reward, discount, legal_actions, observation = jax.vmap(move)(state, action)
+    prior_logits, value = predict(params, observation)
+    output = mctx.RecurrentFnOutput(  # pyright: ignore[reportCallIssue]
+        reward=reward,
+        discount=discount,
+        prior_logits=mask_logits(prior_logits, legal_actions),
+        value=jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0),
+    )
+    return output, next_state
+
+
+def _considered_score(
+    gumbel: Float[Array, "... A"],
+    prior_logits: Float[Array, "... A"],
+    scaled_qvalues: Float[Array, "... A"],
+    considered: Bool[Array, "... A"],
+) -> Float[Array, "... A"]:
+    """Score whose greatest entry is visited next, or played; considered actions come before all others."""
+    score = jnp.maximum(-1e9, gumbel + prior_logits + scaled_qvalues)
+    return jnp.where(considered, score, -jnp.inf)
+
+
+def _select_at_root(
+    rng_key: Key[Array, ""],
+    tree: mctx.Tree,
+    node_index: Int[Array, ""],
+    *,
+    max_num_considered: int,
+    qtransform: Any,
+) -> Int[Array, ""]:
+    """Sequential halving with Gumbel, at the root of one tree, by the schedule of that tree's budget."""
+    del rng_key
+    visit_counts = tree.children_visits[node_index]
+    num_legal = jnp.sum(~tree.root_invalid_actions)
+    visit = considered_visit(
+        tree.extra_data.budget,
+        jnp.minimum(max_num_considered, num_legal),
+        jnp.sum(visit_counts),
+        max_num_considered=max_num_considered,
+    )
+    score = _considered_score(
+        tree.extra_data.gumbel,
+        tree.children_prior_logits[node_index],
+        qtransform(tree, node_index),
+        visit_counts == visit,
+    )
+    return jnp.argmax(jnp.where(tree.root_invalid_actions, -jnp.inf, score)).astype(jnp.int32)
+
+
+def _loop_to_budget(budget: Int[Array, " B"], start: int, stop: int, body_fn: Any, carry: tuple) -> tuple:
+    """A `fori_loop` to the batch's largest budget, in which a tree whose budget is spent does not change."""
+    del stop
+
+    def simulate(index: Int[Array, ""], carry: tuple) -> tuple:
+        _, tree = carry
+        rng_key, grown = body_fn(index, carry)
+        running = index < budget
+
+        def keep_running(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(running.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        return rng_key, jax.tree.map(keep_running, grown, tree)
+
+    return jax.lax.fori_loop(start, jnp.max(budget), simulate, carry)
