@@ -1,0 +1,173 @@
+"""From examples to parameters: the loss, the optimiser and the averaged copy that acts."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from exit.game import Game, symmetries_of
+from exit.network import Network, Params
+from exit.replay import Replay, sample
+from exit.targets import Targets
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """How to learn.
+
+    Attributes:
+      batch_size: examples an update.
+      num_updates: updates an iteration.
+      learning_rate: peak of a schedule that rises linearly and falls as a cosine to a hundredth.
+      warmup_fraction: share of all updates in which the learning rate rises.
+      weight_decay: decoupled, on matrices and kernels only.
+      max_grad_norm: gradients are clipped to this global norm.
+      averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
+      value_weight: weight of the value loss against the policy loss.
+      augment: apply a random symmetry of the game to each example.
+    """
+
+    batch_size: int = 1024
+    num_updates: int = 8
+    learning_rate: float = 2e-3
+    warmup_fraction: float = 0.05
+    weight_decay: float = 1e-4
+    max_grad_norm: float = 1.0
+    averaging_decay: float = 0.995
+    value_weight: float = 1.0
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "num_updates"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"learner.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.learning_rate <= 0 or self.max_grad_norm <= 0:
+            raise ValueError("learner.learning_rate and learner.max_grad_norm must be greater than 0")
+
+
+class LearnerState(NamedTuple):
+    """Everything the learner carries.
+
+    Attributes:
+      params: being trained.
+      averaged_params: their running average, which acts.
+      optimizer_state: of optax.
+      num_updates: updates done.
+    """
+
+    params: Params
+    averaged_params: Params
+    optimizer_state: optax.OptState
+    num_updates: Int[Array, ""]
+
+
+class LearnerMetrics(NamedTuple):
+    """Means over the updates of one iteration; losses in nats (policy: above the target's entropy)."""
+
+    policy_loss: Float[Array, ""]
+    value_loss: Float[Array, ""]
+    grad_norm: Float[Array, ""]
+    learning_rate: Float[Array, ""]
+
+
+def init_learner(
+    rng_key: Key[Array, ""], *, network: Network, config: LearnerConfig, total_updates: int
+) -> LearnerState:
+    """Fresh parameters and optimiser; the key is consumed."""
+    params = network.init(rng_key)
+    optimizer = _optimizer(config, total_updates)
+    return LearnerState(params, jax.tree.map(jnp.copy, params), optimizer.init(params), jnp.int32(0))
+
+
+def learn(
+    state: LearnerState,
+    rng_key: Key[Array, ""],
+    replay: Replay,
+    *,
+    game: Game,
+    network: Network,
+    config: LearnerConfig,
+    total_updates: int,
+) -> tuple[LearnerState, LearnerMetrics]:
+    """Do one iteration's updates on examples drawn from the replay; the key is consumed."""
+    optimizer = _optimizer(config, total_updates)
+    schedule = _schedule(config, total_updates)
+
+    def update(state: LearnerState, key_update: Key[Array, ""]) -> tuple[LearnerState, LearnerMetrics]:
+        key_sample, key_symmetry = jax.random.split(key_update)
+        examples = sample(replay, key_sample, config.batch_size)
+        if config.augment:
+            examples = augment(examples, key_symmetry, game=game)
+        gradient_fn = jax.value_and_grad(_loss, has_aux=True)
+        (_, (policy_loss, value_loss)), grads = gradient_fn(
+            state.params, examples, game=game, network=network, value_weight=config.value_weight
+        )
+        updates, optimizer_state = optimizer.update(grads, state.optimizer_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        done = state.num_updates.astype(jnp.float32)
+        decay = jnp.minimum(config.averaging_decay, (1.0 + done) / (10.0 + done))
+        averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.averaged_params, params)
+        metrics = LearnerMetrics(
+            policy_loss, value_loss, optax.global_norm(grads), jnp.asarray(schedule(state.num_updates))
+        )
+        return LearnerState(params, averaged, optimizer_state, state.num_updates + 1), metrics
+
+    state, metrics = jax.lax.scan(update, state, jax.random.split(rng_key, config.num_updates))
+    return state, jax.tree.map(jnp.mean, metrics)
+
+
+def augment(examples: Targets, rng_key: Key[Array, ""], *, game: Game) -> Targets:
+    """Each example under a symmetry of the game drawn uniformly."""
+
+    def move(example: Targets, rng_key: Key[Array, ""]) -> Targets:
+        states, actions = symmetries_of(game, example.state)
+        chosen = jax.random.randint(rng_key, (), 0, actions.shape[0])
+        weights = jnp.zeros_like(example.action_weights).at[actions[chosen]].set(example.action_weights)
+        return Targets(jax.tree.map(lambda leaf: leaf[chosen], states), weights, example.value)
+
+    return jax.vmap(move)(examples, jax.random.split(rng_key, examples.value.shape[0]))
+
+
+def _loss(
+    params: Params, examples: Targets, *, game: Game, network: Network, value_weight: float
+) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""]]]:
+    """Divergence of the policy from its target plus cross-entropy of the value within the game's bounds."""
+    logits, value = network.predict(params, jax.vmap(game.observe)(examples.state))
+    legal_actions = jax.vmap(game.legal_actions)(examples.state)
+    log_probs = jax.nn.log_softmax(jnp.where(legal_actions, logits, -1e9))
+    target = examples.action_weights
+    log_target = jnp.log(jnp.maximum(target, 1e-30))
+    policy_loss = jnp.mean(jnp.sum(jnp.where(legal_actions, target * (log_target - log_probs), 0.0), axis=-1))
+    low, high = game.value_bounds
+    # The value as a probability between the bounds: its cross-entropy does not flatten out near them.
+    predicted = jnp.clip((value - low) / (high - low), 1e-6, 1 - 1e-6)
+    wanted = jnp.clip((examples.value - low) / (high - low), 0.0, 1.0)
+    value_loss = jnp.mean(
+        wanted * (jnp.log(jnp.maximum(wanted, 1e-30)) - jnp.log(predicted))
+        + (1 - wanted) * (jnp.log(jnp.maximum(1 - wanted, 1e-30)) - jnp.log(1 - predicted))
+    )
+    return policy_loss + value_weight * value_loss, (policy_loss, value_loss)
+
+
+def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:
+    return optax.warmup_cosine_decay_schedule(
+        init_value=config.learning_rate / 100,
+        peak_value=config.learning_rate,
+        warmup_steps=max(1, int(config.warmup_fraction * total_updates)),
+        decay_steps=max(2, total_updates),
+        end_value=config.learning_rate / 100,
+    )
+
+
+def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTransformation:
+    return optax.chain(
+        optax.clip_by_global_norm(config.max_grad_norm),
+        optax.adamw(
+            _schedule(config, total_updates),
+            weight_decay=config.weight_decay,
+            mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
+        ),
+    )

@@ -1,0 +1,134 @@
+"""Self-play: many games at once under jit, each move chosen by search."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from exit.game import Game, State, is_terminal
+from exit.network import Params, PredictFn
+from exit.search import SearchConfig, search
+
+
+@dataclass(frozen=True)
+class SelfPlayConfig:
+    """How to play.
+
+    Attributes:
+      num_games: games played side by side, B.
+      num_steps: moves of each game in one iteration, T; unfinished games go on in the next.
+      budget: simulations a move.
+      max_random_plies: a new game starts after a number of uniformly random plies drawn from [0, this],
+        so that the network meets positions that good play avoids.
+      sample_fraction: share of moves drawn from the improved policy; the others are the search's own choice.
+    """
+
+    num_games: int = 256
+    num_steps: int = 8
+    budget: int = 32
+    max_random_plies: int = 0
+    sample_fraction: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("num_games", "num_steps", "budget"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0.0 <= self.sample_fraction <= 1.0:
+            raise ValueError(f"self_play.sample_fraction is {self.sample_fraction}; it must be in [0, 1]")
+
+
+class Trajectory(NamedTuple):
+    """T moves of each of B games, time first; values to the player to move at that time.
+
+    Attributes:
+      state: positions searched.
+      action_weights: the search's improved policy.
+      value: the search's value of the state.
+      reward: brought by the move played.
+      discount: signed, of the move played; 0 where the game ended.
+      prior_entropy: of the reflex policy, nats.
+    """
+
+    state: State
+    action_weights: Float[Array, "T B A"]
+    value: Float[Array, "T B"]
+    reward: Float[Array, "T B"]
+    discount: Float[Array, "T B"]
+    prior_entropy: Float[Array, "T B"]
+
+
+def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig) -> State:
+    """A start for each of B games: the initial state after some uniformly random plies, never a finished one."""
+
+    def start(rng_key: Key[Array, ""]) -> State:
+        key_plies, key_moves = jax.random.split(rng_key)
+        num_plies = jax.random.randint(key_plies, (), 0, config.max_random_plies + 1)
+
+        def random_move(ply: Int[Array, ""], state: State) -> State:
+            key_action, key_outcome = jax.random.split(jax.random.fold_in(key_moves, ply))
+            action = _draw(key_action, game.legal_actions(state))
+            outcome = _draw(key_outcome, game.outcome_probs(state, action))
+            next_state, _ = game.apply(state, action, outcome)
+            keep = is_terminal(game, next_state) | (ply >= num_plies)
+            return jax.tree.map(lambda new, old: jnp.where(keep, old, new), next_state, state)
+
+        return jax.lax.fori_loop(0, config.max_random_plies, random_move, game.init())
+
+    return jax.vmap(start)(jax.random.split(rng_key, config.num_games))
+
+
+def self_play(
+    params: Params,
+    rng_key: Key[Array, ""],
+    state: State,
+    *,
+    game: Game,
+    predict: PredictFn,
+    search_config: SearchConfig,
+    config: SelfPlayConfig,
+) -> tuple[State, Trajectory]:
+    """Play T moves in each of B games from unfinished states; a finished game is replaced by a new start.
+
+    Args:
+      rng_key: consumed.
+      state: B unfinished positions.
+
+    Returns:
+      The B positions to go on from, and what was played.
+    """
+    key_starts, key_moves = jax.random.split(rng_key)
+    starts = initial_states(key_starts, game=game, config=config)
+    budget = jnp.full(config.num_games, config.budget)
+
+    def step(state: State, key_step: Key[Array, ""]) -> tuple[State, Trajectory]:
+        key_search, key_sampled, key_action, key_outcome = jax.random.split(key_step, 4)
+        result = search(
+            params, key_search, state, budget, game=game, predict=predict, config=search_config
+        )
+        sampled = _draw(key_action, result.action_weights)
+        explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
+        action = jnp.where(explore, sampled, result.action)
+        outcome = _draw(key_outcome, jax.vmap(game.outcome_probs)(state, action))
+        next_state, brought = jax.vmap(game.apply)(state, action, outcome)
+        over = jax.vmap(lambda s: is_terminal(game, s))(next_state)
+        entropy = -jnp.sum(result.prior * jnp.log(jnp.maximum(result.prior, 1e-30)), axis=-1)
+        played = Trajectory(
+            state, result.action_weights, result.value, brought.reward, brought.discount, entropy
+        )
+        return _where(over, starts, next_state), played
+
+    return jax.lax.scan(step, state, jax.random.split(key_moves, config.num_steps))
+
+
+def _draw(rng_key: Key[Array, ""], weights: Float[Array, "... A"] | Bool[Array, "... A"]) -> Int[Array, "..."]:
+    """Indices drawn in proportion to the weights."""
+    return jax.random.categorical(rng_key, jnp.log(weights.astype(jnp.float32))).astype(jnp.int32)
+
+
+def _where(condition: Bool[Array, " B"], chosen: State, other: State) -> State:
+    """Batched states, by condition."""
+    return jax.tree.map(
+        lambda a, b: jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b), chosen, other
+    )

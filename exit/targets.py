@@ -1,0 +1,57 @@
+"""From what was played to what the network should have said."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from exit.game import State
+from exit.selfplay import Trajectory
+
+
+class Targets(NamedTuple):
+    """Training examples, any leading axes.
+
+    Attributes:
+      state: the position.
+      action_weights: what the policy should be.
+      value: what the value should be, to the player to move.
+    """
+
+    state: State
+    action_weights: Float[Array, "... A"]
+    value: Float[Array, "..."]
+
+
+def make_targets(played: Trajectory, *, outcome_weight: float) -> Targets:
+    """Examples from a trajectory, flattened to one leading axis of T * B, time first.
+
+    The value target mixes the outcome of the game with the search's own values: a lambda-return
+    (Sutton & Barto 2018, section 12.1) whose lambda is `outcome_weight`. At 1 it is the return of the
+    game as far as it was played, then the search's value; at 0 the search's value alone.
+    The last move's state has no successor in the trajectory: its target is the search's value unless
+    the game ended there.
+
+    Args:
+      outcome_weight: in [0, 1].
+    """
+
+    # After the last move: what makes its state's target the search's own value, unless the game ended.
+    last_reward, last_discount = played.reward[-1], played.discount[-1]
+    divisor = jnp.where(last_discount == 0, 1.0, last_discount)
+    bootstrap = (played.value[-1] - last_reward) / divisor
+
+    def backup(
+        later: Float[Array, " B"], now: tuple[Float[Array, " B"], Float[Array, " B"], Float[Array, " B"]]
+    ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+        value, reward, discount = now
+        target = (1.0 - outcome_weight) * value + outcome_weight * (reward + discount * later)
+        return target, target
+
+    _, value = jax.lax.scan(backup, bootstrap, (played.value, played.reward, played.discount), reverse=True)
+
+    def flatten(leaf: Array) -> Array:
+        return leaf.reshape(-1, *leaf.shape[2:])
+
+    return Targets(jax.tree.map(flatten, played.state), flatten(played.action_weights), flatten(value))
