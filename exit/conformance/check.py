@@ -1,0 +1,147 @@
+"""Random games, and the rules that need more than one position of them."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
+
+from exit.conformance.declared import check_declarations, check_types
+from exit.conformance.failures import called, failure
+from exit.conformance.rules import RULES, PerRule, broken_rules, same, successors
+from exit.game import Game, State, symmetries_of
+
+_RETURN_TOLERANCE = 1e-5
+"""Of the width of `value_bounds`: what adding up float32 rewards may stray."""
+
+
+class _Ply(NamedTuple):
+    """What one ply of all games showed; leaves have a leading axis of games.
+
+    Attributes:
+      running: False where the game was over before this ply, so that no move was played.
+      broken: True where a rule was broken.
+      reward: of the move played.
+      discount: of the move played.
+    """
+
+    running: Bool[Array, ""]
+    state: State
+    key: UInt32[Array, " K"]
+    broken: PerRule
+    reward: Float[Array, ""]
+    discount: Float[Array, ""]
+
+
+def check_game(game: Game, *, num_games: int = 16, max_plies: int = 1000, seed: int = 0) -> None:
+    """Play random games and hold every position on the way against the protocol.
+
+    Args:
+      num_games: random games played side by side.
+      max_plies: a game that is not over after so many moves is taken for one that never ends.
+
+    Raises:
+      GameError: the first rule found broken.
+      ValueError: `num_games` or `max_plies` is below 1.
+    """
+    if num_games < 1 or max_plies < 1:
+        raise ValueError(f"num_games and max_plies must be at least 1, got {num_games} and {max_plies}")
+    check_declarations(game)
+    check_types(game)
+    plies = _random_games(game, num_games, max_plies, seed)
+    _check_keys(game, plies)
+    _check_returns(game, plies)
+    _check_eagerly(game, plies)
+
+
+def _random_games(game: Game, num_games: int, max_plies: int, seed: int) -> list[_Ply]:
+    """Random games to their end, ply by ply, as arrays of the host; every rule held at every position."""
+    play = jax.jit(jax.vmap(functools.partial(_ply, game)))
+    rng_key = jax.random.key(seed)
+    state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_games, *leaf.shape)), game.init())
+    plies: list[_Ply] = []
+    while True:
+        key_games = jax.random.split(jax.random.fold_in(rng_key, len(plies)), num_games)
+        next_state, ply = play(key_games, state)
+        ply = jax.device_get(ply)
+        for rule, broken in zip(RULES, ply.broken, strict=True):
+            if broken.any():
+                raise failure(game, rule, ply.key[broken][0])
+        if not ply.running.any():
+            break
+        if len(plies) == max_plies:
+            rule = f"a game must end; one is not over after max_plies = {max_plies} moves"
+            raise failure(game, rule, ply.key[ply.running][0])
+        plies.append(ply)
+        state = next_state
+    if not plies:
+        raise failure(game, "the initial state must have a legal action")
+    # The last positions, where all games are over, have keys to compare as well.
+    return [*plies, ply]
+
+
+def _ply(game: Game, rng_key: Key[Array, ""], state: State) -> tuple[State, _Ply]:
+    """The next state after a random move, and what this ply showed. The key is consumed."""
+    key_action, key_outcome = jax.random.split(rng_key)
+    legal = game.legal_actions(state)
+    actions = jnp.arange(game.num_actions)
+    probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
+    after, step = successors(game, state, actions)
+    action = jax.random.categorical(key_action, jnp.where(legal, 0.0, -jnp.inf))
+    outcome = jax.random.categorical(key_outcome, jnp.log(probs[action]))
+    running = jnp.any(legal)
+    next_state = jax.tree.map(lambda old, new: jnp.where(running, new[action, outcome], old), state, after)
+    ply = _Ply(
+        running=running,
+        state=state,
+        key=game.encode(state),
+        broken=broken_rules(game, state, after, step),
+        reward=step.reward[action, outcome],
+        discount=step.discount[action, outcome],
+    )
+    return next_state, ply
+
+
+def _check_keys(game: Game, plies: list[_Ply]) -> None:
+    """No two different states of all games may share a key."""
+    states_of_key: dict[bytes, bytes] = {}
+    for ply in plies:
+        leaves = jax.tree.leaves(ply.state)
+        for index, key in enumerate(ply.key):
+            state = b"".join(leaf[index].tobytes() for leaf in leaves)
+            if states_of_key.setdefault(key.tobytes(), state) != state:
+                raise failure(game, "encode must give different states different keys", key)
+
+
+def _check_returns(game: Game, plies: list[_Ply]) -> None:
+    """Every return, to the player to move, must lie within `value_bounds`."""
+    low, high = game.value_bounds
+    slack = _RETURN_TOLERANCE * (high - low)
+    value = np.zeros(len(plies[0].running))
+    for ply in reversed(plies):
+        value = np.where(ply.running, ply.reward + ply.discount * value, 0.0)
+        outside = (value < low - slack) | (value > high + slack)
+        if outside.any():
+            rule = f"value_bounds {game.value_bounds} must hold every return, but {value[outside][0]:g} came"
+            raise failure(game, rule, ply.key[outside][0])
+
+
+def _check_eagerly(game: Game, plies: list[_Ply]) -> None:
+    """Compiled and uncompiled, the methods must return the same."""
+
+    def everything(state: State, action: Int[Array, ""]) -> tuple[Any, ...]:
+        outcome = jnp.int32(0)
+        after = game.apply(state, action, outcome)
+        views = (game.legal_actions(state), game.observe(state), game.encode(state))
+        return (*views, game.outcome_probs(state, action), after, symmetries_of(game, state))
+
+    compiled = jax.jit(everything)
+    for index in sorted({0, len(plies) // 2, len(plies) - 1}):
+        state = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), plies[index].state)
+        action = jnp.argmax(game.legal_actions(state)).astype(jnp.int32)
+        with jax.disable_jit():
+            plain = called(game, "a method without jit", functools.partial(everything, state, action))
+        if not same(plain, compiled(state, action)):
+            raise failure(game, "methods must return the same with and without jit", plies[index].key[0])

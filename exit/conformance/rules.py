@@ -1,0 +1,108 @@
+"""The rules that every position of a game must keep, as one traced function of the position."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, Shaped
+
+from exit.game import Game, State, Step, is_terminal, symmetries_of
+
+_TOLERANCE = 1e-5
+
+
+class PerRule(NamedTuple):
+    """One entry for each rule that is tried at every position, in the order of reporting."""
+
+    key: Any
+    observation: Any
+    chance: Any
+    finite: Any
+    discount: Any
+    over: Any
+    identity: Any
+    permutation: Any
+    same_legal: Any
+    same_chance: Any
+    commutes: Any
+
+
+RULES = PerRule(
+    key="decode(encode(state)) must be the state",
+    observation="observe must be finite",
+    chance="outcome_probs of a legal action must be 0 or more and sum to one",
+    finite="reward and discount must be finite",
+    discount="discount must lie between -1 and 1",
+    over="discount must be 0 exactly where the next state has no legal action",
+    identity="the identity must come first among the symmetries",
+    permutation="symmetries must map the actions one to one",
+    same_legal="a symmetry must carry the legal actions along",
+    same_chance="a symmetry must keep outcome_probs",
+    commutes="a symmetry must commute with apply",
+)
+
+
+def successors(game: Game, state: State, actions: Int[Array, " A"]) -> tuple[State, Step]:
+    """Every next state and step, with leading axes of actions and outcomes."""
+    outcomes = jnp.arange(game.num_outcomes)
+    return jax.vmap(jax.vmap(game.apply, (None, None, 0)), (None, 0, None))(state, actions, outcomes)
+
+
+def broken_rules(game: Game, state: State, after: State, step: Step) -> PerRule:
+    """Which rules one position breaks, given all that can follow it, `[A, C]`."""
+    legal = game.legal_actions(state)
+    actions = jnp.arange(game.num_actions)
+    probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
+    possible = legal[:, None] & (probs > 0)
+    fair = jnp.all(probs >= 0, axis=1) & (jnp.abs(probs.sum(axis=1) - 1) <= _TOLERANCE)
+    finite = jnp.isfinite(step.reward) & jnp.isfinite(step.discount)
+    over = jax.vmap(jax.vmap(functools.partial(is_terminal, game)))(after)
+    images, image_actions = symmetries_of(game, state)
+    kept = _kept_by_symmetries(game, state, after, step)
+    return PerRule(
+        key=~same(game.decode(game.encode(state)), state),
+        observation=~jnp.all(jnp.isfinite(game.observe(state))),
+        chance=jnp.any(legal & ~fair),
+        finite=jnp.any(possible & ~finite),
+        discount=jnp.any(possible & (jnp.abs(step.discount) > 1)),
+        over=jnp.any(possible & ((step.discount == 0) != over)),
+        identity=~same((jax.tree.map(lambda leaf: leaf[0], images), image_actions[0]), (state, actions)),
+        permutation=jnp.any(jnp.sort(image_actions, axis=1) != actions),
+        same_legal=~jnp.all(kept[0]),
+        same_chance=~jnp.all(kept[1]),
+        commutes=~jnp.all(kept[2]),
+    )
+
+
+def _kept_by_symmetries(
+    game: Game, state: State, after: State, step: Step
+) -> tuple[Bool[Array, " S"], Bool[Array, " S"], Bool[Array, " S"]]:
+    """Whether each symmetry keeps the legal actions, the chances, and what follows every possible move."""
+    legal = game.legal_actions(state)
+    probs = jax.vmap(game.outcome_probs, (None, 0))(state, jnp.arange(game.num_actions))
+    images, image_actions = symmetries_of(game, state)
+    images_after = jax.vmap(jax.vmap(lambda successor: symmetries_of(game, successor)[0]))(after)
+
+    def kept(
+        image: State, actions: Int[Array, " A"], image_after: State
+    ) -> tuple[Bool[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
+        image_probs = jax.vmap(game.outcome_probs, (None, 0))(image, actions)
+        followed = jax.vmap(jax.vmap(same))(successors(game, image, actions), (image_after, step))
+        return (
+            jnp.all(game.legal_actions(image)[actions] == legal),
+            jnp.all(~legal[:, None] | (jnp.abs(image_probs - probs) <= _TOLERANCE)),
+            jnp.all(~(legal[:, None] & (probs > 0)) | followed),
+        )
+
+    return jax.vmap(kept, (0, 0, 2))(images, image_actions, images_after)
+
+
+def same(left: Any, right: Any) -> Bool[Array, ""]:
+    """Whether two trees hold the same numbers, floats up to rounding."""
+
+    def equal(a: Shaped[Array, "..."], b: Shaped[Array, "..."]) -> Bool[Array, ""]:
+        exact = not jnp.issubdtype(a.dtype, jnp.inexact)
+        return jnp.all(a == b if exact else jnp.isclose(a, b, rtol=_TOLERANCE, atol=_TOLERANCE))
+
+    return functools.reduce(jnp.logical_and, jax.tree.leaves(jax.tree.map(equal, left, right)))
