@@ -1,0 +1,32 @@
+"""Exact values of whole games from their own rules."""
+
+from exit.solve.layers import ProgressFn
+from exit.solve.solver import solve
+from exit.solve.store import load_or_solve, load_table, save_table, table_directory
+from exit.solve.table import (
+    ExactMoves,
+    Table,
+    exact_moves,
+    exact_moves_of_keys,
+    initial_value,
+    states_of,
+    summary,
+    unfinished_keys,
+)
+
+__all__ = [
+    "ExactMoves",
+    "ProgressFn",
+    "Table",
+    "exact_moves",
+    "exact_moves_of_keys",
+    "initial_value",
+    "load_or_solve",
+    "load_table",
+    "save_table",
+    "solve",
+    "states_of",
+    "summary",
+    "table_directory",
+    "unfinished_keys",
+]

@@ -1,0 +1,70 @@
+"""How much memory the solver may fill, and how much the process has used."""
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from exit.errors import UserError
+from exit.game import Game
+
+_SHARE_OF_AVAILABLE = 0.8
+
+
+class MemoryLimit(NamedTuple):
+    """A bound on the solver's arrays over states; its working set for one chunk, about 100 MB, comes on top.
+
+    Attributes:
+      max_bytes: what those arrays may fill.
+      state_bytes: what one state costs when the arrays are fullest.
+    """
+
+    game: Game
+    max_bytes: int
+    state_bytes: int
+
+    def check(self, num_states: int, ply: int, extra_bytes: int = 0) -> None:
+        """Raises `UserError` if the states found so far, and `extra_bytes` beside them, do not fit."""
+        needed = num_states * self.state_bytes + extra_bytes
+        if needed > self.max_bytes:
+            raise UserError(
+                f"{self.game.name} does not fit in memory: about {self.max_bytes // self.state_bytes:,} "
+                f"states fit in the {self.max_bytes / 1e6:,.1f} MB allowed, {num_states:,} were found by "
+                f"ply {ply} (at least {needed / 1e6:,.1f} MB); choose a smaller game or allow more memory"
+            )
+
+
+def available_bytes() -> int:
+    """Memory the process can still take, of the machine or of its container."""
+    free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            free = int(line.split()[1]) * 1024
+    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if limit and used and limit[0].strip().isdecimal():
+        free = min(free, int(limit[0]) - int(used[0]))
+    return free
+
+
+def _lines(path: str) -> list[str]:
+    """Lines of a file; none where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def memory_limit(game: Game, key_bytes: int, max_bytes: int | None) -> MemoryLimit:
+    """The limit given, or most of what is available."""
+    if max_bytes is None:
+        max_bytes = int(available_bytes() * _SHARE_OF_AVAILABLE)
+    # Keys exist four times while sorted runs are merged. At the end they exist twice, beside values, their
+    # order, sorted values and the sort's scratch space.
+    return MemoryLimit(game, max_bytes, max(4 * key_bytes, 2 * key_bytes + 32))
+
+
+def peak_megabytes() -> float:
+    """Greatest memory the process has held, in units of 1e6 bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
