@@ -1,0 +1,132 @@
+"""`xit act`: an answer a position, JSON lines in and out."""
+
+import contextlib
+import io
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from exit.cli import console
+from exit.cli.options import debug_option, run_argument
+from exit.errors import UsageError
+
+if TYPE_CHECKING:
+    from exit.agent import Agent
+    from exit.search import SearchResult
+
+_BATCH_SIZES = (1, 16, 256)
+_DASH = Path("-")
+
+
+@click.command(epilog="Example: echo '{\"moves\": [4]}' | xit act runs/tic_tac_toe --budget 64")
+@run_argument
+@click.option(
+    "--budget", type=click.IntRange(min=0), metavar="N", help="Simulations a position; 0 is the reflex."
+)
+@click.option(
+    "--deadline-ms",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="T",
+    help="Milliseconds a position may take, instead of a budget.",
+)
+@click.option(
+    "--positions", type=click.Path(path_type=Path), default=_DASH, metavar="FILE", help="Default: stdin."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=_DASH, metavar="FILE", help="Default: stdout."
+)
+@debug_option
+def act(run_dir: Path, budget: int | None, deadline_ms: float | None, positions: Path, out: Path) -> None:
+    """Answer each position with a move, its value, and how sure the agent of the run in DIR is.
+
+    A position is a line such as {"moves": [3, 3, 4]}: the actions from the initial state, or, in games with
+    chance, action, outcome, action, outcome and so on. A position that cannot be answered gets
+    {"error": ...} on its line.
+    """
+    if (budget is None) == (deadline_ms is None):
+        raise UsageError("give one of --budget N and --deadline-ms T, for example --budget 64")
+    from exit.agent import Agent
+
+    agent = Agent.load(run_dir)
+    responder = _Responder(agent, budget, deadline_ms)
+    from exit.cli.positions import read_batches
+
+    with _opened(positions) as source, contextlib.ExitStack() as stack:
+        sink = sys.stdout if out == _DASH else stack.enter_context(out.open("w", encoding="utf-8"))
+        for lines in read_batches(source.read1, responder.max_batch):
+            for answer in responder.answers(lines):
+                sink.write(json.dumps(answer) + "\n")
+            sink.flush()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedReader]:
+    if path == _DASH:
+        yield cast(io.BufferedReader, sys.stdin.buffer)
+    else:
+        with path.open("rb") as file:
+            yield file
+
+
+class _Responder:
+    """Answers batches of lines; compiles the agent's programs before it starts a clock."""
+
+    def __init__(self, agent: "Agent", budget: int | None, deadline_ms: float | None) -> None:
+        self._agent = agent
+        self._budget = budget
+        self._deadline_ms = deadline_ms
+        self._compiled: set[int] = set()
+        # A deadline holds for each position, so they are answered one at a time.
+        self.max_batch = 1 if budget is None else _BATCH_SIZES[-1]
+
+    def answers(self, lines: list[str]) -> list[dict[str, Any]]:
+        """One answer a line, in order."""
+        from exit.cli.positions import positions_of
+
+        positions = positions_of(self._agent.game, lines)
+        good = iter(()) if positions.states is None else self._decided(positions.states, positions.legal)
+        return [next(good) if error is None else {"error": error} for error in positions.errors]
+
+    def _decided(self, states: Any, legal: Any) -> Iterator[dict[str, Any]]:
+        import jax
+        import numpy as np
+
+        num_states = len(legal)
+        size = next(size for size in _BATCH_SIZES if size >= num_states)
+        # Repeating the last state fills the batch, so that few sizes need compiling.
+        rows = np.minimum(np.arange(size), num_states - 1)
+        states = jax.tree.map(lambda leaf: leaf[rows], states)
+        if size not in self._compiled:
+            self._act(states, None if self._budget is None else min(self._budget, 1))
+            self._compiled.add(size)
+        started = time.perf_counter()
+        result = self._act(states, self._budget)
+        ms = 1000 * (time.perf_counter() - started) / num_states
+        return (_answer(result, row, legal[row], ms) for row in range(num_states))
+
+    def _act(self, states: Any, budget: int | None) -> "SearchResult":
+        import jax
+
+        return jax.device_get(self._agent.act(states, budget=budget, deadline_ms=self._deadline_ms))
+
+
+def _answer(result: "SearchResult", row: int, legal: Any, ms: float) -> dict[str, Any]:
+    """One position's answer in the form of the command's output."""
+    actions = [int(action) for action in legal.nonzero()[0]]
+    lower, upper = float(result.lower[row]), float(result.upper[row])
+    return {
+        "action": int(result.action[row]),
+        "value": console.rounded(result.value[row]),
+        "action_weights": {
+            str(action): console.rounded(result.action_weights[row, action]) for action in actions
+        },
+        "prior": {str(action): console.rounded(result.prior[row, action]) for action in actions},
+        "simulations": int(result.num_simulations[row]),
+        "proven": lower == upper,
+        "ms": round(ms, 3),
+    }

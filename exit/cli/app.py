@@ -1,0 +1,93 @@
+"""The group of commands, and what becomes of whatever they raise: one line, and an exit code."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from exit import __version__
+from exit.cli import act, bench, games, play, solve, train
+from exit.cli.options import Invocation, debug_option
+from exit.errors import UsageError, UserError
+
+_SUCCESS, _FAILURE, _BAD_USAGE, _INTERRUPTED = 0, 1, 2, 130
+
+_EPILOG = """\b
+A first tour:
+  xit train tic_tac_toe
+  xit bench runs/tic_tac_toe
+  xit play runs/tic_tac_toe
+
+\b
+Completion of names and options in bash (zsh and fish alike):
+  eval "$(_XIT_COMPLETE=bash_source xit)"
+"""
+
+
+@click.group(
+    epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="xit")
+@debug_option
+def xit() -> None:
+    """Train agents that search, and hold them against exact values."""
+
+
+for _command in (games.games, train.train, bench.bench, act.act, solve.solve, play.play):
+    xit.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; by default the one the process was started with.
+
+    Returns:
+      The exit code: 0 success, 1 failure, 2 bad usage, 130 interrupted.
+    """
+    invocation = Invocation()
+    try:
+        code = xit.main(arguments, prog_name="xit", standalone_mode=False, obj=invocation)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return _BAD_USAGE
+    except click.Abort:
+        click.echo(f"xit: {invocation.when_interrupted}", err=True)
+        return _INTERRUPTED
+    except Exception as error:
+        if invocation.debug:
+            traceback.print_exc()
+        message, code = _verdict(error)
+        click.echo(f"xit: error: {' '.join(message.split())}", err=True)
+        return code
+    return code if isinstance(code, int) else _SUCCESS
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run())
+
+
+def _verdict(error: Exception) -> tuple[str, int]:
+    """What to say about a failure, and the exit code."""
+    match error:
+        case click.UsageError():
+            message = error.format_message()
+            command = error.ctx.command_path if error.ctx else "xit"
+            joint = "" if message.endswith("?") else ";"
+            message = message[:1].lower() + message[1:].rstrip(".")
+            return f"{message}{joint} `{command} --help` shows what there is", _BAD_USAGE
+        case click.ClickException():
+            return error.format_message(), _FAILURE
+        case UsageError():
+            return str(error), _BAD_USAGE
+        case UserError():
+            return str(error), _FAILURE
+        case OSError(strerror=str(reason), filename=filename) if filename is not None:
+            return f"{filename}: {reason.lower()}; give another path, or mend that one", _FAILURE
+        case MemoryError():
+            return f"out of memory; ask for less, or run on a larger machine ({error})", _FAILURE
+        case _:
+            return (
+                f"unexpected {type(error).__name__}: {error}; run again with --debug for the traceback",
+                _FAILURE,
+            )

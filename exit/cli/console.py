@@ -1,0 +1,123 @@
+"""What the commands say: lines and tables on stdout, progress and warnings on stderr, figures as JSON."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_PATIENCE_SECONDS = 2.0
+_PLAIN_INTERVAL_SECONDS = 5.0
+_PLAIN_WIDTH = 160
+
+
+def say(line: str = "") -> None:
+    """A line of the result."""
+    click.echo(line)
+
+
+def warn(line: str) -> None:
+    """A line about something that went wrong but did not stop the command."""
+    click.echo(f"xit: {line}", err=True)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; the first column is text, the others are figures."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    # A pipe has no width of its own, and lines broken there would be hard to read back.
+    width = None if sys.stdout.isatty() else _PLAIN_WIDTH
+    Console(highlight=False, width=width).print(table)
+
+
+def prepare_json(path: Path | None) -> None:
+    """Make sure that figures can be written there, before the work that yields them.
+
+    Raises:
+      OSError: they cannot.
+    """
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+
+
+def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Writes figures, if there is a path."""
+    if path is not None:
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        say(f"figures: {path}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `4:05` or `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(rate: float | None) -> str:
+    """A rate in percent; `-` where there is none."""
+    return "-" if rate is None else f"{100 * rate:.2f}%"
+
+
+def rounded(number: Any) -> float:
+    """A single-precision number without the digits that it does not have."""
+    return float(f"{float(number):.7g}")
+
+
+class Progress:
+    """Says on stderr how far a command is, once it takes longer than two seconds.
+
+    On a terminal one line is kept up to date, with a bar where the whole is known; elsewhere a plain line
+    appears every five seconds.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._console = Console(stderr=True, highlight=False)
+        self._live: Live | None = None
+        self._started = time.monotonic()
+        self._last_line = self._started - _PLAIN_INTERVAL_SECONDS + _PATIENCE_SECONDS
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, text: str, fraction: float | None = None) -> None:
+        """Says where the work stands; `fraction` of it is done, if that is known."""
+        now = time.monotonic()
+        if self._console.is_terminal:
+            if self._live is None and now - self._started > _PATIENCE_SECONDS:
+                self._live = Live(console=self._console, transient=True, refresh_per_second=4)
+                self._live.start()
+            if self._live is not None:
+                self._live.update(
+                    Text(f"{self._label} {_bar(fraction)}{text}", no_wrap=True, overflow="ellipsis")
+                )
+        elif now - self._last_line >= _PLAIN_INTERVAL_SECONDS:
+            self._last_line = now
+            share = "" if fraction is None else f"{100 * fraction:.0f}%  "
+            click.echo(f"{self._label}  {share}{text}", err=True)
+
+
+def _bar(fraction: float | None) -> str:
+    if fraction is None:
+        return ""
+    done = round(24 * min(max(fraction, 0.0), 1.0))
+    return "\u2501" * done + "\u2500" * (24 - done) + f" {100 * fraction:.0f}%  "

@@ -1,0 +1,102 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+@dataclass
+class Invocation:
+    """What the handling of failures must know of the command that runs.
+
+    Attributes:
+      debug: show tracebacks.
+      when_interrupted: what an interrupt from the keyboard means for the work done so far.
+    """
+
+    debug: bool = False
+    when_interrupted: str = "interrupted"
+
+
+def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Invocation).debug = True
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show the traceback of a failure.",
+)
+
+json_option = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the figures to FILE as JSON.",
+)
+
+
+def set_option(example: str) -> Callable[[Any], Any]:
+    """`--set`, repeatable; the example stands in its help."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help=f"Change a setting, for example {example}. May be repeated.",
+    )
+
+
+class NonNegativeList(click.ParamType):
+    """Whole numbers from 0, with commas between."""
+
+    name = "numbers"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = [word.strip() for word in str(value).split(",")]
+        if not all(word.isascii() and word.isdigit() for word in words):
+            self.fail(f"{value!r}; give whole numbers from 0 with commas between, as in 0,16,64", param, ctx)
+        return tuple(dict.fromkeys(map(int, words)))
+
+
+class _Name(click.ParamType):
+    """A text that completes to the names of a catalogue."""
+
+    def __init__(self, name: str, names_fn: Callable[[], list[str]]) -> None:
+        self.name = name
+        self._names_fn = names_fn
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in self._names_fn() if name.startswith(incomplete)]
+
+
+def _game_names() -> list[str]:
+    from exit.catalog import game_names
+
+    return game_names()
+
+
+def _config_names() -> list[str]:
+    from exit.catalog import config_names
+
+    return config_names()
+
+
+game_argument = click.argument("game_name", metavar="GAME", type=_Name("game", _game_names))
+config_argument = click.argument("config_name", metavar="CONFIG", type=_Name("config", _config_names))
+run_argument = click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))

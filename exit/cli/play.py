@@ -1,0 +1,124 @@
+"""`xit play`: a game in the terminal, with what the agent thinks of each move."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from exit.cli import console
+from exit.cli.options import debug_option, run_argument
+from exit.errors import UserError
+
+if TYPE_CHECKING:
+    from exit.cli.match import Match
+
+_HELP = "a move by its number, or: hint, budget N, undo, help, quit"
+_SIDES: dict[str, tuple[int, ...]] = {"first": (0,), "second": (1,), "both": (0, 1)}
+
+_Reply = Literal["moved", "asked", "quit"]
+
+
+@click.command(epilog="Example: xit play runs/tic_tac_toe --side second --budget 16")
+@run_argument
+@click.option(
+    "--side", type=click.Choice(list(_SIDES)), default="first", show_default=True, help="Whom you play."
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(min=0),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Simulations a move.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the chance outcomes.")
+@debug_option
+def play(run_dir: Path, side: str, budget: int, seed: int) -> None:
+    """Play against the agent of the run in DIR, with reflex, search and exact values beside each move."""
+    from exit.cli.match import open_match
+
+    match = open_match(run_dir, budget=budget, seed=seed)
+    console.say(f"{match.agent.game.name}; enter {_HELP}")
+    if match.table is None:
+        console.say(f"no exact values: `xit solve {match.agent.game.name}` makes them, if they fit in memory")
+    while not match.is_over:
+        if match.player in _SIDES[side]:
+            if not _ask(match, _SIDES[side]):
+                return
+        else:
+            _announce(match, match.advise().action)
+    console.say(match.board())
+    console.say(match.verdict())
+
+
+def _ask(match: "Match", side: tuple[int, ...]) -> bool:
+    """Asks until a move is made or taken back; False if the player is through."""
+    _show(match)
+    reply: _Reply = "asked"
+    while reply == "asked":
+        click.echo("> ", nl=False)
+        line = sys.stdin.readline()
+        words = line.lower().split()
+        try:
+            # Input that ended is an answer too; an empty line is none.
+            reply = _obey(match, side, words) if line else "quit"
+        except UserError as error:
+            console.say(str(error))
+    return reply == "moved"
+
+
+def _obey(match: "Match", side: tuple[int, ...], words: list[str]) -> _Reply:
+    """Does what a line says; raises UserError where that cannot be done."""
+    match words:
+        case []:
+            return "asked"
+        case ["quit" | "q" | "exit"]:
+            return "quit"
+        case ["help" | "?"]:
+            console.say(_HELP)
+            return "asked"
+        case ["hint"]:
+            console.say(f"the agent would play {match.named(match.advise().action)}")
+            return "asked"
+        case ["budget", number] if number.isascii() and number.isdigit():
+            match.set_budget(int(number))
+            _show(match)
+            return "asked"
+        case ["undo"]:
+            match.undo(side)
+            return "moved"
+        case [number] if number.isascii() and number.isdigit():
+            _announce(match, match.checked(int(number)))
+            return "moved"
+        case _:
+            raise UserError(f"{' '.join(words)!r} is no move; enter {_HELP}")
+
+
+def _announce(match: "Match", action: int) -> None:
+    player, outcome = match.player, match.play(action)
+    chance = "" if outcome is None else f", outcome {outcome}"
+    console.say(f"player {player + 1} plays {match.named(action)}{chance}")
+
+
+def _show(match: "Match") -> None:
+    """The position, and a line about each legal move."""
+    console.say(match.board())
+    advice = match.advise()
+    columns = ["move", "reflex", "search", "Q", "visits"]
+    formats: list[Callable[[int], str]] = [
+        match.named,
+        lambda action: console.percent(advice.prior[action]),
+        lambda action: console.percent(advice.weights[action]),
+        lambda action: f"{advice.qvalues[action]:+.3f}",
+        lambda action: str(advice.visits[action]),
+    ]
+    if advice.exact is not None:
+        exact = advice.exact
+        best = max(exact.values())
+        columns.append("exact")
+        formats.append(lambda action: f"{exact[action]:+.6g}{' *' if exact[action] >= best - 1e-9 else '  '}")
+    rows = [[text(action) for text in formats] for action in sorted(advice.prior)]
+    value = f"player {match.player + 1} to move, value {advice.value:+.3f} at budget {match.budget}"
+    console.show_table(value, columns, rows)

@@ -1,0 +1,37 @@
+"""`xit solve`: exact values of a whole game."""
+
+from pathlib import Path
+
+import click
+
+from exit.cli import console
+from exit.cli.options import debug_option, game_argument, json_option, set_option
+
+
+@click.command(epilog="Example: xit solve connect_four_4x4 --json figures.json")
+@game_argument
+@set_option("rows=5")
+@click.option("--force", is_flag=True, help="Solve again even if there is a table on disk.")
+@json_option
+@debug_option
+def solve(game_name: str, assignments: tuple[str, ...], force: bool, json_path: Path | None) -> None:
+    """Solve GAME exactly from its rules, and keep the table on disk for the other commands."""
+    console.prepare_json(json_path)
+    from exit.catalog import load_game, with_overrides
+    from exit.solve import load_or_solve, summary
+
+    game = with_overrides(load_game(game_name), assignments)
+    with console.Progress(f"solving {game.name}") as progress:
+
+        def report(phase: str, layer: int, states: int) -> None:
+            progress.update(f"{phase}: layer {layer}, {states:,} positions")
+
+        table = load_or_solve(game, force=force, progress_fn=report, warn_fn=console.warn)
+    figures = summary(table)
+    console.say(
+        f"{figures['game']}: {figures['states']:,} positions, {figures['terminal_states']:,} of them finished"
+    )
+    console.say(f"value of the initial position, for the player to move: {figures['value']:.9g}")
+    console.say(f"solved in {figures['seconds']:.1f} s with at most {figures['peak_mb']:,.0f} MB")
+    console.say(f"table: {figures['table'] or 'not kept'}")
+    console.write_json(json_path, figures)

@@ -1,0 +1,94 @@
+"""`xit train`: self-play, search and learning, until the reflex has absorbed what search finds."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exit.cli import console
+from exit.cli.options import Invocation, config_argument, debug_option, json_option, set_option
+
+_PICTURE = "training.png"
+
+
+@click.command(epilog="Example: xit train tic_tac_toe --set learner.learning_rate=0.002 --run-dir runs/mine")
+@config_argument
+@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: runs/CONFIG.")
+@set_option("search.max_simulations=64")
+@json_option
+@debug_option
+@click.pass_obj
+def train(
+    invocation: Invocation,
+    config_name: str,
+    run_dir: Path | None,
+    assignments: tuple[str, ...],
+    json_path: Path | None,
+) -> None:
+    """Train an agent as CONFIG says: a name of `configs`, or a Python file with `config()`.
+
+    The same command continues a run that was interrupted.
+    """
+    from exit.catalog import load_config, with_overrides
+
+    config = with_overrides(load_config(config_name), assignments)
+    run_dir = run_dir or Path("runs") / Path(config_name).stem
+    console.prepare_json(json_path)
+    console.say(f"training {config_name} in {run_dir}")
+    # Only now, since importing the training program takes seconds.
+    from exit.logs import read_metrics
+    from exit.loop import train as run_training
+    from exit.plots import plot_training
+
+    invocation.when_interrupted = "interrupted; the same command continues the run"
+    with console.Progress("training") as progress:
+        latest: dict[str, float | int | None] = {}
+
+        def report(metrics: Mapping[str, float | int | None]) -> None:
+            # Mistakes are measured now and then; the line keeps the last figure.
+            latest.update({name: value for name, value in metrics.items() if value is not None})
+            progress.update(_line(latest), (metrics["iteration"] or 0) / (metrics["num_iterations"] or 1))
+
+        run_training(config, run_dir, config_name=config_name, overrides=assignments, report_fn=report)
+    rows = read_metrics(run_dir)
+    picture = plot_training(rows, run_dir / _PICTURE, title=f"{config_name}: training")
+    _conclude(rows, run_dir, picture, json_path)
+
+
+def _line(metrics: Mapping[str, float | int | None]) -> str:
+    """One report as a line; figures that the report lacks are left out."""
+    parts = [f"{metrics['iteration']}/{metrics['num_iterations']}"]
+    for name, text in _FIGURES.items():
+        value = metrics.get(name)
+        if value is not None:
+            parts.append(text(value))
+    return "  ".join(parts)
+
+
+_FIGURES = {
+    "positions_per_second": lambda value: f"{value:,.0f} positions/s",
+    "policy_loss": lambda value: f"policy loss {value:.3f}",
+    "value_loss": lambda value: f"value loss {value:.4f}",
+    "reflex_mistake_rate": lambda value: f"reflex mistakes {console.percent(value)}",
+    "search_mistake_rate": lambda value: f"search mistakes {console.percent(value)}",
+    "seconds_left": lambda value: f"{console.duration(value)} left",
+}
+
+
+def _conclude(rows: list[dict[str, Any]], run_dir: Path, picture: Path, json_path: Path | None) -> None:
+    """Says where the run stands, with the last figures that each report had."""
+    last: dict[str, Any] = {}
+    for row in rows:
+        last |= {name: value for name, value in row.items() if value is not None}
+    if last:
+        console.say(
+            f"trained {last['iteration']} iterations, {last['positions']:,} positions, "
+            f"in {console.duration(last['seconds'])}"
+        )
+    if "reflex_mistake_rate" in last:
+        reflex, search = (console.percent(last.get(f"{kind}_mistake_rate")) for kind in ("reflex", "search"))
+        console.say(f"mistakes: reflex {reflex}, search {search}")
+    console.say(f"run: {run_dir}")
+    console.say(f"picture: {picture}")
+    console.write_json(json_path, {"run": str(run_dir), "picture": str(picture), **last})

@@ -1,0 +1,132 @@
+"""The command line from outside: what it says, what it writes, and the exit code of every bad input."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from exit.cli import run
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+
+
+def _error_line(capsys: Captured) -> str:
+    """The one line that a failed command left on stderr, and nothing but it."""
+    captured = capsys.readouterr()
+    (line,) = captured.err.splitlines()
+    assert line.startswith("xit: error: ")
+    return line
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("slove tic_tac_toe", "Did you mean 'solve'?"),
+        ("solve tic_tac_toe --jsno x", "Did you mean '--json'?"),
+        ("solve tic_tac_to", "did you mean 'tic_tac_toe'"),
+        ("solve", "missing argument 'GAME'; `xit solve --help`"),
+        ("solve nim_3_x", "bad sizes"),
+        ("solve nim_3_4_5 --set heap=2,3", "'heap'"),
+        ("solve nim_3_4_5 --set heaps=a,b", "bad value 'a,b'"),
+        ("solve nim_3_4_5 --set heaps", "write a.b=value"),
+        ("games extra", "unexpected extra argument"),
+        ("train tic_tac_to", "tic_tac_to"),
+        ("train nowhere.py", "nowhere.py"),
+        ("bench runs/x --budgets 1,-2", "whole numbers from 0"),
+        ("bench runs/x --budgets many", "whole numbers from 0"),
+        ("bench runs/x --max-positions 0", "--max-positions"),
+        ("act runs/x --budget -1", "--budget"),
+        ("act runs/x --deadline-ms 0", "--deadline-ms"),
+        ("act runs/x", "give one of --budget N and --deadline-ms T"),
+        ("act runs/x --budget 1 --deadline-ms 1", "give one of --budget N and --deadline-ms T"),
+        ("play runs/x --side third", "'first', 'second', 'both'"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(command: str, expected: str, capsys: Captured) -> None:
+    assert run(command.split()) == 2
+    assert expected in _error_line(capsys)
+
+
+@pytest.mark.parametrize("command", ["", "games", "train", "bench", "act", "solve", "play"])
+def test_every_command_has_help_with_an_example(command: str, capsys: Captured) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"xit {command}".strip() in text.split("Options:")[1]
+    assert "--debug" in text
+
+
+def test_no_command_shows_the_help_and_is_bad_usage(capsys: Captured) -> None:
+    assert run([]) == 2
+    assert "Commands:" in capsys.readouterr().err
+
+
+def test_games_are_listed_with_their_sizes(tmp_path: Path, capsys: Captured) -> None:
+    figures = tmp_path / "games.json"
+    assert run(["solve", "tic_tac_toe"]) == 0
+    assert run(["games", "--json", str(figures)]) == 0
+    rows = {row["game"]: row for row in json.loads(figures.read_text())}
+    assert rows["tic_tac_toe"]["states"] == 5478
+    assert rows["connect_four"]["actions"] == 7
+    assert rows["nim_3_4_5"]["states"] is None
+    assert "5,478" in capsys.readouterr().out
+
+
+def test_solve_writes_the_figures_of_the_contract(tmp_path: Path, capsys: Captured) -> None:
+    figures = tmp_path / "new" / "solve.json"
+    assert run(["solve", "tic_tac_toe", "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())
+    keys = {"game", "states", "states_by_ply", "terminal_states", "value", "seconds", "peak_mb", "table"}
+    assert keys <= set(found)
+    assert (found["states"], found["terminal_states"], found["value"]) == (5478, 958, 0)
+    assert sum(found["states_by_ply"]) == 5478
+    assert Path(found["table"]).is_dir()
+    assert "5,478 positions" in capsys.readouterr().out
+
+
+def test_sizes_can_be_set(capsys: Captured) -> None:
+    assert run(["solve", "nim_3_4_5", "--set", "heaps=1,1"]) == 0
+    assert "nim_1_1: 4 positions" in capsys.readouterr().out
+
+
+def test_an_output_that_cannot_be_written_stops_before_the_work(tmp_path: Path, capsys: Captured) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert run(["solve", "tic_tac_toe", "--json", str(blocked / "solve.json")]) == 1
+    assert str(blocked) in _error_line(capsys)
+
+
+def test_a_traceback_appears_only_with_debug(capsys: Captured) -> None:
+    run(["solve", "chess"])
+    assert "Traceback" not in capsys.readouterr().err
+    assert run(["solve", "chess", "--debug"]) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def _failing(error: BaseException) -> object:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "expected"),
+    [
+        (RuntimeError("two\nlines"), 1, "unexpected RuntimeError: two lines; run again with --debug"),
+        (OSError(28, "No space left on device", "x.npy"), 1, "x.npy: no space left on device"),
+        (MemoryError("1 TiB"), 1, "out of memory"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_every_failure_is_one_line(
+    error: BaseException, code: int, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("exit.solve.load_or_solve", _failing(error))
+    assert run(["solve", "tic_tac_toe"]) == code
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert expected in line
