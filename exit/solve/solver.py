@@ -36,7 +36,7 @@ def solve(game: Game, *, max_bytes: int | None = None, progress_fn: ProgressFn |
     sizes = tuple(map(len, layers.keys))
     keys = np.concatenate(layers.keys)
     layers.keys.clear()
-    solved = (_by_layer if layers.graded else _by_order)(game, keys, sizes, limit, report)
+    solved = _by_layer(game, keys, sizes, report) if layers.graded else _by_order(game, keys, limit, report)
     return Table(
         game=game,
         keys=solved.keys,
@@ -56,9 +56,7 @@ class _Solved(NamedTuple):
     terminal: Bool[np.ndarray, " n"]
 
 
-def _by_layer(
-    game: Game, keys: Keys, sizes: tuple[int, ...], limit: MemoryLimit, progress_fn: ProgressFn
-) -> _Solved:
+def _by_layer(game: Game, keys: Keys, sizes: tuple[int, ...], progress_fn: ProgressFn) -> _Solved:
     """Backward induction where every move leads to the next layer.
 
     Args:
@@ -77,9 +75,7 @@ def _by_layer(
     return _Solved(keys[order], values[order], terminal[order])
 
 
-def _by_order(
-    game: Game, keys: Keys, sizes: tuple[int, ...], limit: MemoryLimit, progress_fn: ProgressFn
-) -> _Solved:
+def _by_order(game: Game, keys: Keys, limit: MemoryLimit, progress_fn: ProgressFn) -> _Solved:
     """Backward induction in any game that comes to an end."""
     keys.sort(kind="stable")
     values, terminal, num_solved = np.empty(len(keys)), np.empty(len(keys), bool), 0

@@ -7,12 +7,11 @@ description is replaced last and in one step, so that a reader sees either the o
 import hashlib
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -62,8 +61,11 @@ def save_table(table: Table, directory: Path) -> Table:
         "files": files,
     }
     text = json.dumps({"digest": _digest_of(_canonical(body)), "table": body}, indent=1)
-    _replace(directory / _META, lambda file: file.write(text.encode()))
-    for path in directory.glob("*.npy"):
+    draft = directory / f".{_META}.{os.getpid()}"
+    _write(draft, lambda file: file.write(text.encode()))
+    draft.replace(directory / _META)
+    _sync_directory(directory)
+    for path in directory.glob("[!.]*.npy"):
         if path.name not in files.values():
             path.unlink(missing_ok=True)
     return replace(table, directory=directory)
@@ -179,34 +181,33 @@ def _digest_of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _replace(path: Path, write_fn: Callable[[Any], object]) -> None:
-    """Writes a file so that it is either there whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def _write(path: Path, write_fn: Callable[[BinaryIO], object]) -> None:
+    """Writes a file through to the disk, or leaves none."""
     try:
-        with os.fdopen(handle, "wb") as file:
+        with path.open("wb") as file:
             write_fn(file)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes renamed files survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
 
 
 def _save_array(directory: Path, name: str, array: np.ndarray) -> str:
     """Name of the file, which tells its content."""
     draft = directory / f".{name}.{os.getpid()}.npy"
-    try:
-        _replace(draft, lambda file: np.save(file, array, allow_pickle=False))
-        target = directory / f"{name}.{_digest_of_file(draft)}.npy"
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    _write(draft, lambda file: np.save(file, array, allow_pickle=False))
+    target = directory / f"{name}.{_digest_of_file(draft)}.npy"
+    draft.replace(target)
     return target.name
 
 
