@@ -1,8 +1,13 @@
-# Everything runs in .venv, made from requirements.lock; `make PYTHON=python3.12 test` picks another Python.
+# Everything runs in .venv, made from requirements.lock; `make PYTHON=python3.12 test` picks another Python,
+# `make LOCK=requirements-cuda.lock ...` adds NVIDIA's libraries.
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+LOCK ?= requirements.lock
 BIN := .venv/bin
+INSTALLED := .venv/.installed-$(LOCK)
 # Compiling is what the tests wait for, so a few processes help and more only cost memory.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 DEMO_RUN := runs/tic_tac_toe
 
 # The wheels hold the type checker and its node; the variable stops it from asking for a newer one.
@@ -15,11 +20,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## List these targets
 	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
-.venv: .venv/.installed ## Create .venv with the locked requirements and this project in it
+.venv: $(INSTALLED) ## Create .venv with the locked requirements and this project in it
 
-.venv/.installed: requirements.lock pyproject.toml
+$(INSTALLED): $(LOCK) pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -49,9 +54,8 @@ bench: .venv ## Run every benchmark; BENCH=--quick ends within minutes
 	done
 
 lock: ## Resolve the requirements anew, for every supported Python
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev \
-	  --no-emit-index-url --no-annotate --upgrade --custom-compile-command "make lock" \
-	  pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --extra cuda --constraint requirements.lock pyproject.toml -o requirements-cuda.lock
 
 clean: ## Remove .venv and caches; runs/ stays
 	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

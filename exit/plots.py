@@ -34,7 +34,7 @@ def plot_training(metrics: Rows, path: Path | str, *, title: str) -> Path:
     for axis in upper:
         _line(axis, metrics, "reflex_mistake_rate", seconds, 100, "reflex (budget 0)", _RED, "o")
         _line(axis, metrics, "search_mistake_rate", seconds, 100, "search", _BLUE, "s")
-        axis.set_ylabel("mistakes (% of positions)")
+        axis.set_ylabel("mistakes (% of critical positions)")
         axis.set_ylim(bottom=0)
     _line(losses, metrics, "policy_loss", seconds, 1, "policy loss (nats)", _ORANGE, "^")
     _line(losses, metrics, "value_loss", seconds, 1, "value loss", _GREEN, "v")

@@ -1,12 +1,20 @@
 """`xit bench`: a run's agent against exact values, at several budgets."""
 
+import os
+import platform
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exit.cli import console
 from exit.cli.options import NonNegativeList, debug_option, json_option, run_argument
+
+if TYPE_CHECKING:
+    from exit.agent import Agent
+    from exit.game import Game
+    from exit.search import SearchResult
+    from exit.solve import Table
 
 _PICTURE = "bench.png"
 _COLUMNS = (
@@ -53,30 +61,90 @@ def bench(
     """Measure how far the agent of the run in DIR is from perfect play, exactly, at each budget."""
     console.prepare_json(json_path)
     from exit.agent import Agent
-    from exit.evaluate import benchmark
     from exit.plots import plot_bench
-    from exit.solve import load_or_solve
 
     agent = Agent.load(run_dir)
-    states = None if positions is None else _states(agent.game, positions)
-    with console.Progress(f"solving {agent.game.name}") as solving:
-
-        def report_solving(phase: str, layer: int, states: int) -> None:
-            solving.update(f"{phase}: layer {layer}, {states:,} positions")
-
-        table = load_or_solve(agent.game, progress_fn=report_solving, warn_fn=console.warn)
-    with console.Progress(f"measuring {run_dir}") as measuring:
-        figures = benchmark(
-            agent, table, budgets, states=states, max_positions=max_positions, progress_fn=measuring.update
-        )
+    kind, keys = ("all", None) if positions is None else ("file", _keys(agent.game, positions))
+    table = _table(agent.game)
+    if keys is None and max_positions is not None:
+        kind, keys = _sample(table, max_positions)
+    figures = {
+        "game": agent.game.name,
+        "run": str(run_dir),
+        "solver": "rules",
+        "hardware": _hardware(),
+        **_measured(agent, table, budgets, kind, keys),
+    }
+    figures |= {"exploitability": None, "certified": _certified(figures)}
     _show(figures)
     picture = plot_bench(figures, run_dir / _PICTURE, title=f"{figures['game']}: play against exact values")
     console.say(f"picture: {picture}")
     console.write_json(json_path, figures)
 
 
-def _states(game: Any, path: Path) -> Any:
-    """The states that a file of positions describes; raises UserError at the first line that is none."""
+def _table(game: "Game") -> "Table":
+    """Exact values of the game, from disk or solved now."""
+    from exit.solve import load_or_solve
+
+    with console.Progress(f"solving {game.name}") as progress:
+
+        def report(phase: str, layer: int, states: int) -> None:
+            progress.update(f"{phase}: layer {layer}, {states:,} positions")
+
+        return load_or_solve(game, progress_fn=report, warn_fn=console.warn)
+
+
+def _sample(table: "Table", max_positions: int) -> tuple[str, Any]:
+    """A kind of positions and their keys: all that are unfinished, or a random sample of them."""
+    import numpy as np
+
+    from exit.solve import unfinished_keys
+
+    keys = unfinished_keys(table)
+    if len(keys) <= max_positions:
+        return "all", keys
+    chosen = np.random.default_rng(0).choice(len(keys), max_positions, replace=False)
+    return "sample", keys[np.sort(chosen)]
+
+
+def _measured(
+    agent: "Agent", table: "Table", budgets: tuple[int, ...], kind: str, keys: Any
+) -> dict[str, Any]:
+    """The figures of all budgets."""
+    from exit.evaluate import benchmark
+
+    with console.Progress("measuring") as progress:
+
+        def act(states: Any, budget: int) -> "SearchResult":
+            return agent.act(states, budget=budget)
+
+        def report(budget: int, done: int, total: int) -> None:
+            progress.update(f"budget {budget}: {done:,} of {total:,} positions", done / total)
+
+        return benchmark(act, table, budgets, keys=keys, kind=kind, progress_fn=report)
+
+
+def _certified(figures: dict[str, Any]) -> bool | None:
+    """Whether the reflex makes no mistake anywhere; None where that was not measured."""
+    reflex = [row for row in figures["budgets"] if row["budget"] == 0]
+    if figures["positions"]["kind"] != "all" or not reflex:
+        return None
+    return reflex[0]["mistakes"] == 0
+
+
+def _hardware() -> str:
+    """What the times were taken on."""
+    import jax
+
+    kinds = ", ".join(device.device_kind for device in jax.devices())
+    return f"{kinds}; {os.cpu_count()} CPU cores, {platform.machine()}; jax {jax.__version__}"
+
+
+def _keys(game: "Game", path: Path) -> Any:
+    """Keys of the positions in a file; raises UserError at the first line that is none."""
+    import jax
+    import numpy as np
+
     from exit.cli.positions import positions_of
     from exit.errors import UserError
 
@@ -87,7 +155,7 @@ def _states(game: Any, path: Path) -> Any:
     for number, error in enumerate(found.errors, start=1):
         if error is not None:
             raise UserError(f"{path}, position {number}: {error}")
-    return found.states
+    return np.asarray(jax.vmap(game.encode)(found.states))
 
 
 def _show(figures: dict[str, Any]) -> None:
@@ -98,16 +166,13 @@ def _show(figures: dict[str, Any]) -> None:
         _COLUMNS,
         [_cells(row) for row in figures["budgets"]],
     )
-    if figures.get("amortization_gap") is not None:
-        console.say(f"amortization gap (regret that search still removes): {figures['amortization_gap']:.5g}")
-    if figures.get("exploitability") is not None:
-        console.say(f"exploitability: {figures['exploitability']:.5g}")
-    if figures.get("certified") is not None:
-        console.say(f"plays perfectly in every position: {'yes' if figures['certified'] else 'no'}")
+    console.say(f"amortization gap, the regret that search still removes: {figures['amortization_gap']:.5g}")
+    if figures["certified"] is not None:
+        console.say(f"the reflex is perfect in every position: {'yes' if figures['certified'] else 'no'}")
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    interval = (row.get("ci95") or {}).get("mistake_rate")
+    interval = row["ci95"]["mistake_rate"]
     return [
         str(row["budget"]),
         console.percent(row["mistake_rate"]),

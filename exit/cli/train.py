@@ -50,7 +50,14 @@ def train(
             latest.update({name: value for name, value in metrics.items() if value is not None})
             progress.update(_line(latest), (metrics["iteration"] or 0) / (metrics["num_iterations"] or 1))
 
-        run_training(config, run_dir, config_name=config_name, overrides=assignments, report_fn=report)
+        run_training(
+            config,
+            run_dir,
+            config_name=config_name,
+            overrides=assignments,
+            report_fn=report,
+            warn_fn=console.warn,
+        )
     rows = read_metrics(run_dir)
     picture = plot_training(rows, run_dir / _PICTURE, title=f"{config_name}: training")
     _conclude(rows, run_dir, picture, json_path)
@@ -88,7 +95,7 @@ def _conclude(rows: list[dict[str, Any]], run_dir: Path, picture: Path, json_pat
         )
     if "reflex_mistake_rate" in last:
         reflex, search = (console.percent(last.get(f"{kind}_mistake_rate")) for kind in ("reflex", "search"))
-        console.say(f"mistakes: reflex {reflex}, search {search}")
+        console.say(f"mistakes in critical positions: reflex {reflex}, search {search}")
     console.say(f"run: {run_dir}")
     console.say(f"picture: {picture}")
     console.write_json(json_path, {"run": str(run_dir), "picture": str(picture), **last})
