@@ -196,7 +196,7 @@ class ConnectFour:
     def symmetries(self, state: ConnectFourState) -> tuple[ConnectFourState, Int[Array, "2 A"]]:
         """The board and its left-right mirror image."""
 
-        def images(board: Board) -> Board:
+        def images(board: Board) -> tuple[UInt32[Array, "2"], ...]:
             pairs = zip(board, self._mirrored(board), strict=True)
             return tuple(jnp.stack(pair) for pair in pairs)
 
