@@ -1,7 +1,6 @@
-"""Small games whose values are known in closed form, and games that each break one rule of the protocol.
+"""Small games whose values are known in closed form.
 
-Every sound game has `EXACT`, the value of its initial state. A state is one number, `State.left` or the
-like, so that positions are easy to write down in a test.
+Every game has `EXACT`, the value of its initial state; `VALUES`, where present, are those of each heap.
 """
 
 from dataclasses import dataclass
@@ -220,4 +219,57 @@ class BonusHeap:
         return HeapState(key[0].astype(jnp.int32))
 
 
-SOUND = (Chain(), Dice(), LeakyHeap(), BonusHeap())
+class PairState(NamedTuple):
+    left: Int32[Array, ""]
+    side: Int32[Array, ""]
+
+
+@dataclass(frozen=True)
+class TwoHeaps:
+    """Two players and a symmetry: two heaps of 2, take one object from either; the last object wins 1.
+
+    Four objects are taken whatever the players do, so the second player wins.
+    """
+
+    EXACT = -1.0
+    name = "two_heaps"
+    version = 1
+    num_actions = 2
+    num_outcomes = 1
+    observation_shape = (2,)
+    value_bounds = (-1.0, 1.0)
+
+    def init(self) -> PairState:
+        return PairState(jnp.int32(2), jnp.int32(2))
+
+    def legal_actions(self, state: PairState) -> Bool[Array, "2"]:
+        return jnp.stack(state) > 0
+
+    def outcome_probs(self, state: PairState, action: Int[Array, ""]) -> Float[Array, "1"]:
+        return jnp.ones(1)
+
+    def apply(
+        self, state: PairState, action: Int[Array, ""], outcome: Int[Array, ""]
+    ) -> tuple[PairState, Step]:
+        after = PairState(
+            jnp.maximum(state.left - (action == 0), 0), jnp.maximum(state.side - (action == 1), 0)
+        )
+        over = after.left + after.side == 0
+        return after, Step(reward=jnp.where(over, 1.0, 0.0), discount=jnp.where(over, 0.0, -1.0))
+
+    def observe(self, state: PairState) -> Float[Array, "2"]:
+        return jnp.stack(state).astype(jnp.float32)
+
+    def encode(self, state: PairState) -> UInt32[Array, "1"]:
+        return (state.left * 3 + state.side).astype(jnp.uint32)[None]
+
+    def decode(self, key: UInt32[Array, "1"]) -> PairState:
+        number = key[0].astype(jnp.int32)
+        return PairState(number // 3, number % 3)
+
+    def symmetries(self, state: PairState) -> tuple[PairState, Int[Array, "2 2"]]:
+        left, side = state
+        return PairState(jnp.stack([left, side]), jnp.stack([side, left])), jnp.array([[0, 1], [1, 0]])
+
+
+SOUND = (Chain(), Dice(), LeakyHeap(), BonusHeap(), TwoHeaps())

@@ -11,8 +11,8 @@ from exit.conformance.failures import GameError, called, failure
 from exit.game import Game, action_name_of, symmetries_of
 
 
-def check_declarations(game: Game) -> None:
-    """The attributes of a game, and that it can be a static argument of compiled programs."""
+def declared_game(game: object) -> Game:
+    """The object itself, if it has all a game declares and can be a static argument of compiled programs."""
     if not isinstance(game, Game):
         missing = [name for name in _protocol_members() if not hasattr(game, name)]
         raise GameError(f"{type(game).__name__} is no Game: it has no {', '.join(missing)}")
@@ -29,6 +29,7 @@ def check_declarations(game: Game) -> None:
     twin = copy.deepcopy(game)
     if called(game, "hash", lambda: hash(game) != hash(twin)) or game != twin:
         raise failure(game, "a copy must be equal and hash alike; make the game a frozen dataclass")
+    return game
 
 
 def _protocol_members() -> list[str]:

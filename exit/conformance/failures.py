@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import UInt32
+from jaxtyping import Array, UInt32
 
 from exit.game import Game, render_of
 
@@ -14,7 +14,7 @@ class GameError(AssertionError):
     """A game breaks a rule of the protocol; one line names the rule, the game and the position."""
 
 
-def failure(game: Game, rule: str, key: UInt32[np.ndarray, " K"] | None = None) -> GameError:
+def failure(game: Game, rule: str, key: UInt32[Array | np.ndarray, " K"] | None = None) -> GameError:
     """The error for a broken rule, at the position of a key."""
     where = ""
     if key is not None:
@@ -22,7 +22,7 @@ def failure(game: Game, rule: str, key: UInt32[np.ndarray, " K"] | None = None) 
     return GameError(f"{game.name}: {rule}{where}")
 
 
-def _position_text(game: Game, key: UInt32[np.ndarray, " K"]) -> str:
+def _position_text(game: Game, key: UInt32[Array | np.ndarray, " K"]) -> str:
     text = called(game, "render", lambda: render_of(game, game.decode(jnp.asarray(key))))
     return " / ".join(line.strip() for line in text.splitlines())
 

@@ -1,0 +1,203 @@
+"""Games that each break one rule of the protocol, and what must be said of them."""
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+
+from exit.game import Step
+from tests.planted import LeakyHeap, PairState, TwoHeaps
+
+
+class KeyShared(TwoHeaps):
+    """`encode` forgets which heap is which."""
+
+    def encode(self, state):
+        return (state.left + state.side).astype(jnp.uint32)[None]
+
+
+class KeyHalf(TwoHeaps):
+    """`decode` loses a heap."""
+
+    def decode(self, key):
+        return TwoHeaps.decode(self, key)._replace(left=jnp.int32(0))
+
+
+class ObservationInfinite(TwoHeaps):
+    def observe(self, state):
+        return 1 / jnp.stack(state).astype(jnp.float32)
+
+
+class ObservationMisshapen(TwoHeaps):
+    def observe(self, state):
+        return jnp.zeros(3)
+
+
+class ObservationWhole(TwoHeaps):
+    def observe(self, state):
+        return jnp.stack(state)
+
+
+class LegalActionsNumeric(TwoHeaps):
+    def legal_actions(self, state):
+        return jnp.stack(state)
+
+
+class StateWidened(TwoHeaps):
+    """`apply` returns another dtype than `init`."""
+
+    def apply(self, state, action, outcome):
+        after, step = TwoHeaps.apply(self, state, action, outcome)
+        return after._replace(left=after.left.astype(jnp.float32)), step
+
+
+class ChanceShort(LeakyHeap):
+    def outcome_probs(self, state, action):
+        return jnp.array([0.75, 0.2])
+
+
+class ChanceNegative(LeakyHeap):
+    def outcome_probs(self, state, action):
+        return jnp.array([1.25, -0.25])
+
+
+class RewardNan(TwoHeaps):
+    def apply(self, state, action, outcome):
+        after, step = TwoHeaps.apply(self, state, action, outcome)
+        return after, step._replace(reward=jnp.where(after.left == 1, jnp.nan, step.reward))
+
+
+class RewardOutside(TwoHeaps):
+    """A reward greater than `value_bounds`."""
+
+    def apply(self, state, action, outcome):
+        after, step = TwoHeaps.apply(self, state, action, outcome)
+        return after, step._replace(reward=2 * step.reward)
+
+
+class DiscountGrowing(TwoHeaps):
+    def apply(self, state, action, outcome):
+        after, step = TwoHeaps.apply(self, state, action, outcome)
+        return after, step._replace(discount=2 * step.discount)
+
+
+class EndUnmarked(TwoHeaps):
+    """The game is over, but the discount is not 0."""
+
+    def apply(self, state, action, outcome):
+        after, step = TwoHeaps.apply(self, state, action, outcome)
+        return after, step._replace(discount=jnp.float32(-1))
+
+
+class EndEarly(TwoHeaps):
+    """The discount is 0, but there are legal actions left."""
+
+    def apply(self, state, action, outcome):
+        after, step = TwoHeaps.apply(self, state, action, outcome)
+        return after, step._replace(discount=jnp.where(after.left == 0, 0.0, step.discount))
+
+
+class StartOver(TwoHeaps):
+    """The initial state has no legal action."""
+
+    def init(self):
+        return PairState(jnp.int32(0), jnp.int32(0))
+
+
+class Endless(TwoHeaps):
+    def apply(self, state, action, outcome):
+        return state, Step(reward=jnp.float32(0), discount=jnp.float32(-1))
+
+
+class SymmetryWithoutIdentity(TwoHeaps):
+    def symmetries(self, state):
+        return jax.tree.map(lambda leaf: leaf[::-1], TwoHeaps.symmetries(self, state))
+
+
+class SymmetryDoubled(TwoHeaps):
+    """Both actions have one image."""
+
+    def symmetries(self, state):
+        return TwoHeaps.symmetries(self, state)[0], jnp.array([[0, 1], [1, 1]])
+
+
+class SymmetryHalf(TwoHeaps):
+    """The heaps are swapped, the actions are not."""
+
+    def symmetries(self, state):
+        return TwoHeaps.symmetries(self, state)[0], jnp.array([[0, 1], [0, 1]])
+
+
+class SymmetryIllegal(TwoHeaps):
+    """The second heap may not be touched, but it is called the image of the first."""
+
+    def legal_actions(self, state):
+        return jnp.stack([state.left > 0, jnp.bool_(False)])
+
+
+class SymmetryOfChance(LeakyHeap):
+    """Both actions are called alike, though one leaves something to chance and the other does not."""
+
+    def symmetries(self, state):
+        return jax.tree.map(lambda leaf: jnp.stack([leaf] * 2), state), jnp.array([[0, 1], [1, 0]])
+
+
+class Untraceable(TwoHeaps):
+    def legal_actions(self, state):
+        return jnp.array([True, True]) if state.left > 0 else jnp.array([False, False])
+
+
+class Uncompiled(TwoHeaps):
+    """A method that tells whether it is being compiled."""
+
+    def observe(self, state):
+        return jnp.full(2, float(isinstance(state.left, Tracer)))
+
+
+class Unhashable(TwoHeaps):
+    def __hash__(self) -> int:
+        raise TypeError("unhashable")
+
+
+class NameEmpty(TwoHeaps):
+    name = ""
+
+
+class BoundsReversed(TwoHeaps):
+    value_bounds = (1.0, -1.0)
+
+
+class ActionsNamedAlike(TwoHeaps):
+    def action_name(self, action: int) -> str:
+        return "take"
+
+
+BROKEN = (
+    (KeyShared(), "decode(encode(state))"),
+    (KeyHalf(), "decode(encode(state))"),
+    (ObservationInfinite(), "observe must be finite"),
+    (ObservationMisshapen(), "observe must be float32 [2], got float32 [3]"),
+    (ObservationWhole(), "observe must be float32 [2], got int32 [2]"),
+    (LegalActionsNumeric(), "legal_actions must be bool"),
+    (StateWidened(), "apply must have the type of init's state"),
+    (ChanceShort(), "sum to one"),
+    (ChanceNegative(), "sum to one"),
+    (RewardNan(), "reward and discount must be finite"),
+    (RewardOutside(), "value_bounds (-1.0, 1.0) must hold every return"),
+    (DiscountGrowing(), "discount must lie between -1 and 1"),
+    (EndUnmarked(), "discount must be 0 exactly where"),
+    (EndEarly(), "discount must be 0 exactly where"),
+    (StartOver(), "initial state must have a legal action"),
+    (Endless(), "max_plies = 50"),
+    (SymmetryWithoutIdentity(), "identity must come first"),
+    (SymmetryDoubled(), "map the actions one to one"),
+    (SymmetryHalf(), "commute with apply"),
+    (SymmetryIllegal(), "carry the legal actions along"),
+    (SymmetryOfChance(heap=2), "keep outcome_probs"),
+    (Untraceable(), "legal_actions fails: TracerBoolConversionError"),
+    (Uncompiled(), "with and without jit"),
+    (Unhashable(), "hash fails: TypeError"),
+    (NameEmpty(), "name must be a text"),
+    (BoundsReversed(), "value_bounds must be two finite numbers"),
+    (ActionsNamedAlike(), "action_name must give each action a text of its own"),
+)
+"""Each broken game with a part of the message that names its fault."""
