@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, run_argument
+from exit.cli.options import capacity_option, debug_option, run_argument
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from exit.search import SearchResult
 
 _BATCH_SIZES = (1, 16, 256)
+# Of all search trees of a batch together; bounds its memory when the capacity is large.
+_MAX_NODES = 1 << 21
 _DASH = Path("-")
 
 
@@ -32,8 +34,9 @@ _DASH = Path("-")
     "--deadline-ms",
     type=click.FloatRange(min=0, min_open=True),
     metavar="T",
-    help="Milliseconds a position may take, instead of a budget.",
+    help="Milliseconds a position may take; with a budget, whichever ends first.",
 )
+@capacity_option
 @click.option(
     "--positions", type=click.Path(path_type=Path), default=_DASH, metavar="FILE", help="Default: stdin."
 )
@@ -41,18 +44,25 @@ _DASH = Path("-")
     "--out", type=click.Path(path_type=Path), default=_DASH, metavar="FILE", help="Default: stdout."
 )
 @debug_option
-def act(run_dir: Path, budget: int | None, deadline_ms: float | None, positions: Path, out: Path) -> None:
+def act(
+    run_dir: Path,
+    budget: int | None,
+    deadline_ms: float | None,
+    max_simulations: int | None,
+    positions: Path,
+    out: Path,
+) -> None:
     """Answer each position with a move, its value, and how sure the agent of the run in DIR is.
 
     A position is a line such as {"moves": [3, 3, 4]}: the actions from the initial state, or, in games with
     chance, action, outcome, action, outcome and so on. A position that cannot be answered gets
     {"error": ...} on its line.
     """
-    if (budget is None) == (deadline_ms is None):
-        raise UsageError("give one of --budget N and --deadline-ms T, for example --budget 64")
-    from exit.agent import Agent
+    if budget is None and deadline_ms is None:
+        raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64")
+    from exit.cli.loading import load_agent
 
-    agent = Agent.load(run_dir)
+    agent = load_agent(run_dir, () if budget is None else (budget,), max_simulations)
     responder = _Responder(agent, budget, deadline_ms)
     from exit.cli.positions import read_batches
 
@@ -81,8 +91,10 @@ class _Responder:
         self._budget = budget
         self._deadline_ms = deadline_ms
         self._compiled: set[int] = set()
+        most = _MAX_NODES // (1 + agent.search.max_simulations)
+        fitting = [size for size in _BATCH_SIZES if size <= most]
         # A deadline holds for each position, so they are answered one at a time.
-        self.max_batch = 1 if budget is None else _BATCH_SIZES[-1]
+        self.max_batch = fitting[-1] if fitting and deadline_ms is None else 1
 
     def answers(self, lines: list[str]) -> list[dict[str, Any]]:
         """One answer a line, in order."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import NonNegativeList, debug_option, json_option, run_argument
+from exit.cli.options import NonNegativeList, capacity_option, debug_option, json_option, run_argument
 
 if TYPE_CHECKING:
     from exit.agent import Agent
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from exit.solve import Table
 
 _PICTURE = "bench.png"
+_BUDGETS = (0, 16, 64)
 _COLUMNS = (
     "budget",
     "mistakes",
@@ -35,10 +36,8 @@ _COLUMNS = (
 @click.option(
     "--budgets",
     type=NonNegativeList(),
-    default="0,16,64",
-    show_default=True,
     metavar="N,N,...",
-    help="Simulations a move.",
+    help="Simulations a move. Default: 0, 16 and 64, as far as the capacity goes.",
 )
 @click.option(
     "--positions",
@@ -49,23 +48,26 @@ _COLUMNS = (
 @click.option(
     "--max-positions", type=click.IntRange(min=1), metavar="N", help="Measure a random sample of at most N."
 )
+@capacity_option
 @json_option
 @debug_option
 def bench(
     run_dir: Path,
-    budgets: tuple[int, ...],
+    budgets: tuple[int, ...] | None,
+    max_simulations: int | None,
     positions: Path | None,
     max_positions: int | None,
     json_path: Path | None,
 ) -> None:
     """Measure how far the agent of the run in DIR is from perfect play, exactly, at each budget."""
     console.prepare_json(json_path)
-    from exit.agent import Agent
+    from exit.cli.loading import load_agent, load_exact
     from exit.plots import plot_bench
 
-    agent = Agent.load(run_dir)
+    agent = load_agent(run_dir, budgets or (), max_simulations)
+    budgets = budgets or _default_budgets(agent.search.max_simulations)
     kind, keys = ("all", None) if positions is None else ("file", _keys(agent.game, positions))
-    table = _table(agent.game)
+    table = load_exact(agent.game)
     if keys is None and max_positions is not None:
         kind, keys = _sample(table, max_positions)
     figures = {
@@ -82,16 +84,8 @@ def bench(
     console.write_json(json_path, figures)
 
 
-def _table(game: "Game") -> "Table":
-    """Exact values of the game, from disk or solved now."""
-    from exit.solve import load_or_solve
-
-    with console.Progress(f"solving {game.name}") as progress:
-
-        def report(phase: str, layer: int, states: int) -> None:
-            progress.update(f"{phase}: layer {layer}, {states:,} positions")
-
-        return load_or_solve(game, progress_fn=report, warn_fn=console.warn)
+def _default_budgets(capacity: int) -> tuple[int, ...]:
+    return tuple(sorted({min(budget, capacity) for budget in _BUDGETS}))
 
 
 def _sample(table: "Table", max_positions: int) -> tuple[str, Any]:

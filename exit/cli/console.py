@@ -85,32 +85,36 @@ class Progress:
 
     def __init__(self, label: str) -> None:
         self._label = label
+        self._text = ""
+        self._fraction: float | None = None
         self._console = Console(stderr=True, highlight=False)
-        self._live: Live | None = None
+        self._live = Live(self, console=self._console, transient=True, refresh_per_second=4)
         self._started = time.monotonic()
         self._last_line = self._started - _PLAIN_INTERVAL_SECONDS + _PATIENCE_SECONDS
 
     def __enter__(self) -> "Progress":
+        if self._console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._live.stop()
+
+    def __rich__(self) -> Text:
+        """The line on a terminal, at the moment it is drawn."""
+        seconds = time.monotonic() - self._started
+        if seconds < _PATIENCE_SECONDS:
+            return Text()
+        line = f"{self._label} {_bar(self._fraction)}{self._text} ({duration(seconds)})"
+        return Text(line, no_wrap=True, overflow="ellipsis")
 
     def update(self, text: str, fraction: float | None = None) -> None:
         """Says where the work stands; `fraction` of it is done, if that is known."""
+        self._text, self._fraction = text, fraction
         now = time.monotonic()
-        if self._console.is_terminal:
-            if self._live is None and now - self._started > _PATIENCE_SECONDS:
-                self._live = Live(console=self._console, transient=True, refresh_per_second=4)
-                self._live.start()
-            if self._live is not None:
-                self._live.update(
-                    Text(f"{self._label} {_bar(fraction)}{text}", no_wrap=True, overflow="ellipsis")
-                )
-        elif now - self._last_line >= _PLAIN_INTERVAL_SECONDS:
+        if not self._console.is_terminal and now - self._last_line >= _PLAIN_INTERVAL_SECONDS:
             self._last_line = now
             share = "" if fraction is None else f"{100 * fraction:.0f}%  "
             click.echo(f"{self._label}  {share}{text}", err=True)

@@ -1,7 +1,6 @@
 """A game in progress between a person and an agent."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from exit.agent import Agent
-from exit.errors import UsageError, UserError
+from exit.errors import UserError
 from exit.game import State, action_name_of, render_of
 from exit.solve import Table, exact_moves, load_or_solve
 
@@ -84,12 +83,12 @@ class Match:
 
     def set_budget(self, budget: int) -> None:
         """Think that many simulations a move from now on; raises UserError over the agent's capacity."""
-        before, self.budget = self.budget, budget
-        try:
-            self.advise()
-        except UsageError:
-            self.budget = before
-            raise
+        capacity = self.agent.search.max_simulations
+        if budget > capacity:
+            raise UserError(
+                f"{budget} is over the capacity of {capacity} simulations; start with --max-simulations {budget}"
+            )
+        self.budget = budget
 
     def advise(self) -> Advice:
         """The agent's view of the current position, and the exact one if there is a table."""
@@ -150,14 +149,11 @@ class Match:
         return np.asarray(self.agent.game.legal_actions(self.moments[-1].state))
 
 
-def open_match(run_dir: Path, *, budget: int, seed: int) -> Match:
+def open_match(agent: Agent, *, budget: int, seed: int) -> Match:
     """A match at its start, with exact values if the game is small or a table is on disk."""
-    agent = Agent.load(run_dir)
     try:
         table = load_or_solve(agent.game, max_bytes=_MAX_TABLE_BYTES, warn_fn=lambda line: None)
     except UserError:
         table = None
     start = _Moment(state=agent.game.init(), player=0, earned=0.0, weight=1.0)
-    match = Match(agent, table, budget, np.random.default_rng(seed), [start])
-    match.set_budget(budget)
-    return match
+    return Match(agent, table, budget, np.random.default_rng(seed), [start])

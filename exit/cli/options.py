@@ -56,6 +56,14 @@ def set_option(example: str) -> Callable[[Any], Any]:
     )
 
 
+capacity_option = click.option(
+    "--max-simulations",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Capacity of the search; default: the one the run was trained with.",
+)
+
+
 class NonNegativeList(click.ParamType):
     """Whole numbers from 0, with commas between."""
 

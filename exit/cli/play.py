@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, run_argument
+from exit.cli.options import capacity_option, debug_option, run_argument
 from exit.errors import UserError
 
 if TYPE_CHECKING:
     from exit.cli.match import Match
 
 _HELP = "a move by its number, or: hint, budget N, undo, help, quit"
+_BUDGET = 64
 _SIDES: dict[str, tuple[int, ...]] = {"first": (0,), "second": (1,), "both": (0, 1)}
 
 _Reply = Literal["moved", "asked", "quit"]
@@ -28,18 +29,21 @@ _Reply = Literal["moved", "asked", "quit"]
 @click.option(
     "--budget",
     type=click.IntRange(min=0),
-    default=64,
-    show_default=True,
     metavar="N",
-    help="Simulations a move.",
+    help="Simulations a move. Default: 64, or the capacity if that is less.",
 )
+@capacity_option
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the chance outcomes.")
 @debug_option
-def play(run_dir: Path, side: str, budget: int, seed: int) -> None:
+def play(run_dir: Path, side: str, budget: int | None, max_simulations: int | None, seed: int) -> None:
     """Play against the agent of the run in DIR, with reflex, search and exact values beside each move."""
+    from exit.cli.loading import load_agent
     from exit.cli.match import open_match
 
-    match = open_match(run_dir, budget=budget, seed=seed)
+    agent = load_agent(run_dir, () if budget is None else (budget,), max_simulations)
+    if budget is None:
+        budget = min(_BUDGET, agent.search.max_simulations)
+    match = open_match(agent, budget=budget, seed=seed)
     console.say(f"{match.agent.game.name}; enter {_HELP}")
     if match.table is None:
         console.say(f"no exact values: `xit solve {match.agent.game.name}` makes them, if they fit in memory")

@@ -34,6 +34,9 @@ def train(
 
     config = with_overrides(load_config(config_name), assignments)
     run_dir = run_dir or Path("runs") / Path(config_name).stem
+    if config_name.endswith(".py"):
+        # The run is read from other directories too.
+        config_name = str(Path(config_name).resolve())
     console.prepare_json(json_path)
     console.say(f"training {config_name} in {run_dir}")
     # Only now, since importing the training program takes seconds.
@@ -42,8 +45,9 @@ def train(
     from exit.plots import plot_training
 
     invocation.when_interrupted = "interrupted; the same command continues the run"
+    latest: dict[str, float | int | None] = {}
     with console.Progress("training") as progress:
-        latest: dict[str, float | int | None] = {}
+        progress.update("preparing")
 
         def report(metrics: Mapping[str, float | int | None]) -> None:
             # Mistakes are measured now and then; the line keeps the last figure.
@@ -58,8 +62,10 @@ def train(
             report_fn=report,
             warn_fn=console.warn,
         )
+    if not latest:
+        console.say("the run was complete already")
     rows = read_metrics(run_dir)
-    picture = plot_training(rows, run_dir / _PICTURE, title=f"{config_name}: training")
+    picture = plot_training(rows, run_dir / _PICTURE, title=f"{run_dir}: training")
     _conclude(rows, run_dir, picture, json_path)
 
 

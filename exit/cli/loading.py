@@ -1,0 +1,43 @@
+"""What several commands start from: a run's agent, and the exact values of its game."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from exit.agent import Agent
+from exit.cli import console
+from exit.errors import UsageError
+from exit.game import Game
+from exit.solve import Table, load_or_solve
+
+
+def load_agent(run_dir: Path, budgets: Sequence[int], max_simulations: int | None) -> Agent:
+    """The agent of a run, able to search with each of the budgets.
+
+    Args:
+      max_simulations: capacity of its search in place of the one it was trained with.
+
+    Raises:
+      UsageError: there is no run, or a budget is over the capacity.
+    """
+    agent = Agent.load(run_dir, max_simulations=max_simulations, warn_fn=console.warn)
+    capacity, most = agent.search.max_simulations, max(budgets, default=0)
+    if most > capacity:
+        raise UsageError(
+            f"budget {most} is over the capacity of {capacity} simulations; ask for less, "
+            f"or give --max-simulations {most}"
+        )
+    return agent
+
+
+def load_exact(game: Game) -> Table:
+    """Exact values of the game, from disk or solved now.
+
+    Raises:
+      UserError: they do not fit in memory, or positions repeat.
+    """
+    with console.Progress(f"solving {game.name}") as progress:
+
+        def report(phase: str, layer: int, states: int) -> None:
+            progress.update(f"{phase}: layer {layer}, {states:,} positions")
+
+        return load_or_solve(game, progress_fn=report, warn_fn=console.warn)
