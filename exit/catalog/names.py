@@ -54,7 +54,7 @@ def load_config(name_or_path: str) -> Any:
     if name_or_path in config_names():
         return importlib.import_module(f"configs.{name_or_path}").config()
     path = Path(name_or_path)
-    if path.suffix != ".py" and len(path.parts) == 1:
+    if path.suffix != ".py" and len(path.parts) <= 1:
         names = config_names()
         advice = f"there are {', '.join(names)}, or give the path of a .py file"
         raise UsageError(f"unknown config {name_or_path!r}{did_you_mean(name_or_path, names, advice)}")
