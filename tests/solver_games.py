@@ -63,6 +63,26 @@ class Ring(Numbers):
         return NumberState((state.number + 1) % 3), Step(jnp.float32(0), jnp.float32(-1))
 
 
+@dataclass(frozen=True)
+class Tie(Numbers):
+    """Earn 0.3 at once, or 0.1 and then 0.2, which is a little more in floating point."""
+
+    name: str = "tie"
+    num_actions: int = 2
+
+    def legal_actions(self, state: NumberState) -> Bool[Array, "2"]:
+        return (state.number < 2) & (jnp.arange(2) >= state.number)
+
+    def apply(
+        self, state: NumberState, action: Int[Array, ""], outcome: Int[Array, ""]
+    ) -> tuple[NumberState, Step]:
+        starts = (state.number == 0) & (action == 1)
+        reward = jnp.where(starts, 0.1, jnp.where(state.number == 0, 0.3, 0.2))
+        return NumberState(jnp.where(starts, 1, 2).astype(jnp.int32)), Step(
+            reward, jnp.where(starts, 1.0, 0.0)
+        )
+
+
 class Rules(NamedTuple):
     """Moves of a game written down as tables over states, actions and outcomes."""
 
@@ -85,9 +105,9 @@ def _random_rules(seed: int, size: int, num_actions: int, num_outcomes: int) -> 
     child = np.minimum(np.arange(size)[:, None, None] + rng.integers(1, 9, shape), size - 1)
     going_on = np.logical_or.reduce(legal, axis=1)
     discount = np.where(going_on[child], rng.choice([-1, 0.9, -0.9, 1], shape), 0.0)
-    return Rules(
-        legal, weights / weights.sum(axis=-1, keepdims=True), child, rng.normal(size=shape), discount
-    )
+    # An impossible outcome may bring anything.
+    reward = np.where(weights > 0, rng.normal(size=shape), np.nan)
+    return Rules(legal, weights / weights.sum(axis=-1, keepdims=True), child, reward, discount)
 
 
 @dataclass(frozen=True)

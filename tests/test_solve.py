@@ -27,7 +27,7 @@ from games.connect_four import ConnectFour
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe, TicTacToeState
 from tests.planted import BonusHeap, Chain, Dice, LeakyHeap
-from tests.solver_games import LongKeys, Numbers, Random, Ring
+from tests.solver_games import LongKeys, Numbers, Random, Ring, Tie
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +117,12 @@ def test_random_games_agree_with_plain_backward_induction(seed: int, num_outcome
     values, qvalues = np.zeros(game.size), np.full((game.size, game.num_actions), -np.inf)
     for state in reversed(range(game.size)):
         for action in np.flatnonzero(rules.legal[state]):
-            returns = (
-                rules.reward[state, action]
-                + rules.discount[state, action] * values[rules.child[state, action]]
+            possible = rules.probs[state, action] > 0
+            probs, reward, discount, child = (
+                table[state, action, possible]
+                for table in (rules.probs, rules.reward, rules.discount, rules.child)
             )
-            qvalues[state, action] = rules.probs[state, action] @ returns
+            qvalues[state, action] = probs @ (reward + discount * values[child])
         if rules.legal[state].any():
             values[state] = qvalues[state].max()
     reached, frontier = {0}, [0]
@@ -134,7 +135,19 @@ def test_random_games_agree_with_plain_backward_induction(seed: int, num_outcome
     table = solve(game)
     assert _number_values(table) == pytest.approx({state: values[state] for state in reached}, abs=1e-12)
     moves = exact_moves_of_keys(table, unpack(table.keys))
-    np.testing.assert_allclose(moves.qvalues, qvalues[unpack(table.keys)[:, 0]], atol=1e-12)
+    expected = qvalues[unpack(table.keys)[:, 0]]
+    np.testing.assert_allclose(moves.qvalues, expected, atol=1e-12)
+    best = expected.max(axis=1, keepdims=True)
+    np.testing.assert_array_equal(moves.optimal, (expected == best) & (best > -np.inf))
+
+
+def test_moves_that_differ_by_rounding_are_equally_good() -> None:
+    table = solve(Tie())
+    moves = exact_moves(table, states_of(Tie(), np.zeros((1, 1), np.uint32)))
+    assert moves.qvalues[0].tolist() == [0.3, 0.1 + 0.2] != [0.3, 0.3]
+    assert moves.optimal.all()
+    assert (moves.regrets == 0).all()
+    assert not moves.critical.any()
 
 
 def test_work_in_chunks_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
