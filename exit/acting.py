@@ -1,0 +1,53 @@
+"""Parameters made to act: search without exploration noise, behind one compiled program."""
+
+import functools
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from exit.errors import UsageError
+from exit.evaluate import ActFn
+from exit.game import Game, State
+from exit.network import Network, Params, PredictFn
+from exit.search import SearchConfig, SearchResult, search
+from exit.search.api import check_budget
+
+Budget = int | np.ndarray | Int[Array, " B"]
+"""Simulations, one number for all states or one for each."""
+
+
+def make_act_fn(params: Params, *, game: Game, network: Network, config: SearchConfig) -> ActFn:
+    """`act(states, budget)` of these parameters, deterministic: no noise at the root.
+
+    The same game, network, configuration and number of states share one compiled program, whatever the
+    parameters and budgets.
+    """
+    quiet = replace(config, gumbel_scale=0.0)
+
+    def act(states: State, budget: Budget) -> SearchResult:
+        num_states = jax.tree.leaves(states)[0].shape[0]
+        try:
+            check_budget(np.asarray(budget), quiet.max_simulations)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        budgets = jnp.broadcast_to(jnp.asarray(budget, jnp.int32), (num_states,))
+        return _search(params, states, budgets, game=game, predict=network.predict, config=quiet)
+
+    return act
+
+
+@functools.partial(jax.jit, static_argnames=("game", "predict", "config"))
+def _search(
+    params: Params,
+    states: State,
+    budgets: Int[Array, " B"],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+) -> SearchResult:
+    # Without noise the key decides nothing.
+    return search(params, jax.random.key(0), states, budgets, game=game, predict=predict, config=config)

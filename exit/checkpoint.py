@@ -1,0 +1,155 @@
+"""Checkpoints: everything a run is, written atomically, checked when read.
+
+Orbax stays inside this file. A checkpoint is a set of named pytrees at an iteration. Orbax writes it
+beside its final place and renames it, so a killed process leaves no half of one; a checksum of every
+array tells a damaged file from a good one.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from exit.errors import UserError
+
+WarnFn = Callable[[str], None]
+"""Told one line about something that went wrong and was got over."""
+
+_FOLDER = "checkpoints"
+_CHECKSUMS = "checksums"
+
+
+class CheckpointError(UserError):
+    """A checkpoint could not be written or read."""
+
+
+def save(run_dir: Path, iteration: int, trees: Mapping[str, Any], *, keep: int) -> None:
+    """Write named pytrees of arrays as the checkpoint of an iteration, and drop all but the last `keep`.
+
+    Raises:
+      CheckpointError: the disk is full or cannot be written; earlier checkpoints are as they were.
+    """
+    flat = {name: _flatten(tree) for name, tree in trees.items()}
+    checksums = {
+        name: {path: _checksum(leaf) for path, leaf in leaves.items()} for name, leaves in flat.items()
+    }
+    items: dict[str, Any] = {name: ocp.args.StandardSave(leaves) for name, leaves in flat.items()}
+    items[_CHECKSUMS] = ocp.args.JsonSave(checksums)
+    try:
+        with _manager(run_dir, keep=keep) as manager:
+            manager.save(iteration, args=ocp.args.Composite(**items), force=True)
+    # Orbax and its storage layer raise many types for one cause: the disk.
+    except Exception as error:
+        kept = steps(run_dir)
+        last = f"the last good one is of iteration {kept[-1]}" if kept else "there is none yet"
+        raise CheckpointError(
+            f"could not write the checkpoint of iteration {iteration} in {run_dir} ({_one_line(error)}); {last}; "
+            "free space or choose another --run-dir, then run the same command again"
+        ) from error
+
+
+def steps(run_dir: Path) -> list[int]:
+    """Iterations with a finished checkpoint, oldest first."""
+    folder = run_dir / _FOLDER
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+
+
+def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict[str, Any]:
+    """Read named pytrees of one checkpoint; templates give their structure, shapes and dtypes.
+
+    Raises:
+      CheckpointError: it is missing, damaged, or of another structure.
+    """
+    flat = {name: _flatten(jax.tree.map(_empty, tree)) for name, tree in templates.items()}
+    items: dict[str, Any] = {name: ocp.args.StandardRestore(leaves) for name, leaves in flat.items()}
+    items[_CHECKSUMS] = ocp.args.JsonRestore()
+    try:
+        with _manager(run_dir, keep=None) as manager:
+            found = manager.restore(iteration, args=ocp.args.Composite(**items))
+        trees = {name: _checked(found[name], found[_CHECKSUMS][name]) for name in templates}
+    # Damage shows as whatever the storage layer trips over first.
+    except Exception as error:
+        raise CheckpointError(
+            f"checkpoint {run_dir / _FOLDER / str(iteration)} is damaged or of another run ({_one_line(error)})"
+        ) from error
+    return {name: _unflatten(templates[name], leaves) for name, leaves in trees.items()}
+
+
+def restore_latest(
+    run_dir: Path, templates: Mapping[str, Any], *, warn_fn: WarnFn
+) -> tuple[int, dict[str, Any]] | None:
+    """Read the newest checkpoint that is whole; None if there is no checkpoint at all.
+
+    A damaged one is reported through `warn_fn`, renamed out of the way, and the one before it is used.
+
+    Raises:
+      CheckpointError: there are checkpoints, and every one is damaged.
+    """
+    found = steps(run_dir)
+    for iteration in reversed(found):
+        try:
+            return iteration, restore(run_dir, iteration, templates)
+        except CheckpointError as error:
+            aside = _set_aside(run_dir / _FOLDER / str(iteration))
+            warn_fn(f"{error}; set aside as {aside.name}, using the one before it")
+    if found:
+        raise CheckpointError(
+            f"every checkpoint in {run_dir / _FOLDER} is damaged; delete {run_dir} to start the run anew"
+        )
+    return None
+
+
+def _manager(run_dir: Path, *, keep: int | None) -> ocp.CheckpointManager:
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep, enable_async_checkpointing=False, cleanup_tmp_directories=keep is not None
+    )
+    return ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
+
+
+def _flatten(tree: Any) -> dict[str, np.ndarray]:
+    """Leaves by path."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _unflatten(template: Any, leaves: Mapping[str, np.ndarray]) -> Any:
+    """A tree shaped like the template, from leaves by path."""
+    paths = _flatten(jax.tree.map(_empty, template))
+    return jax.tree.unflatten(jax.tree.structure(template), [leaves[path] for path in paths])
+
+
+def _empty(leaf: Any) -> np.ndarray:
+    """An array of the leaf's shape and type that takes no memory to speak of."""
+    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
+
+
+def _checksum(leaf: np.ndarray) -> str:
+    """Type, shape and CRC-32 of an array."""
+    return f"{leaf.dtype}{list(leaf.shape)}:{zlib.crc32(np.ascontiguousarray(leaf).tobytes()):08x}"
+
+
+def _checked(leaves: Mapping[str, Any], checksums: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The leaves as arrays, each as it was when it was written."""
+    arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
+    for path, leaf in arrays.items():
+        if _checksum(leaf) != checksums[path]:
+            raise ValueError(f"checksum of {path} differs")
+    return arrays
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename a damaged checkpoint to a name that is free and that no reader takes for a checkpoint."""
+    number = 0
+    while (aside := folder.with_name(f"{folder.name}.damaged{number or ''}")).exists():
+        number += 1
+    return folder.rename(aside)
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of an error, short enough to print."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160]

@@ -1,0 +1,303 @@
+"""The distillation loop: self-play, replay, learner, and what keeps a run alive.
+
+A run is a function of its configuration: every random key is folded from the seed and the iteration, so
+a run that was killed and continued ends bit for bit where an uninterrupted one does.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from exit import replay as ring
+from exit.acting import make_act_fn
+from exit.checkpoint import WarnFn, restore_latest, save
+from exit.errors import UserError
+from exit.evaluate import EvaluationConfig, Yardstick, critical_sample, decide, mistakes
+from exit.game import Game, State
+from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
+from exit.logs import open_metrics, read_metrics
+from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.replay import Replay, ReplayConfig
+from exit.rundir import claim
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig, initial_states, self_play
+from exit.solve import load_or_solve
+from exit.targets import Targets, make_targets
+
+ReportFn = Callable[[Mapping[str, float | int | None]], None]
+"""Told the figures of the run so far; see `train`."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run depends on.
+
+    Attributes:
+      num_iterations: of self-play and learning.
+      outcome_weight: share of the game's outcome in the value target, against the search's value.
+      report_every: iterations between reports, each with a measurement if the game is solved.
+      checkpoint_every: iterations between checkpoints.
+      keep_checkpoints: checkpoints kept.
+    """
+
+    game: Game
+    network: NetworkConfig = field(default_factory=MLPConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    self_play: SelfPlayConfig = field(default_factory=SelfPlayConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    num_iterations: int = 100
+    outcome_weight: float = 0.5
+    report_every: int = 10
+    checkpoint_every: int = 10
+    keep_checkpoints: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_iterations", "report_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0.0 <= self.outcome_weight <= 1.0:
+            raise ValueError(f"outcome_weight is {self.outcome_weight}; it must be in [0, 1]")
+        examples = self.self_play.num_games * self.self_play.num_steps
+        if self.replay.capacity % examples:
+            raise ValueError(
+                f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} examples "
+                "of one iteration (self_play.num_games * self_play.num_steps)"
+            )
+
+
+class RunState(NamedTuple):
+    """Everything that changes while a run goes on.
+
+    Attributes:
+      games: the positions that self-play goes on from.
+      iteration: iterations done.
+    """
+
+    learner: LearnerState
+    replay: Replay
+    games: State
+    iteration: Array
+
+
+class TrainingDiverged(UserError):
+    """The loss is not finite; the last good checkpoint is kept."""
+
+
+def init_run(config: RunConfig) -> RunState:
+    """The state before the first iteration."""
+    key_params, key_games = jax.random.split(_key(config, 0))
+    network = make_network(config.network, config.game)
+    game = config.game
+    example = Targets(game.init(), jnp.zeros(game.num_actions), jnp.float32(0))
+    return RunState(
+        learner=init_learner(
+            key_params, network=network, config=config.learner, total_updates=_total_updates(config)
+        ),
+        replay=ring.init(example, config.replay.capacity),
+        games=initial_states(key_games, game=game, config=config.self_play),
+        iteration=jnp.int32(0),
+    )
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
+def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics, Float[Array, ""]]:
+    """One iteration: play, remember, learn.
+
+    Returns:
+      The next state, the learner's figures, and the mean entropy of the reflex policy in nats.
+    """
+    network = make_network(config.network, config.game)
+    key_play, key_learn = jax.random.split(_key(config, state.iteration + 1))
+    games, played = self_play(
+        state.learner.averaged_params,
+        key_play,
+        state.games,
+        game=config.game,
+        predict=network.predict,
+        search_config=_self_play_search(config),
+        config=config.self_play,
+    )
+    replay = ring.add(state.replay, make_targets(played, outcome_weight=config.outcome_weight))
+    learner, metrics = learn(
+        state.learner,
+        key_learn,
+        replay,
+        game=config.game,
+        network=network,
+        config=config.learner,
+        total_updates=_total_updates(config),
+    )
+    return RunState(learner, replay, games, state.iteration + 1), metrics, jnp.mean(played.prior_entropy)
+
+
+def train(
+    config: RunConfig,
+    run_dir: Path | str,
+    *,
+    config_name: str,
+    overrides: tuple[str, ...] = (),
+    report_fn: ReportFn | None = None,
+    warn_fn: WarnFn | None = None,
+    stop_iteration: int | None = None,
+) -> None:
+    """Train in a directory, from the start or from where an interrupted run of the same configuration stopped.
+
+    Args:
+      config_name: name or path by which `exit.catalog.load_config` finds the configuration again.
+      overrides: `a.b=value` settings already applied to `config`, kept for the same purpose.
+      report_fn: told, every `report_every` iterations, the figures that also go to `metrics.jsonl`:
+        iteration, num_iterations, positions, positions_per_second, seconds, seconds_left, policy_loss,
+        value_loss, grad_norm, learning_rate (these of the last iteration), entropy, replay_size,
+        reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical states; None where
+        the game is not solved).
+      warn_fn: told, on one line, what went wrong and was got over.
+      stop_iteration: stop after this iteration as if killed, with a checkpoint.
+
+    Raises:
+      UsageError: the directory holds a run of another configuration or version.
+      UserError: the directory cannot be written, another process trains in it, or the disk is full.
+      TrainingDiverged: the loss is not finite.
+    """
+    run_dir = Path(run_dir)
+    warn = warn_fn or (lambda message: None)
+    with claim(run_dir, config, config_name=config_name, overrides=overrides):
+        state = _start(config, run_dir, warn)
+        measure = _measurement(config, warn)
+        last = config.num_iterations if stop_iteration is None else min(stop_iteration, config.num_iterations)
+        writer = open_metrics(run_dir, int(state.iteration))
+        try:
+            for metrics in _run(config, run_dir, state, last, measure):
+                writer.write(metrics)
+                if report_fn is not None:
+                    report_fn(metrics)
+        finally:
+            writer.close()
+
+
+def acting_template(config: RunConfig) -> Params:
+    """Shapes of what a checkpoint stores under `acting`: the averaged parameters."""
+    return jax.eval_shape(lambda: make_network(config.network, config.game).init(jax.random.key(0)))
+
+
+def _run(
+    config: RunConfig, run_dir: Path, state: RunState, last: int, measure: "_MeasureFn"
+) -> Iterator[dict[str, float | int | None]]:
+    """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
+    clock = _Clock(_seconds_so_far(run_dir), int(state.iteration))
+    for iteration in range(int(state.iteration) + 1, last + 1):
+        state, learned, entropy = iterate(state, config=config)
+        if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
+            raise TrainingDiverged(
+                f"the loss is not finite at iteration {iteration} (update {int(state.learner.num_updates)}); "
+                f"the last good checkpoint is kept in {run_dir}; start again in another --run-dir with a lower "
+                f"learner.learning_rate than {config.learner.learning_rate:g}"
+            )
+        ended = iteration == last
+        if iteration % config.report_every == 0 or ended:
+            clock.pause()
+            reflex, searching = measure(state.learner.averaged_params)
+            yield {
+                "iteration": iteration,
+                "num_iterations": config.num_iterations,
+                "positions": int(state.replay.num_added),
+                **clock.figures(iteration, config),
+                **{name: float(value) for name, value in learned._asdict().items()},
+                "entropy": float(entropy),
+                "replay_size": int(ring.size_of(state.replay)),
+                "reflex_mistake_rate": reflex,
+                "search_mistake_rate": searching,
+            }
+            clock.go_on()
+        if iteration % config.checkpoint_every == 0 or ended:
+            trees = {"acting": state.learner.averaged_params, "run": state}
+            save(run_dir, iteration, trees, keep=config.keep_checkpoints)
+
+
+_MeasureFn = Callable[[Params], tuple[float | None, float | None]]
+
+
+def _measurement(config: RunConfig, warn_fn: WarnFn) -> _MeasureFn:
+    """What tells the mistake rates of parameters on a fixed sample of critical states."""
+    if not config.evaluation.exact:
+        return lambda params: (None, None)
+    table = load_or_solve(config.game, warn_fn=warn_fn)
+    sample = critical_sample(table, config.evaluation.num_positions)
+    return functools.partial(_mistake_rates, sample=sample, config=config)
+
+
+def _mistake_rates(params: Params, *, sample: Yardstick, config: RunConfig) -> tuple[float, float]:
+    """Critical mistake rates of the reflex and of search at the evaluation budget."""
+    act_fn = make_act_fn(
+        params, game=config.game, network=make_network(config.network, config.game), config=config.search
+    )
+    reflex, searching = (
+        mistakes(decide(act_fn, sample.states, budget), sample.moves)
+        for budget in (0, config.evaluation.budget)
+    )
+    return float(np.mean(reflex)), float(np.mean(searching))
+
+
+def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
+    """The newest whole checkpoint of the directory, or a fresh run."""
+    template = jax.eval_shape(lambda: init_run(config))
+    found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn)
+    if found is None:
+        return jax.jit(lambda: init_run(config))()
+    _, trees = found
+    return jax.tree.map(jnp.asarray, trees["run"])
+
+
+@dataclass
+class _Clock:
+    """Wall time of training, measurements excluded, over all the processes of a run."""
+
+    seconds: float
+    iterations: int
+    begun: float = field(default_factory=time.perf_counter)
+    here: float = 0.0
+
+    def pause(self) -> None:
+        self.here += time.perf_counter() - self.begun
+
+    def go_on(self) -> None:
+        self.begun = time.perf_counter()
+
+    def figures(self, iteration: int, config: RunConfig) -> dict[str, float]:
+        """Speed since this process began, compilation included, and what it makes of the rest."""
+        per_iteration = self.here / max(1, iteration - self.iterations)
+        examples = config.self_play.num_games * config.self_play.num_steps
+        return {
+            "positions_per_second": examples / max(per_iteration, 1e-9),
+            "seconds": self.seconds + self.here,
+            "seconds_left": per_iteration * (config.num_iterations - iteration),
+        }
+
+
+def _seconds_so_far(run_dir: Path) -> float:
+    rows = read_metrics(run_dir)
+    return float(rows[-1]["seconds"] or 0.0) if rows else 0.0
+
+
+def _key(config: RunConfig, iteration: Array | int) -> Array:
+    """The key of an iteration; 0 is the start."""
+    return jax.random.fold_in(jax.random.key(config.seed), iteration)
+
+
+def _total_updates(config: RunConfig) -> int:
+    return config.num_iterations * config.learner.num_updates
+
+
+def _self_play_search(config: RunConfig) -> SearchConfig:
+    """Search with room for the self-play budget and no more."""
+    return replace(config.search, max_simulations=config.self_play.budget)

@@ -1,0 +1,127 @@
+"""A run's directory: whose it is, under which configuration, and that one process at a time trains in it."""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exit.errors import UsageError, UserError
+
+FORMAT = 1
+"""Version of the layout of a run directory; raised when older ones can no longer be read."""
+
+_FILE = "config.json"
+
+
+class RunInfo(NamedTuple):
+    """What a run directory says of itself.
+
+    Attributes:
+      config_name: name or path of the configuration.
+      overrides: `a.b=value` settings applied to it.
+      settings: every field of the configuration, by dotted path.
+    """
+
+    config_name: str
+    overrides: tuple[str, ...]
+    settings: dict[str, Any]
+
+
+def settings_of(config: Any, prefix: str = "") -> dict[str, Any]:
+    """The fields of nested dataclasses by dotted path, in JSON's types; the class of each under its own path."""
+    found: dict[str, Any] = {f"{prefix}type": type(config).__name__}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found.update(settings_of(value, f"{prefix}{field.name}."))
+        else:
+            found[f"{prefix}{field.name}"] = list(value) if isinstance(value, tuple) else value
+    # Constants of a game's class are no fields, but a game of another version is another game.
+    for name in ("name", "version"):
+        if hasattr(config, name):
+            found[f"{prefix}{name}"] = getattr(config, name)
+    return found
+
+
+@contextlib.contextmanager
+def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str, ...]) -> Iterator[None]:
+    """Hold a run directory for training; makes it if it is not there.
+
+    Raises:
+      UsageError: it holds a run of another configuration or version, or other files.
+      UserError: it cannot be written, or another process trains in it.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = (run_dir / "lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"cannot write in run directory {run_dir} ({error.strerror}); give another with --run-dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"another process trains in {run_dir}; wait for it or give another --run-dir"
+            ) from error
+        if (run_dir / _FILE).exists():
+            require_settings(run_dir, read_info(run_dir), config)
+        else:
+            _write(run_dir, RunInfo(config_name, overrides, settings_of(config)))
+        yield
+
+
+def read_info(run_dir: Path) -> RunInfo:
+    """What the directory says of its run.
+
+    Raises:
+      UsageError: it holds no run, or one of another version.
+    """
+    path = run_dir / _FILE
+    try:
+        stored = json.loads(path.read_text())
+        version = stored["format"]
+        info = RunInfo(stored["config"], tuple(stored["overrides"]), stored["settings"])
+    except FileNotFoundError as error:
+        raise UsageError(f"{run_dir} holds no run (no {_FILE}); `xit train CONFIG --run-dir {run_dir}` makes one") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is damaged or no file of a run; restore it or train in another directory") from error
+    if version != FORMAT:
+        raise UsageError(
+            f"{run_dir} was written by another version of xit (layout {version}, this one reads {FORMAT}); "
+            "train in another --run-dir, or use the version that wrote it"
+        )
+    return info
+
+
+def require_settings(run_dir: Path, info: RunInfo, config: Any) -> None:
+    """Raise UsageError unless the configuration has the settings of the run, no more and no less."""
+    settings = json.loads(json.dumps(settings_of(config)))
+    for path in [*info.settings, *(path for path in settings if path not in info.settings)]:
+        trained, asked = info.settings.get(path), settings.get(path)
+        if trained != asked:
+            raise UsageError(
+                f"{run_dir} holds a run with {path}={trained}, not {asked}; give the settings it was started "
+                "with, or another --run-dir"
+            )
+
+
+def _write(run_dir: Path, info: RunInfo) -> None:
+    """Write the description of the run, all or nothing."""
+    stored = {
+        "format": FORMAT,
+        "config": info.config_name,
+        "overrides": list(info.overrides),
+        "settings": info.settings,
+    }
+    partial = run_dir / f"{_FILE}.partial"
+    try:
+        partial.write_text(json.dumps(stored, indent=1) + "\n")
+        os.replace(partial, run_dir / _FILE)
+    except OSError as error:
+        raise UserError(f"cannot write {run_dir / _FILE} ({error.strerror}); give another --run-dir") from error
