@@ -211,9 +211,12 @@ def test_no_assignment_changes_nothing():
     [
         ("learner", "'learner' is no assignment; write a.b=value"),
         ("=3", "'=3' is no assignment"),
-        ("learner.step=3", "unknown setting 'learner.step'; did you mean 'learner.steps'"),
-        ("zzz=3", "unknown setting 'zzz'; there are game, network, learner, teacher, seed"),
-        ("game.rows=3", "unknown setting 'game.rows'; nothing can be set there"),
+        (
+            "learner.step=3",
+            "unknown setting 'learner.step'; did you mean 'steps'? learner has rate, steps, name",
+        ),
+        ("zzz=3", "unknown setting 'zzz'; it has game, network, learner, teacher, seed"),
+        ("game.rows=3", "unknown setting 'game.rows'; game has no settings"),
         ("seed.x=3", "setting 'seed' has no fields of its own; write seed=value"),
         ("learner=3", "setting 'learner' is a group; set one of learner.rate, learner.steps"),
         ("network=Mesh", "network.width, or network itself to one of Dense, Grid"),

@@ -75,7 +75,7 @@ def play(game, moves):
     return state, step
 
 
-@pytest.mark.parametrize("sizes", [(6, 7, 4), (4, 5, 4), (5, 6, 3), (3, 8, 3)])
+@pytest.mark.parametrize("sizes", [(6, 7, 4), (4, 5, 4), (5, 6, 3), (3, 8, 3), (7, 2, 3)])
 def test_connect_four_agrees_with_plain_rules(sizes):
     game, rng = ConnectFour(*sizes), random.Random(0)
     look = jax.jit(lambda state: (game.legal_actions(state), game.observe(state)))
@@ -102,7 +102,7 @@ def test_connect_four_agrees_with_plain_rules(sizes):
 
 @pytest.mark.parametrize(
     ("sizes", "num_lines"),
-    [((6, 7, 4), 69), ((4, 4, 4), 10), ((4, 5, 3), 34), ((5, 3, 3), 20), ((5, 2, 4), 4)],
+    [((6, 7, 4), 69), ((4, 4, 4), 10), ((4, 5, 3), 34), ((5, 3, 3), 20)],
 )
 def test_connect_four_lines_are_exactly_the_lines_of_the_board(sizes, num_lines):
     """Of all sets of as many stones as a line has, only the lines end the game: none wraps round an edge."""

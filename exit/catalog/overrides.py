@@ -41,9 +41,8 @@ def _changed(config: Any, changes: list[tuple[list[str], str]], prefix: tuple[st
     for name in dict.fromkeys(path[0] for path, _ in changes):
         full = ".".join((*prefix, name))
         if name not in names:
-            paths = [".".join((*prefix, field)) for field in names]
-            known = f"there are {', '.join(paths)}" if paths else "nothing can be set there"
-            raise UsageError(f"unknown setting {full!r}{did_you_mean(full, paths, known)}")
+            known = f"{'.'.join(prefix) or 'it'} has {', '.join(names) or 'no settings'}"
+            raise UsageError(f"unknown setting {full!r}{did_you_mean(name, names, known)}")
         value = getattr(config, name)
         for path, text in changes:
             if path == [name]:
