@@ -32,13 +32,13 @@ def plot_training(metrics: Rows, path: Path | str, *, title: str) -> Path:
     *upper, losses = axes[:, 0]
     unit, seconds = _time_unit(metrics)
     for axis in upper:
-        _line(axis, metrics, "reflex_mistake_rate", seconds, 100, "reflex (budget 0)", _RED, "o")
-        _line(axis, metrics, "search_mistake_rate", seconds, 100, "search", _BLUE, "s")
+        _line(axis, metrics, "reflex_mistake_rate", seconds, 100.0, "reflex (budget 0)", _RED, "o")
+        _line(axis, metrics, "search_mistake_rate", seconds, 100.0, "search", _BLUE, "s")
         axis.set_ylabel("mistakes (% of critical positions)")
         axis.set_ylim(bottom=0)
-    _line(losses, metrics, "policy_loss", seconds, 1, "policy loss (nats)", _ORANGE, "^")
-    _line(losses, metrics, "value_loss", seconds, 1, "value loss", _GREEN, "v")
-    _line(losses, metrics, "entropy", seconds, 1, "policy entropy (nats)", _BLACK, "x")
+    _line(losses, metrics, "policy_loss", seconds, 1.0, "policy loss (nats)", _ORANGE, "^")
+    _line(losses, metrics, "value_loss", seconds, 1.0, "value loss", _GREEN, "v")
+    _line(losses, metrics, "entropy", seconds, 1.0, "policy entropy (nats)", _BLACK, "x")
     losses.set_ylabel("loss")
     losses.set_xlabel(f"training time ({unit})")
     return _finish(figure, axes[:, 0].tolist(), title, Path(path))
@@ -55,10 +55,10 @@ def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Pat
     """
     rows = sorted(bench["budgets"], key=lambda row: row["budget"])
     figure, (regret, mistakes) = plt.subplots(2, 1, sharex=True, figsize=(7, 6.4))
-    _interval_line(regret, rows, "mean_regret", 1, "all positions", _BLUE, "o")
+    _interval_line(regret, rows, "mean_regret", 1.0, "all positions", _BLUE, "o")
     regret.set_ylabel("mean regret (reward units)")
-    _interval_line(mistakes, rows, "mistake_rate", 100, "all positions", _BLUE, "o")
-    _interval_line(mistakes, rows, "critical_mistake_rate", 100, "critical positions", _RED, "s")
+    _interval_line(mistakes, rows, "mistake_rate", 100.0, "all positions", _BLUE, "o")
+    _interval_line(mistakes, rows, "critical_mistake_rate", 100.0, "critical positions", _RED, "s")
     mistakes.set_ylabel("mistakes (%)")
     mistakes.set_xlabel("budget (simulations per move; 0 is the reflex)")
     budgets = [row["budget"] for row in rows]
@@ -74,7 +74,7 @@ def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Pat
 def _time_unit(metrics: Rows) -> tuple[str, float]:
     """The unit in which the run's length reads well, and its seconds."""
     longest = max((row.get("seconds") or 0 for row in metrics), default=0)
-    return ("s", 1) if longest < 180 else ("min", 60) if longest < 3 * 3600 else ("h", 3600)
+    return ("s", 1.0) if longest < 180 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
 
 
 def _line(

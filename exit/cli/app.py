@@ -1,8 +1,13 @@
 """The group of commands, and what becomes of whatever they raise: one line, and an exit code."""
 
+import contextlib
+import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 import click
 
@@ -46,14 +51,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     invocation = Invocation()
     try:
-        code = xit.main(arguments, prog_name="xit", standalone_mode=False, obj=invocation)
+        with _noting_interrupts(invocation):
+            code = xit.main(arguments, prog_name="xit", standalone_mode=False, obj=invocation)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return _BAD_USAGE
-    except click.Abort:
-        click.echo(f"xit: {invocation.when_interrupted}", err=True)
-        return _INTERRUPTED
     except Exception as error:
+        if invocation.interrupted or isinstance(error, click.Abort):
+            click.echo(f"xit: {invocation.when_interrupted}", err=True)
+            return _INTERRUPTED
         if invocation.debug:
             traceback.print_exc()
         message, code = _verdict(error)
@@ -64,7 +70,36 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(run())
+    code = run()
+    if code == _INTERRUPTED:
+        # Threads of XLA may still compile; tearing the interpreter down under them crashes it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def _noting_interrupts(invocation: Invocation) -> Iterator[None]:
+    """Notes an interrupt from the keyboard, which array code may pass on as an error of another kind."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        invocation.interrupted = True
+        raise KeyboardInterrupt
+
+    # Another handler is someone else's wish, such as a shell's that ignores interrupts in the background.
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _verdict(error: Exception) -> tuple[str, int]:

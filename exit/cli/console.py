@@ -108,7 +108,7 @@ class Progress:
         if seconds < _PATIENCE_SECONDS:
             return Text()
         line = f"{self._label} {_bar(self._fraction)}{self._text} ({duration(seconds)})"
-        return Text(line, no_wrap=True, overflow="ellipsis")
+        return Text(line, overflow="fold")
 
     def update(self, text: str, fraction: float | None = None) -> None:
         """Says where the work stands; `fraction` of it is done, if that is known."""

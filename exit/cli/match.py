@@ -85,9 +85,8 @@ class Match:
         """Think that many simulations a move from now on; raises UserError over the agent's capacity."""
         capacity = self.agent.search.max_simulations
         if budget > capacity:
-            raise UserError(
-                f"{budget} is over the capacity of {capacity} simulations; start with --max-simulations {budget}"
-            )
+            remedy = f"start with --max-simulations {budget} to raise it"
+            raise UserError(f"{budget} is over the capacity of {capacity} simulations; {remedy}")
         self.budget = budget
 
     def advise(self) -> Advice:

@@ -15,10 +15,12 @@ class Invocation:
 
     Attributes:
       debug: show tracebacks.
+      interrupted: there was an interrupt from the keyboard.
       when_interrupted: what an interrupt from the keyboard means for the work done so far.
     """
 
     debug: bool = False
+    interrupted: bool = False
     when_interrupted: str = "interrupted"
 
 

@@ -67,7 +67,7 @@ def _ask(match: "Match", side: tuple[int, ...]) -> bool:
         words = line.lower().split()
         try:
             # Input that ended is an answer too; an empty line is none.
-            reply = _obey(match, side, words) if line else "quit"
+            reply = _obey(match, side, words) if line else _end_of_input()
         except UserError as error:
             console.say(str(error))
     return reply == "moved"
@@ -98,6 +98,12 @@ def _obey(match: "Match", side: tuple[int, ...], words: list[str]) -> _Reply:
             return "moved"
         case _:
             raise UserError(f"{' '.join(words)!r} is no move; enter {_HELP}")
+
+
+def _end_of_input() -> _Reply:
+    # Whatever follows on the terminal is to start on a line of its own.
+    console.say()
+    return "quit"
 
 
 def _announce(match: "Match", action: int) -> None:

@@ -80,12 +80,12 @@ def _line(metrics: Mapping[str, float | int | None]) -> str:
 
 
 _FIGURES = {
-    "positions_per_second": lambda value: f"{value:,.0f} positions/s",
-    "policy_loss": lambda value: f"policy loss {value:.3f}",
-    "value_loss": lambda value: f"value loss {value:.4f}",
-    "reflex_mistake_rate": lambda value: f"reflex mistakes {console.percent(value)}",
-    "search_mistake_rate": lambda value: f"search mistakes {console.percent(value)}",
     "seconds_left": lambda value: f"{console.duration(value)} left",
+    "positions_per_second": lambda value: f"{value:,.0f} positions/s",
+    "policy_loss": lambda value: f"loss: policy {value:.3f}",
+    "value_loss": lambda value: f"value {value:.4f}",
+    "reflex_mistake_rate": lambda value: f"mistakes: reflex {console.percent(value)}",
+    "search_mistake_rate": lambda value: f"search {console.percent(value)}",
 }
 
 
