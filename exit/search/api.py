@@ -10,7 +10,8 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.search import mctx_tree
+from exit.search import gumbel, mctx_tree
+from exit.search.root import Root, mask_logits
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class SearchConfig:
       maxvisit_init: visits added to the most visited action's when weighing Q-values.
       rescale_values: stretch each node's Q-values to [0, 1] before weighing them; False keeps their
         size, divided by the width of the game's value bounds.
+      use_mctx: grow the tree with mctx, the reference: the same results, more slowly.
     """
 
     max_simulations: int = 64
@@ -33,6 +35,7 @@ class SearchConfig:
     value_scale: float = 0.1
     maxvisit_init: float = 50.0
     rescale_values: bool = True
+    use_mctx: bool = False
 
     def __post_init__(self) -> None:
         if self.max_simulations < 0:
@@ -103,20 +106,21 @@ def search(
     budget = jnp.clip(jnp.asarray(budget, jnp.int32), 0, config.max_simulations)
     legal_actions = jax.vmap(game.legal_actions)(state)
     prior_logits, prior_value = predict(params, jax.vmap(game.observe)(state))
-    prior_logits = mctx_tree.mask_logits(prior_logits, legal_actions)
+    prior_logits = mask_logits(prior_logits, legal_actions)
     terminal = ~jnp.any(legal_actions, axis=-1)
     prior_value = jnp.where(terminal, 0.0, prior_value)
     budget = jnp.where(terminal, 0, budget)
-    found = mctx_tree.run(
+    grow = mctx_tree.run if config.use_mctx else gumbel.run
+    found = grow(
         params,
         rng_key,
-        mctx_tree.Root(state, prior_logits, prior_value, legal_actions, budget),
+        Root(state, prior_logits, prior_value, legal_actions, budget),
         game=game,
         predict=predict,
         config=config,
     )
     prior = jnp.where(legal_actions, jax.nn.softmax(prior_logits), 0.0)
-    weights = jax.nn.softmax(mctx_tree.mask_logits(prior_logits + found.scaled_qvalues, legal_actions))
+    weights = jax.nn.softmax(mask_logits(prior_logits + found.scaled_qvalues, legal_actions))
     # At budget 0 the scaled Q-values are all equal, but adding them would round the prior.
     weights = jnp.where(budget[:, None] == 0, prior, jnp.where(legal_actions, weights, 0.0))
     low, high = game.value_bounds

@@ -15,34 +15,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from exit.game import Game, State, is_terminal
 from exit.network import Params, PredictFn
+from exit.search.root import Root, RootStatistics, considered_score, mask_logits, split_key
 from exit.search.schedule import considered_visit
 
 if TYPE_CHECKING:
     from exit.search.api import SearchConfig
-
-
-class Root(NamedTuple):
-    """What is known of each state before the first simulation."""
-
-    state: State
-    prior_logits: Float[Array, "B A"]
-    value: Float[Array, " B"]
-    legal_actions: Bool[Array, "B A"]
-    budget: Int[Array, " B"]
-
-
-class RootStatistics(NamedTuple):
-    """What the tree says of each root after its budget.
-
-    Attributes:
-      scaled_qvalues: the Q-values as they are added to prior logits.
-      qvalues: in reward units, completed by the mixed value.
-    """
-
-    action: Int[Array, " B"]
-    visit_counts: Int[Array, "B A"]
-    scaled_qvalues: Float[Array, "B A"]
-    qvalues: Float[Array, "B A"]
 
 
 class _PerState(NamedTuple):
@@ -50,13 +27,6 @@ class _PerState(NamedTuple):
 
     budget: Int[Array, " B"]
     gumbel: Float[Array, "B A"]
-
-
-def mask_logits(logits: Float[Array, "... A"], legal_actions: Bool[Array, "... A"]) -> Float[Array, "... A"]:
-    """Logits whose maximum over legal actions is 0, and the least finite number where illegal."""
-    least = jnp.finfo(logits.dtype).min
-    highest = jnp.max(jnp.where(legal_actions, logits, least), axis=-1, keepdims=True)
-    return jnp.where(legal_actions, logits - highest, least)
 
 
 def run(
@@ -69,7 +39,7 @@ def run(
     config: "SearchConfig",
 ) -> RootStatistics:
     """Grow a tree at each root by its own budget, in [0, config.max_simulations]."""
-    key_gumbel, key_search = _split_as_mctx(rng_key)
+    key_gumbel, key_search = split_key(rng_key)
     gumbel = config.gumbel_scale * jax.random.gumbel(key_gumbel, root.prior_logits.shape, root.prior_logits.dtype)
     qtransform = _qtransform(game, config)
     tree = mctx.search(
@@ -93,7 +63,7 @@ def run(
     visit_counts = tree.children_visits[:, tree.ROOT_INDEX]
     scaled = jax.vmap(qtransform, in_axes=(0, None))(tree, tree.ROOT_INDEX)
     most_visits = jnp.max(visit_counts, axis=-1, keepdims=True)
-    score = _considered_score(gumbel, root.prior_logits, scaled, visit_counts == most_visits)
+    score = considered_score(gumbel, root.prior_logits, scaled, visit_counts == most_visits)
     action = jnp.argmax(jnp.where(root.legal_actions, score, -jnp.inf), axis=-1).astype(jnp.int32)
     plain = functools.partial(
         mctx.qtransform_completed_by_mix_value, value_scale=1.0, maxvisit_init=1.0, rescale_values=False
@@ -101,12 +71,6 @@ def run(
     # mctx scales by maxvisit_init + the largest visit count; undo that to get reward units.
     qvalues = jax.vmap(plain, in_axes=(0, None))(tree, tree.ROOT_INDEX) / (1.0 + most_visits)
     return RootStatistics(action, visit_counts, scaled, qvalues)
-
-
-def _split_as_mctx(rng_key: Key[Array, ""]) -> tuple[Key[Array, ""], Key[Array, ""]]:
-    """Keys for the Gumbel noise and the search, drawn as mctx's own policy draws them, so that both agree."""
-    key_search, key_gumbel = jax.random.split(rng_key)
-    return key_gumbel, key_search
 
 
 def _qtransform(game: Game, config: "SearchConfig") -> Any:
@@ -152,17 +116,6 @@ def _recurrent(
     return output, next_state
 
 
-def _considered_score(
-    gumbel: Float[Array, "... A"],
-    prior_logits: Float[Array, "... A"],
-    scaled_qvalues: Float[Array, "... A"],
-    considered: Bool[Array, "... A"],
-) -> Float[Array, "... A"]:
-    """Score whose greatest entry is visited next, or played; considered actions come before all others."""
-    score = jnp.maximum(-1e9, gumbel + prior_logits + scaled_qvalues)
-    return jnp.where(considered, score, -jnp.inf)
-
-
 def _select_at_root(
     rng_key: Key[Array, ""],
     tree: mctx.Tree,
@@ -181,7 +134,7 @@ def _select_at_root(
         jnp.sum(visit_counts),
         max_num_considered=max_num_considered,
     )
-    score = _considered_score(
+    score = considered_score(
         tree.extra_data.gumbel,
         tree.children_prior_logits[node_index],
         qtransform(tree, node_index),
