@@ -40,6 +40,7 @@ def plot_training(metrics: Rows, path: Path | str, *, title: str) -> Path:
     _line(losses, metrics, "value_loss", seconds, 1.0, "value loss", _GREEN, "v")
     _line(losses, metrics, "entropy", seconds, 1.0, "policy entropy (nats)", _BLACK, "x")
     losses.set_ylabel("loss")
+    losses.set_xlim(left=0)
     losses.set_xlabel(f"training time ({unit})")
     return _finish(figure, axes[:, 0].tolist(), title, Path(path))
 
@@ -84,7 +85,16 @@ def _line(
     if points:
         times, values = zip(*points, strict=True)
         every = max(1, len(points) // 12)
-        axis.plot(times, values, color=colour, marker=marker, markevery=every, markersize=4, label=label)
+        axis.plot(
+            times,
+            values,
+            color=colour,
+            marker=marker,
+            markevery=every,
+            markersize=4,
+            label=label,
+            clip_on=False,
+        )
 
 
 def _interval_line(
@@ -94,7 +104,9 @@ def _interval_line(
     if not rows:
         return
     budgets = [row["budget"] for row in rows]
-    axis.plot(budgets, [scale * row[key] for row in rows], color=colour, marker=marker, label=label)
+    axis.plot(
+        budgets, [scale * row[key] for row in rows], color=colour, marker=marker, label=label, clip_on=False
+    )
     intervals = [row.get("ci95", {}).get(key) or (row[key], row[key]) for row in rows]
     low, high = ([scale * interval[side] for interval in intervals] for side in (0, 1))
     axis.fill_between(budgets, low, high, color=colour, alpha=0.2, linewidth=0)

@@ -113,7 +113,8 @@ def _measured(
             return agent.act(states, budget=budget)
 
         def report(budget: int, done: int, total: int) -> None:
-            progress.update(f"budget {budget}: {done:,} of {total:,} positions", done / total)
+            fraction = (budgets.index(budget) + done / total) / len(budgets)
+            progress.update(f"budget {budget}: {done:,} of {total:,} positions", fraction)
 
         return benchmark(act, table, budgets, keys=keys, kind=kind, progress_fn=report)
 

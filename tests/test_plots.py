@@ -1,0 +1,85 @@
+"""Pictures: written whatever figures there are, and showing those that there are."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from exit.plots import plot_bench, plot_training
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[list[Axes]]:
+    """The axes of every figure that is saved, in place of the files' pixels."""
+    seen: list[list[Axes]] = []
+    save = Figure.savefig
+
+    def spy(figure: Figure, path: Path, **options: Any) -> None:
+        seen.append(figure.axes)
+        save(figure, path, **options)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return seen
+
+
+def _labels(axis: Axes) -> dict[str, list[float]]:
+    """The heights of each line by its label."""
+    return {str(line.get_label()): np.asarray(line.get_ydata(), float).tolist() for line in axis.get_lines()}
+
+
+def _report(iteration: int, **more: float | None) -> dict[str, float | None]:
+    return {
+        "iteration": iteration,
+        "seconds": 60.0 * iteration,
+        "policy_loss": 1.0,
+        "value_loss": 0.5,
+        **more,
+    }
+
+
+def test_mistakes_are_drawn_in_percent_over_minutes(tmp_path: Path, drawn: list[list[Axes]]) -> None:
+    rows = [
+        _report(2, reflex_mistake_rate=0.5, search_mistake_rate=0.25),
+        _report(4, reflex_mistake_rate=None),
+        _report(6, reflex_mistake_rate=0.125, search_mistake_rate=0.0),
+    ]
+    path = plot_training(rows, tmp_path / "new" / "training.png", title="a run")
+    assert path.read_bytes().startswith(b"\x89PNG")
+    mistakes, losses = drawn[0]
+    assert _labels(mistakes) == {"reflex (budget 0)": [50.0, 12.5], "search": [25.0, 0.0]}
+    assert _labels(losses)["policy loss (nats)"] == [1.0, 1.0, 1.0]
+    assert losses.get_xlabel() == "training time (min)"
+    assert np.asarray(losses.get_lines()[0].get_xdata(), float).tolist() == [2.0, 4.0, 6.0]
+
+
+@pytest.mark.parametrize("rows", [[], [_report(1), _report(2)]])
+def test_a_run_without_exact_values_shows_its_losses_alone(
+    rows: list[dict[str, float | None]], tmp_path: Path, drawn: list[list[Axes]]
+) -> None:
+    plot_training(rows, tmp_path / "training.png", title="a run")
+    (losses,) = drawn[0]
+    assert losses.get_ylabel() == "loss"
+    assert len(_labels(losses)) == (2 if rows else 0)
+
+
+def test_budgets_are_drawn_in_order_with_their_intervals(tmp_path: Path, drawn: list[list[Axes]]) -> None:
+    def row(budget: int, regret: float, interval: list[float] | None) -> dict[str, Any]:
+        rates = {"mistake_rate": regret / 2, "critical_mistake_rate": regret}
+        return {"budget": budget, "mean_regret": regret, **rates, "ci95": {"mean_regret": interval}}
+
+    bench = {"budgets": [row(16, 0.25, None), row(0, 0.5, [0.25, 0.75])]}
+    plot_bench(bench, tmp_path / "bench.png", title="a game")
+    regret, mistakes = drawn[0]
+    assert _labels(regret) == {"all positions": [0.5, 0.25]}
+    assert _labels(mistakes) == {"all positions": [25.0, 12.5], "critical positions": [50.0, 25.0]}
+    band = np.asarray(regret.collections[0].get_paths()[0].vertices)
+    assert np.unique(band[:, 1]).tolist() == [0.25, 0.75]
+
+
+def test_no_figure_stays_open(tmp_path: Path) -> None:
+    plot_training([], tmp_path / "training.png", title="a run")
+    assert plt.get_fignums() == []
