@@ -210,11 +210,11 @@ def _run(
             yield {
                 "iteration": iteration,
                 "num_iterations": config.num_iterations,
-                "positions": int(state.replay.num_added),
+                "positions": iteration * config.self_play.num_games * config.self_play.num_steps,
                 **clock.figures(iteration, config),
                 **{name: float(value) for name, value in learned._asdict().items()},
                 "entropy": float(entropy),
-                "replay_size": int(ring.size_of(state.replay)),
+                "replay_size": int(state.replay.size),
                 "reflex_mistake_rate": reflex,
                 "search_mistake_rate": searching,
             }

@@ -30,17 +30,20 @@ class Replay(NamedTuple):
 
     Attributes:
       examples: leaves `[capacity, ...]`; entries not yet written are zero.
-      num_added: examples added since the start, int32.
+      next_index: where the next examples go, in [0, capacity).
+      size: entries written so far, at most the capacity.
     """
 
     examples: Targets
-    num_added: Int[Array, ""]
+    # Not one count of all examples ever added: a long run adds more than an int32 holds.
+    next_index: Int[Array, ""]
+    size: Int[Array, ""]
 
 
 def init(example: Targets, capacity: int) -> Replay:
     """An empty ring for examples shaped like this one (arrays or shapes, no leading axis)."""
     empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), example)
-    return Replay(empty, jnp.int32(0))
+    return Replay(empty, next_index=jnp.int32(0), size=jnp.int32(0))
 
 
 def add(replay: Replay, examples: Targets) -> Replay:
@@ -54,21 +57,18 @@ def add(replay: Replay, examples: Targets) -> Replay:
         raise ValueError(
             f"replay.capacity is {capacity}; it must be a multiple of the {num_new} examples of one iteration"
         )
-    offset = replay.num_added % capacity
 
     def write(ring: Array, new: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(ring, new, offset, axis=0)
+        return jax.lax.dynamic_update_slice_in_dim(ring, new, replay.next_index, axis=0)
 
-    return Replay(jax.tree.map(write, replay.examples, examples), replay.num_added + num_new)
+    return Replay(
+        jax.tree.map(write, replay.examples, examples),
+        next_index=(replay.next_index + num_new) % capacity,
+        size=jnp.minimum(replay.size + num_new, capacity),
+    )
 
 
 def sample(replay: Replay, rng_key: Key[Array, ""], num: int) -> Targets:
     """Draw `num` examples uniformly with replacement from those written; the ring must not be empty."""
-    size = size_of(replay)
-    index = jax.random.randint(rng_key, (num,), 0, size)
+    index = jax.random.randint(rng_key, (num,), 0, replay.size)
     return jax.tree.map(lambda leaf: leaf[index], replay.examples)
-
-
-def size_of(replay: Replay) -> Int[Array, ""]:
-    """Number of examples in the ring."""
-    return jnp.minimum(replay.num_added, replay.examples.value.shape[0])

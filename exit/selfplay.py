@@ -35,6 +35,8 @@ class SelfPlayConfig:
         for name in ("num_games", "num_steps", "budget"):
             if getattr(self, name) < 1:
                 raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.max_random_plies < 0:
+            raise ValueError(f"self_play.max_random_plies is {self.max_random_plies}; it must be 0 or more")
         if not 0.0 <= self.sample_fraction <= 1.0:
             raise ValueError(f"self_play.sample_fraction is {self.sample_fraction}; it must be in [0, 1]")
 
@@ -104,9 +106,7 @@ def self_play(
 
     def step(state: State, key_step: Key[Array, ""]) -> tuple[State, Trajectory]:
         key_search, key_sampled, key_action, key_outcome = jax.random.split(key_step, 4)
-        result = search(
-            params, key_search, state, budget, game=game, predict=predict, config=search_config
-        )
+        result = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         sampled = _draw(key_action, result.action_weights)
         explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
         action = jnp.where(explore, sampled, result.action)
@@ -122,7 +122,9 @@ def self_play(
     return jax.lax.scan(step, state, jax.random.split(key_moves, config.num_steps))
 
 
-def _draw(rng_key: Key[Array, ""], weights: Float[Array, "... A"] | Bool[Array, "... A"]) -> Int[Array, "..."]:
+def _draw(
+    rng_key: Key[Array, ""], weights: Float[Array, "... A"] | Bool[Array, "... A"]
+) -> Int[Array, "..."]:
     """Indices drawn in proportion to the weights."""
     return jax.random.categorical(rng_key, jnp.log(weights.astype(jnp.float32))).astype(jnp.int32)
 
