@@ -1,0 +1,25 @@
+"""Connect Four on 6 rows x 7 columns: too many positions to tabulate, so training reports no mistake rates."""
+
+from exit.evaluate import EvaluationConfig
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import MLPConfig
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from games.connect_four import ConnectFour
+
+
+def config() -> RunConfig:
+    return RunConfig(
+        game=ConnectFour(),
+        network=MLPConfig(width=256, num_blocks=3),
+        search=SearchConfig(max_simulations=1024),
+        self_play=SelfPlayConfig(num_games=512, num_steps=8, budget=32, max_random_plies=30),
+        replay=ReplayConfig(capacity=1_048_576),
+        learner=LearnerConfig(batch_size=1024, num_updates=16, learning_rate=2e-3),
+        evaluation=EvaluationConfig(exact=False),
+        num_iterations=2000,
+        report_every=20,
+        checkpoint_every=100,
+    )
