@@ -46,6 +46,10 @@ class LearnerConfig:
                 raise ValueError(f"learner.{name} is {getattr(self, name)}; it must be at least 1")
         if self.learning_rate <= 0 or self.max_grad_norm <= 0:
             raise ValueError("learner.learning_rate and learner.max_grad_norm must be greater than 0")
+        if not 0.0 <= self.warmup_fraction < 1.0:
+            raise ValueError(f"learner.warmup_fraction is {self.warmup_fraction}; it must be in [0, 1)")
+        if not 0.0 <= self.averaging_decay <= 1.0:
+            raise ValueError(f"learner.averaging_decay is {self.averaging_decay}; it must be in [0, 1]")
 
 
 class LearnerState(NamedTuple):
@@ -109,9 +113,11 @@ def learn(
         params = optax.apply_updates(state.params, updates)
         done = state.num_updates.astype(jnp.float32)
         decay = jnp.minimum(config.averaging_decay, (1.0 + done) / (10.0 + done))
-        averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.averaged_params, params)
+        averaged = jax.tree.map(
+            lambda old, new: decay * old + (1 - decay) * new, state.averaged_params, params
+        )
         metrics = LearnerMetrics(
-            policy_loss, value_loss, optax.global_norm(grads), jnp.asarray(schedule(state.num_updates))
+            policy_loss, value_loss, optax.tree.norm(grads), jnp.asarray(schedule(state.num_updates))
         )
         return LearnerState(params, averaged, optimizer_state, state.num_updates + 1), metrics
 

@@ -1,0 +1,275 @@
+"""The learner: losses fall, symmetries commute, and every regulariser does what its name says."""
+
+import functools
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from exit import replay as ring
+from exit.game import Game, symmetries_of
+from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, augment, init_learner, learn
+from exit.network import make_network
+from exit.replay import Replay
+from exit.targets import Targets
+from games.tic_tac_toe import TicTacToe
+from tests.planted import Chain, HeapState, TwoHeaps
+from tests.tiny import NET, random_params, random_states, row
+
+GAME = TicTacToe()
+CONFIG = LearnerConfig(
+    batch_size=16, num_updates=1, learning_rate=1e-2, warmup_fraction=0.1, weight_decay=0.0, augment=False
+)
+TOTAL = 400
+
+
+@functools.cache
+def _examples() -> Targets:
+    states = random_states(GAME, 16, 6, seed=0)
+    legal = np.asarray(jax.vmap(GAME.legal_actions)(states))
+    rng = np.random.default_rng(1)
+    weights = rng.random(legal.shape) ** 3 * legal
+    weights /= weights.sum(axis=1, keepdims=True)
+    return Targets(
+        states, jnp.asarray(weights, jnp.float32), jnp.asarray(rng.uniform(-1, 1, 16), jnp.float32)
+    )
+
+
+def _replay(examples: Targets | None = None) -> Replay:
+    examples = _examples() if examples is None else examples
+    return ring.add(ring.init(row(examples, 0), 16), examples)
+
+
+@functools.cache
+def _learn(config: LearnerConfig, game: Game = GAME) -> Any:
+    return jax.jit(
+        functools.partial(
+            learn, game=game, network=make_network(NET, game), config=config, total_updates=TOTAL
+        )
+    )
+
+
+@functools.cache
+def _fresh(config: LearnerConfig = CONFIG, game: Game = GAME) -> LearnerState:
+    params = random_params(game, scale=0.1)
+    template = jax.eval_shape(
+        functools.partial(init_learner, network=make_network(NET, game), config=config, total_updates=TOTAL),
+        jax.random.key(0),
+    )
+    # All that the optimiser carries starts at zero.
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), template)
+    return zeros._replace(params=params, averaged_params=params)
+
+
+def _update(
+    config: LearnerConfig = CONFIG, state: LearnerState | None = None, replay: Replay | None = None
+) -> tuple[LearnerState, LearnerMetrics]:
+    return _learn(config)(
+        _fresh(config) if state is None else state,
+        jax.random.key(5),
+        _replay() if replay is None else replay,
+    )
+
+
+def _losses(params: Any) -> tuple[float, float]:
+    """Policy and value loss of all examples from their definitions, in double precision."""
+    examples = _examples()
+    logits, value = make_network(NET, GAME).predict(params, jax.vmap(GAME.observe)(examples.state))
+    legal = np.asarray(jax.vmap(GAME.legal_actions)(examples.state))
+    likely = np.exp(np.where(legal, np.asarray(logits, float), -np.inf))
+    likely /= likely.sum(axis=1, keepdims=True)
+    target = np.asarray(examples.action_weights, float)
+    some = target > 0
+    policy = np.sum(target[some] * np.log(target[some] / likely[some])) / len(target)
+    predicted, wanted = ((np.asarray(x, float) + 1) / 2 for x in (value, examples.value))
+    cross = wanted * np.log(wanted / predicted) + (1 - wanted) * np.log((1 - wanted) / (1 - predicted))
+    return float(policy), float(cross.mean())
+
+
+def test_losses_fall_on_a_fixed_set_of_examples() -> None:
+    config = replace(CONFIG, num_updates=200)
+    before = _losses(_fresh(config).params)
+    state, _ = _update(config)
+    middle = _losses(state.params)
+    state, _ = _update(config, state)
+    after = _losses(state.params)
+    assert before[0] > middle[0] > after[0]
+    assert before[1] > middle[1] > after[1]
+    assert after[0] < 0.5 * before[0]
+    assert after[1] < 0.25 * before[1]
+    assert int(state.num_updates) == 400
+
+
+def test_the_losses_reported_are_those_of_their_definition() -> None:
+    """Each example fills the ring, so that a batch can only be it."""
+    policy, value = [], []
+    for index in range(16):
+        same = jax.tree.map(
+            lambda leaf, index=index: jnp.repeat(leaf[index : index + 1], 16, axis=0), _examples()
+        )
+        _, metrics = _update(replay=_replay(same))
+        policy.append(metrics.policy_loss)
+        value.append(metrics.value_loss)
+    expected = _losses(_fresh().params)
+    assert np.mean(policy) == pytest.approx(expected[0], rel=1e-4)
+    assert np.mean(value) == pytest.approx(expected[1], rel=1e-4)
+
+
+def test_a_perfect_policy_has_no_loss() -> None:
+    """The policy loss counts from the entropy of the target, so that 0 is perfect."""
+    params = _fresh().params
+    examples = _examples()
+    logits, value = make_network(NET, GAME).predict(params, jax.vmap(GAME.observe)(examples.state))
+    legal = jax.vmap(GAME.legal_actions)(examples.state)
+    weights = jnp.where(legal, jax.nn.softmax(jnp.where(legal, logits, -1e9)), 0.0)
+    _, metrics = _update(replay=_replay(Targets(examples.state, weights, value)))
+    assert float(metrics.policy_loss) == pytest.approx(0, abs=1e-6)
+    assert float(metrics.value_loss) == pytest.approx(0, abs=1e-6)
+    assert float(metrics.grad_norm) < 1e-4
+
+
+@pytest.mark.parametrize("game", [GAME, TwoHeaps()], ids=lambda game: game.name)
+def test_an_augmented_example_is_an_image_of_the_example(game: Game) -> None:
+    states = random_states(game, 64, 3, seed=2)
+    legal = jax.vmap(game.legal_actions)(states)
+    weights = jax.nn.softmax(jnp.where(legal, jax.random.normal(jax.random.key(0), legal.shape), -jnp.inf))
+    examples = Targets(states, weights, jnp.arange(64.0))
+    moved = jax.jit(functools.partial(augment, game=game))(examples, jax.random.key(3))
+    np.testing.assert_array_equal(moved.value, examples.value)
+    seen = set()
+    num_images = symmetries_of(game, row(states, 0))[1].shape[0]
+    for index in range(64):
+        images, actions = symmetries_of(game, row(states, index))
+        fits = []
+        for image in range(num_images):
+            turned = np.zeros(game.num_actions, np.float32)
+            for action, where in enumerate(np.asarray(actions[image])):
+                turned[where] = weights[index, action]
+            same_state = all(
+                np.array_equal(a[image], b[index])
+                for a, b in zip(jax.tree.leaves(images), jax.tree.leaves(moved.state), strict=True)
+            )
+            if same_state and np.array_equal(turned, moved.action_weights[index]):
+                fits.append(image)
+        assert fits
+        seen.update(fits if len(fits) == 1 else [])
+    assert seen == set(range(num_images))
+    moved_legal = np.asarray(jax.vmap(game.legal_actions)(moved.state))
+    assert not np.asarray(moved.action_weights)[~moved_legal].any()
+
+
+def test_a_game_without_symmetries_is_left_as_it_is() -> None:
+    game = Chain()
+    examples = Targets(HeapState(jnp.array([1, 2, 3])), jnp.array([[0.2, 0.8]] * 3), jnp.arange(3.0))
+    moved = augment(examples, jax.random.key(0), game=game)
+    for before, after in zip(jax.tree.leaves(examples), jax.tree.leaves(moved), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_averaged_parameters_lag_behind() -> None:
+    config = replace(CONFIG, averaging_decay=0.2)
+    state, average = _fresh(config), _fresh(config).params
+    for done in range(5):
+        state, _ = _update(config, state)
+        decay = min(0.2, (1 + done) / (10 + done))
+        average = jax.tree.map(
+            lambda old, new, decay=decay: decay * old + (1 - decay) * new, average, state.params
+        )
+        for expected, found, now in zip(
+            *map(jax.tree.leaves, (average, state.averaged_params, state.params)), strict=True
+        ):
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+            assert not np.array_equal(found, now)
+
+
+def test_weights_decay_on_matrices_only() -> None:
+    plain, _ = _update()
+    decayed, _ = _update(replace(CONFIG, weight_decay=0.5))
+    rate = CONFIG.learning_rate / 100
+    for before, without, with_ in zip(
+        *map(jax.tree.leaves, (_fresh().params, plain.params, decayed.params)), strict=True
+    ):
+        shrunk = 0.5 * rate * before if before.ndim > 1 else jnp.zeros_like(before)
+        np.testing.assert_allclose(without - with_, shrunk, atol=2e-7)
+    kernels = [leaf for leaf in jax.tree.leaves(_fresh().params) if leaf.ndim > 1]
+    assert max(float(jnp.abs(leaf).max()) for leaf in kernels) * 0.5 * rate > 1e-5
+
+
+@pytest.mark.parametrize("max_grad_norm", [0.01, 100.0], ids=["clipped", "not clipped"])
+def test_gradients_are_clipped_to_their_norm_and_reported_before(max_grad_norm: float) -> None:
+    state, metrics = _update(replace(CONFIG, max_grad_norm=max_grad_norm))
+    # The first moment is a tenth of the gradient that the optimiser was given.
+    given = 10 * optax.tree.norm(optax.tree_utils.tree_get(state.optimizer_state, "mu"))
+    assert 0.05 < float(metrics.grad_norm) < 50
+    assert float(given) == pytest.approx(min(max_grad_norm, float(metrics.grad_norm)), rel=1e-4)
+
+
+def test_the_learning_rate_rises_and_falls_as_it_says() -> None:
+    config = replace(CONFIG, num_updates=20)
+    state, rates = _fresh(config), []
+    for _ in range(20):
+        state, metrics = _update(config, state)
+        rates.append(float(metrics.learning_rate))
+    highest = int(np.argmax(rates))
+    # The rise takes 40 of 400 updates, two rounds of 20.
+    assert highest == 2
+    assert rates[0] < rates[1] < rates[2]
+    assert all(a > b for a, b in itertools.pairwise(rates[2:]))
+    assert rates[2] == pytest.approx(1e-2, rel=0.02)
+    assert rates[-1] < 2e-4
+
+
+@pytest.mark.parametrize("part", ["value", "action_weights", "params"])
+def test_what_is_no_number_shows_in_the_metrics(part: str) -> None:
+    state, examples = _fresh(), _examples()
+    if part == "params":
+        policy = state.params["policy"]
+        bad = {**policy, "bias": policy["bias"].at[0].set(jnp.nan)}
+        state = state._replace(params={**state.params, "policy": bad})
+    elif part == "value":
+        examples = examples._replace(value=jnp.full(16, jnp.nan))
+    else:
+        examples = examples._replace(action_weights=jnp.full((16, 9), jnp.nan))
+    _, metrics = _update(state=state, replay=_replay(examples))
+    assert not np.isfinite([metrics.policy_loss, metrics.value_loss, metrics.grad_norm]).all()
+
+
+def test_a_new_learner_starts_from_its_key_with_one_set_of_parameters() -> None:
+    init = jax.jit(
+        functools.partial(init_learner, network=make_network(NET, GAME), config=CONFIG, total_updates=TOTAL)
+    )
+    state = init(jax.random.key(1))
+    for mine, averaged in zip(*map(jax.tree.leaves, (state.params, state.averaged_params)), strict=True):
+        np.testing.assert_array_equal(mine, averaged)
+    assert int(state.num_updates) == 0
+    assert all(not np.any(leaf) for leaf in jax.tree.leaves(state.optimizer_state))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"batch_size": 0}, "learner.batch_size is 0"),
+        ({"num_updates": 0}, "learner.num_updates is 0"),
+        ({"learning_rate": 0.0}, "learner.learning_rate"),
+        ({"max_grad_norm": -1.0}, "learner.max_grad_norm"),
+        ({"warmup_fraction": 1.0}, "learner.warmup_fraction is 1.0"),
+        ({"averaging_decay": 1.5}, "learner.averaging_decay is 1.5"),
+    ],
+)
+def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        LearnerConfig(**changes)
+
+
+@pytest.mark.parametrize("total_updates", [1, 2, 3])
+def test_the_shortest_run_has_a_schedule(total_updates: int) -> None:
+    step = functools.partial(
+        learn, game=GAME, network=make_network(NET, GAME), config=CONFIG, total_updates=total_updates
+    )
+    shapes = jax.eval_shape(step, _fresh(), jax.random.key(0), _replay())
+    assert shapes[1].learning_rate.shape == ()

@@ -1,0 +1,111 @@
+"""The reflex: shapes, types, an untrained start, and that equal arguments share their programs."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from exit.game import Game, State
+from exit.network import ConvConfig, MLPConfig, NetworkConfig, PredictFn, make_network
+from games.connect_four import ConnectFour
+from games.tic_tac_toe import TicTacToe
+from tests.planted import BonusHeap, Chain
+from tests.tiny import random_params, random_states
+
+MLP = MLPConfig(width=8, num_blocks=1)
+CONV = ConvConfig(channels=4, num_blocks=1)
+CONFIGS = pytest.mark.parametrize(
+    "config",
+    [MLP, CONV, MLPConfig(width=8, num_blocks=1, bfloat16=True), ConvConfig(channels=4, num_blocks=0)],
+    ids=["mlp", "conv", "mlp bfloat16", "conv without blocks"],
+)
+
+
+@functools.cache
+def _states() -> State:
+    return random_states(TicTacToe(), 5, 6, seed=0)
+
+
+def _predict(game: Game, config: NetworkConfig) -> PredictFn:
+    return jax.jit(make_network(config, game).predict)
+
+
+@CONFIGS
+def test_predictions_are_float32_and_values_within_the_bounds(config: NetworkConfig) -> None:
+    game = TicTacToe()
+    params = random_params(game, config, scale=0.3)
+    logits, value = _predict(game, config)(params, jax.vmap(game.observe)(_states()))
+    assert (logits.shape, logits.dtype) == ((5, 9), jnp.float32)
+    assert (value.shape, value.dtype) == ((5,), jnp.float32)
+    assert np.isfinite(logits).all()
+    assert (np.abs(value) < 1).all()
+    assert np.unique(value).size > 1
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(jnp.float32)}
+
+
+@pytest.mark.parametrize(
+    ("game", "middle"), [(TicTacToe(), 0.0), (Chain(), 5.0)], ids=["tic_tac_toe", "chain"]
+)
+def test_an_untrained_reflex_is_uniform_and_values_every_state_at_the_middle(
+    game: Game, middle: float
+) -> None:
+    observation = jax.random.normal(jax.random.key(1), (3, *game.observation_shape))
+    logits, value = _predict(game, MLP)(random_params(game, MLP, scale=0.0), observation)
+    assert not logits.any()
+    np.testing.assert_array_equal(value, middle)
+
+
+@pytest.mark.parametrize("config", [MLP, CONV], ids=["mlp", "conv"])
+def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(config: MLPConfig | ConvConfig) -> None:
+    game = ConnectFour(4, 4)
+    params, predict = random_params(game, config), _predict(game, config)
+    observation = jax.random.normal(jax.random.key(4), (6, *game.observation_shape))
+    together = predict(params, observation)
+    others = predict(params, jnp.concatenate([observation[:3], -observation[3:]]))
+    for head, other in zip(together, others, strict=True):
+        np.testing.assert_array_equal(head[:3], other[:3])
+        assert not np.array_equal(head[3:], other[3:])
+
+
+def test_equal_arguments_give_the_same_functions() -> None:
+    assert make_network(MLPConfig(width=8, num_blocks=1), TicTacToe()) is make_network(MLP, TicTacToe())
+    assert make_network(MLP, TicTacToe()) is not make_network(MLP, ConnectFour(4, 4))
+    assert make_network(MLP, TicTacToe()) is not make_network(MLPConfig(width=9, num_blocks=1), TicTacToe())
+
+
+def test_a_key_decides_the_parameters() -> None:
+    init = jax.jit(make_network(MLP, TicTacToe()).init)
+    first, same, other = (jax.tree.leaves(init(jax.random.key(seed))) for seed in (0, 0, 1))
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_parameters_are_nested_dicts_that_may_be_stored_and_returned() -> None:
+    game = TicTacToe()
+    predict, params = _predict(game, MLP), random_params(game, MLP)
+    assert type(params) is dict
+    stored = jax.tree.map(np.asarray, params)
+    observation = jax.vmap(game.observe)(_states())
+    for one, other in zip(predict(params, observation), predict(stored, observation), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_convolution_needs_planes() -> None:
+    with pytest.raises(ValueError, match=r"\[rows, columns, planes\].*MLPConfig"):
+        make_network(CONV, BonusHeap()).init(jax.random.key(0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "field"),
+    [
+        (MLPConfig, {"width": 0}, "network.width is 0"),
+        (MLPConfig, {"num_blocks": -1}, "network.num_blocks is -1"),
+        (ConvConfig, {"channels": 0}, "network.channels is 0"),
+        (ConvConfig, {"num_blocks": -2}, "network.num_blocks is -2"),
+    ],
+)
+def test_senseless_sizes_are_refused(kind: type, sizes: dict[str, int], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        kind(**sizes)

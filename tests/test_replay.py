@@ -1,0 +1,89 @@
+"""The ring of examples, against a plain Python deque."""
+
+from collections import deque
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exit import replay as ring
+from exit.replay import Replay, ReplayConfig
+from exit.targets import Targets
+
+
+def _examples(numbers: range | list[int]) -> Targets:
+    """Examples told apart by a number, found in each of their parts."""
+    number = jnp.array(list(numbers), jnp.float32)
+    return Targets({"cells": jnp.stack([number, -number], axis=-1)}, number[:, None] * jnp.ones(2), number)
+
+
+def _empty(capacity: int) -> Replay:
+    return ring.init(Targets({"cells": jnp.zeros(2)}, jnp.zeros(2), jnp.float32(0)), capacity)
+
+
+def _contents(replay: Replay) -> list[float]:
+    return sorted(replay.examples.value.tolist())
+
+
+@given(num_new=st.integers(1, 5), rounds=st.integers(1, 4), num_adds=st.integers(0, 11))
+def test_it_keeps_what_a_deque_keeps(num_new: int, rounds: int, num_adds: int) -> None:
+    capacity = num_new * rounds
+    replay, kept = _empty(capacity), deque[int](maxlen=capacity)
+    for index in range(num_adds):
+        numbers = range(1 + index * num_new, 1 + (index + 1) * num_new)
+        replay = ring.add(replay, _examples(numbers))
+        kept.extend(numbers)
+        assert int(replay.size) == len(kept)
+    unwritten = [0] * (capacity - len(kept))
+    assert _contents(replay) == sorted([*unwritten, *kept])
+
+
+def test_the_parts_of_an_example_stay_together() -> None:
+    replay = _empty(6)
+    for start in (1, 4, 7):
+        replay = ring.add(replay, _examples(range(start, start + 3)))
+    drawn = ring.sample(replay, jax.random.key(0), 50)
+    np.testing.assert_array_equal(drawn.state["cells"][:, 0], drawn.value)
+    np.testing.assert_array_equal(drawn.state["cells"][:, 1], -drawn.value)
+    np.testing.assert_array_equal(drawn.action_weights, np.stack([drawn.value] * 2, axis=1))
+
+
+@pytest.mark.parametrize("num_adds", [1, 2, 3, 5])
+def test_it_draws_all_that_was_written_and_nothing_else(num_adds: int) -> None:
+    replay = _empty(9)
+    for index in range(num_adds):
+        replay = ring.add(replay, _examples(range(1 + 3 * index, 4 + 3 * index)))
+    drawn = ring.sample(replay, jax.random.key(1), 400).value
+    assert set(drawn.tolist()) == set(range(max(1, 3 * num_adds - 8), 3 * num_adds + 1))
+
+
+def test_it_draws_uniformly() -> None:
+    replay = ring.add(_empty(8), _examples(range(1, 5)))
+    drawn = np.asarray(ring.sample(replay, jax.random.key(2), 4000).value)
+    counts = np.bincount(drawn.astype(int), minlength=5)[1:]
+    # Five standard deviations of a binomial count.
+    assert (np.abs(counts - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75)).all()
+
+
+def test_a_capacity_that_is_no_multiple_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"replay\.capacity is 7.*multiple of the 3 examples"):
+        ring.add(_empty(7), _examples(range(3)))
+
+
+def test_a_capacity_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"replay\.capacity is 0"):
+        ReplayConfig(capacity=0)
+
+
+def test_no_counter_grows_with_the_number_of_examples() -> None:
+    """A run on a large machine adds more examples than an int32 can count."""
+    replay = _empty(6)
+    seen = []
+    for index in range(9):
+        replay = ring.add(replay, _examples([2 * index, 2 * index + 1]))
+        seen.append(tuple(int(leaf) for leaf in jax.tree.leaves(replay) if leaf.ndim == 0))
+    assert seen[3:6] == seen[6:9]
+    assert max(max(counters) for counters in seen) <= 6

@@ -1,0 +1,248 @@
+"""Self-play follows the rules, starts and ends where it should, and its targets are what they claim."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exit.game import Game, State, is_terminal
+from exit.network import make_network
+from exit.search import SearchConfig, search
+from exit.selfplay import SelfPlayConfig, Trajectory, initial_states, self_play
+from exit.targets import make_targets
+from games.tic_tac_toe import TicTacToe, TicTacToeState
+from tests.planted import BonusHeap, Chain, Dice
+from tests.tiny import NET, random_params, row
+
+SEARCH = SearchConfig(max_simulations=4, gumbel_scale=0.0)
+CONFIG = SelfPlayConfig(num_games=16, num_steps=14, budget=4, max_random_plies=4, sample_fraction=0.0)
+
+
+@functools.cache
+def _played(game: Game, config: SelfPlayConfig = CONFIG, seed: int = 0) -> tuple[State, State, Trajectory]:
+    """Starts, last positions and trajectory of one round."""
+    starts = initial_states(jax.random.key(seed), game=game, config=config)
+    play = functools.partial(
+        self_play, game=game, predict=make_network(NET, game).predict, search_config=SEARCH, config=config
+    )
+    last, played = jax.jit(play)(random_params(game), jax.random.key(seed + 1), starts)
+    return starts, last, played
+
+
+def _plies(state: TicTacToeState) -> np.ndarray:
+    return np.bitwise_count(np.asarray(state.mine)) + np.bitwise_count(np.asarray(state.theirs))
+
+
+def _following(state: Any, last: State) -> Any:
+    """The position after each of a trajectory."""
+    return jax.tree.map(lambda all_, end: np.concatenate([all_[1:], end[None]]), state, last)
+
+
+@pytest.mark.parametrize("max_random_plies", [0, 4, 9])
+def test_starts_are_unfinished_and_as_far_on_as_they_may_be(max_random_plies: int) -> None:
+    config = SelfPlayConfig(num_games=400, max_random_plies=max_random_plies)
+    starts = initial_states(jax.random.key(0), game=TicTacToe(), config=config)
+    assert not jax.vmap(functools.partial(is_terminal, TicTacToe()))(starts).any()
+    # Nine plies always end a game of tic-tac-toe.
+    assert set(_plies(starts).tolist()) == set(range(min(max_random_plies, 8) + 1))
+
+
+def test_starts_of_a_game_of_chance_follow_its_odds() -> None:
+    config = SelfPlayConfig(num_games=2000, max_random_plies=1)
+    starts = initial_states(jax.random.key(0), game=Dice(), config=config)
+    rolled = np.asarray(starts.face)[np.asarray(starts.rolls) == 2]
+    assert 800 < len(rolled) < 1200
+    counts = np.bincount(rolled, minlength=7)
+    assert counts[0] == 0
+    assert (np.abs(counts[1:] - len(rolled) / 6) < 5 * np.sqrt(len(rolled) / 6 * 5 / 6)).all()
+
+
+@pytest.mark.parametrize("game", [TicTacToe(), BonusHeap()], ids=lambda game: game.name)
+def test_every_move_is_one_the_rules_allow_and_bring_what_they_say(game: Game) -> None:
+    _, last, played = _played(game)
+    after = _following(played.state, last)
+    apply_all = jax.vmap(game.apply, in_axes=(None, 0, None))
+    over_all = jax.vmap(functools.partial(is_terminal, game))
+    actions = jnp.arange(game.num_actions)
+
+    @jax.jit
+    def explain(state: State, next_state: State, reward: Any, discount: Any) -> tuple[Any, Any, Any]:
+        """Which actions bring the reward, discount and next state, and whether they end the game."""
+        states, steps = apply_all(state, actions, jnp.int32(0))
+        same = jnp.all(jnp.stack(jax.tree.leaves(jax.tree.map(jnp.equal, states, next_state))), axis=0)
+        over = over_all(states)
+        fits = (steps.reward == reward) & (steps.discount == discount) & (same | over)
+        return fits, over, game.legal_actions(state)
+
+    fits, over, legal = jax.vmap(jax.vmap(explain))(played.state, after, played.reward, played.discount)
+    fits, over, legal = np.asarray(fits & legal), np.asarray(over), np.asarray(legal)
+    ended = np.equal(played.discount, 0)
+    assert legal.any(axis=-1).all()
+    assert fits.any(axis=-1).all()
+    np.testing.assert_array_equal((fits & over).any(axis=-1), ended)
+    assert not (fits & ~over & ended[..., None]).any()
+    assert ended.sum() >= CONFIG.num_games
+    assert not jax.vmap(functools.partial(is_terminal, game))(last).any()
+
+
+def test_a_finished_game_is_followed_by_a_start_of_the_allowed_length() -> None:
+    _, last, played = _played(TicTacToe())
+    after = _plies(_following(played.state, last))
+    ended = np.asarray(played.discount) == 0
+    np.testing.assert_array_equal(after[~ended], _plies(played.state)[~ended] + 1)
+    assert after[ended].max() <= CONFIG.max_random_plies
+    assert np.unique(after[ended]).size > 1
+
+
+def test_a_round_begins_at_the_positions_it_was_given() -> None:
+    starts, _, played = _played(TicTacToe())
+    for given_, first in zip(starts, row(played.state, 0), strict=True):
+        np.testing.assert_array_equal(given_, first)
+
+
+def test_what_is_recorded_is_what_search_says_and_its_choice_is_played() -> None:
+    game = TicTacToe()
+    _, last, played = _played(game)
+    after = _following(played.state, last)
+    run = jax.jit(
+        functools.partial(search, game=game, predict=make_network(NET, game).predict, config=SEARCH)
+    )
+    for step in range(3):
+        state = row(played.state, step)
+        found = run(random_params(game), jax.random.key(9), state, jnp.full(CONFIG.num_games, 4))
+        np.testing.assert_allclose(played.action_weights[step], found.action_weights, atol=1e-5)
+        np.testing.assert_allclose(played.value[step], found.value, atol=1e-5)
+        entropy = -np.sum(found.prior * np.log(np.maximum(found.prior, 1e-30)), axis=-1)
+        np.testing.assert_allclose(played.prior_entropy[step], entropy, atol=1e-5)
+        expected, _ = jax.vmap(game.apply)(state, found.action, jnp.zeros(CONFIG.num_games, jnp.int32))
+        going_on = np.asarray(played.discount[step]) != 0
+        np.testing.assert_array_equal(
+            np.asarray(expected.theirs)[going_on], np.asarray(row(after, step).theirs)[going_on]
+        )
+
+
+def test_sampled_moves_follow_the_improved_policy() -> None:
+    config = SelfPlayConfig(num_games=512, num_steps=1, budget=4, sample_fraction=1.0)
+    _, last, played = _played(TicTacToe(), config)
+    weights = np.asarray(played.action_weights[0, 0], float)
+    moves = np.log2(np.asarray(last.theirs)).astype(int)
+    counts = np.bincount(moves, minlength=9)
+    # All games began in one position, so the search said the same in all.
+    np.testing.assert_allclose(played.action_weights[0], np.broadcast_to(weights, (512, 9)), atol=1e-5)
+    assert (np.abs(counts - 512 * weights) <= 5 * np.sqrt(512 * weights * (1 - weights)) + 1e-3).all()
+    assert np.count_nonzero(counts) > 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"num_games": 0}, "self_play.num_games"),
+        ({"num_steps": 0}, "self_play.num_steps"),
+        ({"budget": 0}, "self_play.budget"),
+        ({"sample_fraction": 1.5}, "self_play.sample_fraction"),
+        ({"max_random_plies": -1}, "self_play.max_random_plies"),
+    ],
+)
+def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        SelfPlayConfig(**changes)
+
+
+def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
+    """A trajectory with these figures, `[T]` or `[T, B]`, whose states tell their time and game."""
+    value, reward, discount = (np.asarray(column, np.float32) for column in (value, reward, discount))
+    if value.ndim == 1:
+        value, reward, discount = value[:, None], reward[:, None], discount[:, None]
+    number = jnp.arange(value.size, dtype=jnp.int32).reshape(value.shape)
+    weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
+    return Trajectory({"number": number}, weights, value, reward, discount, jnp.zeros(value.shape))  # pyright: ignore[reportArgumentType]
+
+
+def _returns(value: Any, reward: Any, discount: Any, outcome_weight: float) -> list[float]:
+    """The lambda-return of one game from its definition, latest first, in plain Python."""
+    targets: list[float] = []
+    for time in reversed(range(len(value))):
+        if discount[time] == 0:
+            outcome = reward[time]
+        elif time == len(value) - 1:
+            outcome = value[time]
+        else:
+            outcome = reward[time] + discount[time] * targets[-1]
+        targets.append((1 - outcome_weight) * value[time] + outcome_weight * outcome)
+    return targets[::-1]
+
+
+@pytest.mark.parametrize(
+    ("outcome_weight", "expected"),
+    [
+        # A win of the player who moves last and first, then the first two moves of a game cut short.
+        (0.0, [0.1, -0.2, 0.3, 0.4, -0.6]),
+        (1.0, [1.0, -1.0, 1.0, 0.6, -0.6]),
+        (0.5, [0.05 + 0.5 * 0.425, -0.1 - 0.5 * 0.65, 0.65, 0.5, -0.6]),
+    ],
+)
+def test_targets_of_a_game_by_hand(outcome_weight: float, expected: list[float]) -> None:
+    played = _trajectory([0.1, -0.2, 0.3, 0.4, -0.6], [0, 0, 1, 0, 0], [-1, -1, 0, -1, -1])
+    np.testing.assert_allclose(make_targets(played, outcome_weight=outcome_weight).value, expected, atol=1e-6)
+
+
+def test_targets_of_one_player_who_is_discounted() -> None:
+    """Four steps of the chain walked to its end: the prize of 10, later the less it is worth."""
+    played = _trajectory([5.0, 5.0, 5.0, 5.0], [0, 0, 0, 10], [0.9, 0.9, 0.9, 0])
+    np.testing.assert_allclose(make_targets(played, outcome_weight=1.0).value, [7.29, 8.1, 9, 10], rtol=1e-6)
+
+
+def test_targets_where_the_turn_is_kept() -> None:
+    played = _trajectory([0.0, 0.0, 0.0], [0, 0, -1], [0.9, -0.9, 0])
+    np.testing.assert_allclose(make_targets(played, outcome_weight=1.0).value, [0.81, 0.9, -1], rtol=1e-6)
+
+
+FIGURES = st.floats(-1, 1, width=32)
+
+
+@given(
+    games=st.lists(
+        st.lists(
+            st.tuples(FIGURES, FIGURES, st.sampled_from([-1.0, -0.9, 0.0, 0.9, 1.0])), min_size=5, max_size=5
+        ),
+        min_size=2,
+        max_size=2,
+    ),
+    outcome_weight=st.floats(0, 1),
+)
+def test_targets_are_lambda_returns(games: Any, outcome_weight: float) -> None:
+    value, reward, discount = np.array(games).transpose(2, 1, 0)
+    found = make_targets(_trajectory(value, reward, discount), outcome_weight=outcome_weight).value
+    for game in range(2):
+        expected = _returns(value[:, game], reward[:, game], discount[:, game], outcome_weight)
+        np.testing.assert_allclose(found[game::2], expected, atol=1e-5)
+
+
+def test_an_example_keeps_its_state_and_its_policy() -> None:
+    played = _trajectory(np.zeros((4, 3)), np.zeros((4, 3)), -np.ones((4, 3)))
+    targets = make_targets(played, outcome_weight=0.5)
+    np.testing.assert_array_equal(targets.state["number"], np.arange(12))
+    np.testing.assert_array_equal(targets.action_weights[:, 0], np.arange(12))
+
+
+def test_targets_of_a_real_game_of_one_player_are_its_discounted_prize() -> None:
+    """With outcomes alone, a walk that reaches the end of the chain is valued as in closed form."""
+    config = SelfPlayConfig(num_games=8, num_steps=12, budget=4, sample_fraction=1.0)
+    _, _, played = _played(Chain(), config)
+    value = np.asarray(make_targets(played, outcome_weight=1.0).value).reshape(12, 8)
+    left, reward = np.asarray(played.state.left), np.asarray(played.reward)
+    checked = 0
+    for game in range(8):
+        for time in range(12):
+            ends = [t for t in range(time, 12) if np.asarray(played.discount)[t, game] == 0]
+            if ends:
+                steps = ends[0] - time
+                assert value[time, game] == pytest.approx(reward[ends[0], game] * 0.9**steps, rel=1e-5)
+                assert left[ends[0], game] == left[time, game] - steps
+                checked += 1
+    assert checked > 40

@@ -1,0 +1,115 @@
+"""Small positions, networks and runs that the tests of the learning half share."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from exit.game import Game, State
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from exit.solve import Table, solve
+from games.tic_tac_toe import TicTacToe
+
+NET = MLPConfig(width=16, num_blocks=1)
+
+
+@functools.cache
+def table_of(game: Game) -> Table:
+    """Exact values, solved once a process."""
+    return solve(game)
+
+
+def stack(states: list[State]) -> State:
+    """States along a new leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+def row(tree: Any, index: int | tuple[int, ...]) -> Any:
+    """One entry of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+@functools.cache
+def _rules(game: Game) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return jax.jit(game.legal_actions), jax.jit(game.apply)
+
+
+def random_states(game: Game, num: int, max_plies: int, seed: int) -> State:
+    """Unfinished positions after up to `max_plies` random moves of a deterministic game."""
+    rng = np.random.default_rng(seed)
+    legal_fn, apply_fn = _rules(game)
+    found = []
+    while len(found) < num:
+        state = game.init()
+        for _ in range(rng.integers(0, max_plies + 1)):
+            moves = np.flatnonzero(legal_fn(state))
+            if not moves.size:
+                break
+            state, _ = apply_fn(state, jnp.int32(rng.choice(moves)), jnp.int32(0))
+        if np.any(legal_fn(state)):
+            found.append(state)
+    return stack(found)
+
+
+def after(game: Game, *moves: int) -> State:
+    """The position after these moves."""
+    state = game.init()
+    for move in moves:
+        state, _ = _rules(game)[1](state, jnp.int32(move), jnp.int32(0))
+    return state
+
+
+def random_params(game: Game, config: NetworkConfig = NET, *, scale: float = 0.3, seed: int = 0) -> Params:
+    """Parameters whose heads, which start at zero, say something unless `scale` is 0.
+
+    Drawn by NumPy: the network's own initialisation takes seconds to compile.
+    """
+    rng = np.random.default_rng(seed)
+
+    def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> jax.Array:
+        first, last = path[0].key, path[-1].key
+        noise = scale * rng.normal(size=leaf.shape)
+        if last == "scale":
+            return jnp.asarray(1 + noise, leaf.dtype)
+        if last == "kernel" and first not in ("policy", "value"):
+            noise += rng.normal(size=leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))
+        return jnp.asarray(noise, leaf.dtype)
+
+    init = make_network(config, game).init
+    return jax.tree_util.tree_map_with_path(draw, jax.eval_shape(init, jax.random.key(0)))
+
+
+def tiny_config(**changes: Any) -> RunConfig:
+    """Four iterations of tic-tac-toe that take no time; fields of `RunConfig` may be changed."""
+    config = RunConfig(
+        game=TicTacToe(),
+        network=MLPConfig(width=8, num_blocks=1),
+        search=SearchConfig(max_simulations=4),
+        self_play=SelfPlayConfig(num_games=4, num_steps=4, budget=2, max_random_plies=3),
+        replay=ReplayConfig(capacity=64),
+        learner=LearnerConfig(batch_size=8, num_updates=2),
+        num_iterations=4,
+        report_every=1,
+        checkpoint_every=1,
+        keep_checkpoints=3,
+    )
+    return replace(config, **changes)
+
+
+def assert_same_bits(left: Any, right: Any) -> None:
+    """Every leaf of both trees has the same type, shape and bytes."""
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for a, b in zip(
+        map(np.asarray, jax.tree.leaves(left)), map(np.asarray, jax.tree.leaves(right)), strict=True
+    ):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        assert a.tobytes() == b.tobytes()
