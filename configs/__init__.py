@@ -1,1 +1,1 @@
-"""Training settings, one file each; a file `configs/NAME.py` with a `config()` function is found by its name."""
+"""Training settings, one file each: `configs/NAME.py` with a `config()` function is found by its name."""

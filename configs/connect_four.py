@@ -1,4 +1,4 @@
-"""Connect Four on 6 rows x 7 columns: too many positions to tabulate, so training reports no mistake rates."""
+"""Connect Four on 6 rows x 7 columns: too large to tabulate, so training reports no mistake rates."""
 
 from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig

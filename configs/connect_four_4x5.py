@@ -17,7 +17,7 @@ def config() -> RunConfig:
         self_play=SelfPlayConfig(num_games=512, num_steps=8, budget=16, max_random_plies=18),
         replay=ReplayConfig(capacity=1_048_576),
         learner=LearnerConfig(batch_size=1024, num_updates=16, learning_rate=2e-3),
-        num_iterations=2000,
+        num_iterations=1300,
         report_every=50,
         checkpoint_every=100,
     )

@@ -1,4 +1,4 @@
-"""Nim with heaps of 3, 4 and 5: 120 positions; a parity that networks find hard in general, small enough to learn."""
+"""Nim with heaps of 3, 4 and 5: 120 positions whose value is a parity."""
 
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig

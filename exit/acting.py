@@ -12,8 +12,7 @@ from exit.errors import UsageError
 from exit.evaluate import ActFn
 from exit.game import Game, State
 from exit.network import Network, Params, PredictFn
-from exit.search import SearchConfig, SearchResult, search
-from exit.search.api import check_budget
+from exit.search import SearchConfig, SearchResult, check_budget, search
 
 Budget = int | np.ndarray | Int[Array, " B"]
 """Simulations, one number for all states or one for each."""

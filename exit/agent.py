@@ -128,8 +128,8 @@ class Agent:
             spent = 1e3 * (started - begun)
             if spent >= deadline_ms:
                 return result
-            result = self._search(states, np.minimum(reach, budget))
+            result = self._search(states, np.minimum(np.asarray(budget), reach))
             took = 1e3 * (time.perf_counter() - started)
-            if reach >= np.max(budget) or spent + 3 * took > deadline_ms:
+            if reach >= np.max(np.asarray(budget)) or spent + 3 * took > deadline_ms:
                 return result
             reach *= 2

@@ -47,15 +47,17 @@ def save(run_dir: Path, iteration: int, trees: Mapping[str, Any], *, keep: int) 
         kept = steps(run_dir)
         last = f"the last good one is of iteration {kept[-1]}" if kept else "there is none yet"
         raise CheckpointError(
-            f"could not write the checkpoint of iteration {iteration} in {run_dir} ({_one_line(error)}); {last}; "
-            "free space or choose another --run-dir, then run the same command again"
+            f"could not write the checkpoint of iteration {iteration} in {run_dir} ({_one_line(error)}); "
+            f"{last}; free space or choose another --run-dir, then run the same command again"
         ) from error
 
 
 def steps(run_dir: Path) -> list[int]:
     """Iterations with a finished checkpoint, oldest first."""
     folder = run_dir / _FOLDER
-    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+    return (
+        sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+    )
 
 
 def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +76,8 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
     # Damage shows as whatever the storage layer trips over first.
     except Exception as error:
         raise CheckpointError(
-            f"checkpoint {run_dir / _FOLDER / str(iteration)} is damaged or of another run ({_one_line(error)})"
+            f"checkpoint {run_dir / _FOLDER / str(iteration)} is damaged or of another run "
+            f"({_one_line(error)})"
         ) from error
     return {name: _unflatten(templates[name], leaves) for name, leaves in trees.items()}
 

@@ -62,7 +62,7 @@ def critical_sample(table: Table, num_positions: int, *, seed: int = 0) -> Yards
     chosen: list[np.ndarray] = []
     num_chosen = 0
     for start in range(0, len(order), 4 * CHUNK):
-        some = keys[np.sort(order[start : start + 4 * CHUNK])]
+        some = keys[order[start : start + 4 * CHUNK]]
         chosen.append(some[exact_moves_of_keys(table, some).critical])
         num_chosen += len(chosen[-1])
         if num_chosen >= num_positions:
@@ -86,11 +86,11 @@ class Decisions(NamedTuple):
     seconds: float
 
 
-def decide(
-    act_fn: ActFn, states: State, budget: int, *, progress_fn: ProgressFn | None = None
-) -> Decisions:
+def decide(act_fn: ActFn, states: State, budget: int, *, progress_fn: ProgressFn | None = None) -> Decisions:
     """Let an agent act at every state, a chunk at a time."""
     num_states = len(jax.tree.leaves(states)[0])
+    if not num_states:
+        return Decisions(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32), 0.0)
     parts: list[tuple[np.ndarray, ...]] = []
     # The first call compiles; it is not charged.
     jax.block_until_ready(act_fn(_rows(states, np.zeros(CHUNK, int)), 0))
@@ -137,7 +137,7 @@ def measure(decisions: Decisions, moves: ExactMoves, budget: int, *, exhaustive:
         "max_regret": float(regrets.max(initial=0.0)),
         "mistakes": int(wrong.sum()),
         "mean_simulations": _mean(decisions.num_simulations),
-        "ms_per_move": 1e3 * decisions.seconds / max(1, len(wrong)),
+        "ms_per_move": 1e3 * decisions.seconds / max(1, _padded(len(wrong))),
         "ci95": {name: None if exhaustive else _interval(sample) for name, sample in means.items()},
     }
 
@@ -184,6 +184,11 @@ def benchmark(
 
 def _rows(states: State, rows: Int[np.ndarray, " m"]) -> State:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], states)
+
+
+def _padded(num_states: int) -> int:
+    """Number of positions that are searched for so many: whole chunks."""
+    return -(-num_states // CHUNK) * CHUNK
 
 
 def _mean(sample: np.ndarray) -> float:

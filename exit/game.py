@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 State = Any
 """A pytree of arrays that holds one position compactly; its leaves have the same shapes in every position."""
@@ -111,7 +111,7 @@ def is_terminal(game: Game, state: State) -> Bool[Array, ""]:
 
 
 def symmetries_of(game: Game, state: State) -> tuple[State, Int[Array, "S A"]]:
-    """Images of one state and of its actions under the game's symmetries; the identity alone if it declares none."""
+    """Images of one state and of its actions under the game's symmetries; the identity if it has none."""
     if hasattr(game, "symmetries"):
         return game.symmetries(state)  # pyright: ignore[reportAttributeAccessIssue]
     return jax.tree.map(lambda leaf: leaf[None], state), jnp.arange(game.num_actions)[None]

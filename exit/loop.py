@@ -68,11 +68,17 @@ class RunConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if not 0.0 <= self.outcome_weight <= 1.0:
             raise ValueError(f"outcome_weight is {self.outcome_weight}; it must be in [0, 1]")
+        for name, budget in (("self_play", self.self_play.budget), ("evaluation", self.evaluation.budget)):
+            if not 0 <= budget <= self.search.max_simulations:
+                raise ValueError(
+                    f"{name}.budget is {budget}; it must be in [0, {self.search.max_simulations}], "
+                    "or raise search.max_simulations"
+                )
         examples = self.self_play.num_games * self.self_play.num_steps
         if self.replay.capacity % examples:
             raise ValueError(
-                f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} examples "
-                "of one iteration (self_play.num_games * self_play.num_steps)"
+                f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} "
+                "examples of one iteration (self_play.num_games * self_play.num_steps)"
             )
 
 
@@ -151,7 +157,7 @@ def train(
     warn_fn: WarnFn | None = None,
     stop_iteration: int | None = None,
 ) -> None:
-    """Train in a directory, from the start or from where an interrupted run of the same configuration stopped.
+    """Train in a directory, from the start or from where a run of the same configuration stopped.
 
     Args:
       config_name: name or path by which `exit.catalog.load_config` finds the configuration again.
@@ -160,7 +166,7 @@ def train(
         iteration, num_iterations, positions, positions_per_second, seconds, seconds_left, policy_loss,
         value_loss, grad_norm, learning_rate (these of the last iteration), entropy, replay_size,
         reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical states; None where
-        the game is not solved).
+        the game is not solved or has none).
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration as if killed, with a checkpoint.
 
@@ -200,8 +206,8 @@ def _run(
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
             raise TrainingDiverged(
                 f"the loss is not finite at iteration {iteration} (update {int(state.learner.num_updates)}); "
-                f"the last good checkpoint is kept in {run_dir}; start again in another --run-dir with a lower "
-                f"learner.learning_rate than {config.learner.learning_rate:g}"
+                f"the last good checkpoint is kept in {run_dir}; start again in another --run-dir with "
+                f"learner.learning_rate below {config.learner.learning_rate:g}"
             )
         ended = iteration == last
         if iteration % config.report_every == 0 or ended:
@@ -233,6 +239,8 @@ def _measurement(config: RunConfig, warn_fn: WarnFn) -> _MeasureFn:
         return lambda params: (None, None)
     table = load_or_solve(config.game, warn_fn=warn_fn)
     sample = critical_sample(table, config.evaluation.num_positions)
+    if not sample.moves.critical.any():
+        return lambda params: (None, None)
     return functools.partial(_mistake_rates, sample=sample, config=config)
 
 

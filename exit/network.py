@@ -131,7 +131,9 @@ class _ConvTrunk(nnx.Module):
 
     def __init__(self, config: ConvConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
         if len(shape) != 3:
-            raise ValueError(f"ConvConfig needs observations [rows, columns, planes], not {shape}; use MLPConfig")
+            raise ValueError(
+                f"ConvConfig needs observations [rows, columns, planes], not {shape}; use MLPConfig"
+            )
         self.stem = nnx.Conv(shape[-1], config.channels, (3, 3), dtype=dtype, rngs=rngs)
         self.blocks = nnx.List([_PooledBlock(config.channels, dtype, rngs) for _ in range(config.num_blocks)])
 
@@ -198,5 +200,5 @@ def _make_network(
 
 
 def make_network(config: NetworkConfig, game: Game) -> Network:
-    """The network of these sizes for a game; equal arguments return the same functions, so programs are reused."""
+    """The network of these sizes for a game; equal arguments give the same functions: programs are reused."""
     return _make_network(config, game.observation_shape, game.num_actions, game.value_bounds)

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,7 +31,7 @@ class RunInfo(NamedTuple):
 
 
 def settings_of(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The fields of nested dataclasses by dotted path, in JSON's types; the class of each under its own path."""
+    """The fields of nested dataclasses by dotted path, in JSON's types, and the class of each."""
     found: dict[str, Any] = {f"{prefix}type": type(config).__name__}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -88,9 +87,13 @@ def read_info(run_dir: Path) -> RunInfo:
         version = stored["format"]
         info = RunInfo(stored["config"], tuple(stored["overrides"]), stored["settings"])
     except FileNotFoundError as error:
-        raise UsageError(f"{run_dir} holds no run (no {_FILE}); `xit train CONFIG --run-dir {run_dir}` makes one") from error
+        raise UsageError(
+            f"{run_dir} holds no run (no {_FILE}); `xit train CONFIG --run-dir {run_dir}` makes one"
+        ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is damaged or no file of a run; restore it or train in another directory") from error
+        raise UsageError(
+            f"{path} is damaged or no file of a run; restore it or train in another directory"
+        ) from error
     if version != FORMAT:
         raise UsageError(
             f"{run_dir} was written by another version of xit (layout {version}, this one reads {FORMAT}); "
@@ -103,7 +106,12 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any) -> None:
     """Raise UsageError unless the configuration has the settings of the run, no more and no less."""
     settings = json.loads(json.dumps(settings_of(config)))
     for path in [*info.settings, *(path for path in settings if path not in info.settings)]:
-        trained, asked = info.settings.get(path), settings.get(path)
+        if path not in info.settings or path not in settings:
+            raise UsageError(
+                f"{run_dir} was written by another version of xit or of its configuration ({path} is not in "
+                "both); train in another --run-dir, or use the version that wrote it"
+            )
+        trained, asked = info.settings[path], settings[path]
         if trained != asked:
             raise UsageError(
                 f"{run_dir} holds a run with {path}={trained}, not {asked}; give the settings it was started "
@@ -122,6 +130,8 @@ def _write(run_dir: Path, info: RunInfo) -> None:
     partial = run_dir / f"{_FILE}.partial"
     try:
         partial.write_text(json.dumps(stored, indent=1) + "\n")
-        os.replace(partial, run_dir / _FILE)
+        partial.replace(run_dir / _FILE)
     except OSError as error:
-        raise UserError(f"cannot write {run_dir / _FILE} ({error.strerror}); give another --run-dir") from error
+        raise UserError(
+            f"cannot write {run_dir / _FILE} ({error.strerror}); give another --run-dir"
+        ) from error

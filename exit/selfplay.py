@@ -62,7 +62,7 @@ class Trajectory(NamedTuple):
 
 
 def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig) -> State:
-    """A start for each of B games: the initial state after some uniformly random plies, never a finished one."""
+    """A start for each of B games: the initial state after random plies, never a finished one."""
 
     def start(rng_key: Key[Array, ""]) -> State:
         key_plies, key_moves = jax.random.split(rng_key)

@@ -1,7 +1,7 @@
-"""Gumbel search with sequential halving (Danihelka et al. 2022): which action to simulate next, and what was learnt."""
+"""Gumbel search with sequential halving (Danihelka et al. 2022): what to simulate, and what was learnt."""
 
 import functools
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,22 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from exit.game import Game, State, is_terminal
 from exit.network import Params, PredictFn
+from exit.search.config import SearchConfig
 from exit.search.root import Root, RootStatistics, considered_score, mask_logits, split_key
 from exit.search.schedule import considered_visit
-from exit.search.tree import ROOT, UNVISITED, Children, Nodes, Tree, append, back_up, children, empty, link, states_at
-
-if TYPE_CHECKING:
-    from exit.search.api import SearchConfig
+from exit.search.tree import (
+    ROOT,
+    UNVISITED,
+    Children,
+    Nodes,
+    Tree,
+    append,
+    back_up,
+    children,
+    empty,
+    link,
+    states_at,
+)
 
 
 class _Descent(NamedTuple):
@@ -32,14 +42,17 @@ def run(
     *,
     game: Game,
     predict: PredictFn,
-    config: "SearchConfig",
+    config: SearchConfig,
 ) -> RootStatistics:
     """Grow a tree at each root by its own budget, in [0, config.max_simulations]."""
     key_gumbel, _ = split_key(rng_key)
     gumbel = config.gumbel_scale * jax.random.gumbel(key_gumbel, root.prior_logits.shape)
     value_scale = config.value_scale if config.rescale_values else config.value_scale / _width(game)
     score_fn = functools.partial(
-        completed_qvalues, value_scale=value_scale, maxvisit_init=config.maxvisit_init, rescale=config.rescale_values
+        completed_qvalues,
+        value_scale=value_scale,
+        maxvisit_init=config.maxvisit_init,
+        rescale=config.rescale_values,
     )
     zeros = jnp.zeros_like(root.value)
     first = Nodes(root.prior_logits, root.value, jnp.zeros_like(root.budget), zeros, zeros, root.state)
@@ -101,7 +114,7 @@ def _descend(
     simulation: Int[Array, ""],
     *,
     score_fn: functools.partial,
-    config: "SearchConfig",
+    config: SearchConfig,
 ) -> _Descent:
     """Follow each tree from its root to an action without a visit."""
     top = children(tree, jnp.zeros_like(root.budget))
@@ -116,7 +129,7 @@ def _descend(
     action = jnp.argmax(jnp.where(root.legal_actions, score, -jnp.inf), axis=-1).astype(jnp.int32)
     running = simulation < root.budget
     # A spent tree stays at its root.
-    next_node = jnp.where(running, _at(top.index, action), UNVISITED)
+    next_node = jnp.where(running, _at(top.child, action), UNVISITED)
 
     def going_on(descent: _Descent) -> Bool[Array, ""]:
         return jnp.any(descent.next_node != UNVISITED)
@@ -133,15 +146,13 @@ def _descend(
         return _Descent(
             node,
             jnp.where(moving, chosen, descent.action),
-            jnp.where(moving, _at(here.index, chosen), UNVISITED),
+            jnp.where(moving, _at(here.child, chosen), UNVISITED),
         )
 
     return jax.lax.while_loop(going_on, go_on, _Descent(jnp.full_like(root.budget, ROOT), action, next_node))
 
 
-def _expand(
-    params: Params, descent: _Descent, state: State, *, game: Game, predict: PredictFn
-) -> Nodes:
+def _expand(params: Params, descent: _Descent, state: State, *, game: Game, predict: PredictFn) -> Nodes:
     """One move in each state and the network's view of what follows; a finished game stays as it is."""
 
     def move(state: State, action: Int[Array, ""]) -> tuple:

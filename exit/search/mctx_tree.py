@@ -6,20 +6,22 @@ schedule of its own budget from `considered_visit`. All of it goes through mctx'
 """
 
 import functools
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mctx
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from exit.game import Game, State, is_terminal
 from exit.network import Params, PredictFn
+from exit.search.config import SearchConfig
 from exit.search.root import Root, RootStatistics, considered_score, mask_logits, split_key
 from exit.search.schedule import considered_visit
 
-if TYPE_CHECKING:
-    from exit.search.api import SearchConfig
+# Chex dataclasses hide their fields from type checkers.
+_RootFnOutput: Any = mctx.RootFnOutput
+_RecurrentFnOutput: Any = mctx.RecurrentFnOutput
 
 
 class _PerState(NamedTuple):
@@ -36,22 +38,24 @@ def run(
     *,
     game: Game,
     predict: PredictFn,
-    config: "SearchConfig",
+    config: SearchConfig,
 ) -> RootStatistics:
     """Grow a tree at each root by its own budget, in [0, config.max_simulations]."""
     key_gumbel, key_search = split_key(rng_key)
-    gumbel = config.gumbel_scale * jax.random.gumbel(key_gumbel, root.prior_logits.shape, root.prior_logits.dtype)
+    gumbel = config.gumbel_scale * jax.random.gumbel(
+        key_gumbel, root.prior_logits.shape, root.prior_logits.dtype
+    )
     qtransform = _qtransform(game, config)
-    tree = mctx.search(
+    recurrent_fn: Any = functools.partial(_recurrent, game=game, predict=predict)
+    select_fn: Any = functools.partial(
+        _select_at_root, max_num_considered=config.max_num_considered_actions, qtransform=qtransform
+    )
+    tree: Any = mctx.search(
         params,
         key_search,
-        root=mctx.RootFnOutput(  # pyright: ignore[reportCallIssue]
-            prior_logits=root.prior_logits, value=root.value, embedding=root.state
-        ),
-        recurrent_fn=functools.partial(_recurrent, game=game, predict=predict),
-        root_action_selection_fn=functools.partial(
-            _select_at_root, max_num_considered=config.max_num_considered_actions, qtransform=qtransform
-        ),
+        root=_RootFnOutput(prior_logits=root.prior_logits, value=root.value, embedding=root.state),
+        recurrent_fn=recurrent_fn,
+        root_action_selection_fn=select_fn,
         interior_action_selection_fn=functools.partial(
             mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
         ),
@@ -65,7 +69,7 @@ def run(
     most_visits = jnp.max(visit_counts, axis=-1, keepdims=True)
     score = considered_score(gumbel, root.prior_logits, scaled, visit_counts == most_visits)
     action = jnp.argmax(jnp.where(root.legal_actions, score, -jnp.inf), axis=-1).astype(jnp.int32)
-    plain = functools.partial(
+    plain: Any = functools.partial(
         mctx.qtransform_completed_by_mix_value, value_scale=1.0, maxvisit_init=1.0, rescale_values=False
     )
     # mctx scales by maxvisit_init + the largest visit count; undo that to get reward units.
@@ -73,8 +77,8 @@ def run(
     return RootStatistics(action, visit_counts, scaled, qvalues)
 
 
-def _qtransform(game: Game, config: "SearchConfig") -> Any:
-    """mctx's Q-transform with this configuration; without rescaling, values are in units of the bounds' width."""
+def _qtransform(game: Game, config: SearchConfig) -> Any:
+    """mctx's Q-transform so configured; without rescaling, values are in units of the bounds' width."""
     low, high = game.value_bounds
     width = 1.0 if config.rescale_values else high - low
     return functools.partial(
@@ -93,7 +97,7 @@ def _recurrent(
     *,
     game: Game,
     predict: PredictFn,
-) -> tuple[mctx.RecurrentFnOutput, State]:
+) -> tuple[Any, State]:
     """One move in each state and the network's view of what follows; a finished game stays as it is."""
     del rng_key
 
@@ -107,7 +111,7 @@ def _recurrent(
 
     next_state, reward, discount, legal_actions, observation = jax.vmap(move)(state, action)
     prior_logits, value = predict(params, observation)
-    output = mctx.RecurrentFnOutput(  # pyright: ignore[reportCallIssue]
+    output = _RecurrentFnOutput(
         reward=reward,
         discount=discount,
         prior_logits=mask_logits(prior_logits, legal_actions),
@@ -118,7 +122,7 @@ def _recurrent(
 
 def _select_at_root(
     rng_key: Key[Array, ""],
-    tree: mctx.Tree,
+    tree: Any,
     node_index: Int[Array, ""],
     *,
     max_num_considered: int,

@@ -55,5 +55,3 @@ def considered_score(
     """Score whose greatest entry is visited next, or played; considered actions come before all others."""
     score = jnp.maximum(-1e9, gumbel + prior_logits + scaled_qvalues)
     return jnp.where(considered, score, -jnp.inf)
-
-

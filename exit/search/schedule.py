@@ -1,4 +1,4 @@
-"""The sequential-halving schedule as a function of the budget, so that a budget can be a run-time argument."""
+"""The sequential-halving schedule as a function of the budget: no table, so no budget is compiled in."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int

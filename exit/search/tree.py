@@ -61,14 +61,14 @@ class Children(NamedTuple):
     """What one node of each tree knows of its actions.
 
     Attributes:
-      index: node under the action, or -1.
+      child: node under the action, or -1.
       visits: 0 where unvisited.
       qvalues: of visited actions, to the player to move at the node; arbitrary where unvisited.
       prior_logits: of each action.
       raw_value: the network's value of the node.
     """
 
-    index: Int[Array, "B A"]
+    child: Int[Array, "B A"]
     visits: Int[Array, "B A"]
     qvalues: Float[Array, "B A"]
     prior_logits: Float[Array, "B A"]
@@ -132,12 +132,12 @@ def children(tree: Tree, node: Int[Array, " B"]) -> Children:
     """What one node of each tree knows of its actions."""
     num_trees = node.shape[0]
     rows = _rows(node, num_trees)
-    index = _take(tree.children_index, rows)
-    visited = index != UNVISITED
-    below = _rows(jnp.where(visited, index, ROOT), num_trees)
+    child = _take(tree.children_index, rows)
+    visited = child != UNVISITED
+    below = _rows(jnp.where(visited, child, ROOT), num_trees)
     qvalues = _take(tree.rewards, below) + _take(tree.discounts, below) * _take(tree.values, below)
     return Children(
-        index=index,
+        child=child,
         visits=jnp.where(visited, _take(tree.visits, below), 0),
         qvalues=qvalues,
         prior_logits=_take(tree.prior_logits, rows),
