@@ -72,7 +72,7 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
     try:
         with _manager(run_dir, keep=None) as manager:
             found = manager.restore(iteration, args=ocp.args.Composite(**items))
-        trees = {name: _checked(found[name], found[_CHECKSUMS][name]) for name in templates}
+        trees = {name: _checked(found[name], found[_CHECKSUMS][name], flat[name]) for name in templates}
     # Damage shows as whatever the storage layer trips over first.
     except Exception as error:
         raise CheckpointError(
@@ -88,21 +88,27 @@ def restore_latest(
     """Read the newest checkpoint that is whole; None if there is no checkpoint at all.
 
     A damaged one is reported through `warn_fn`, renamed out of the way, and the one before it is used.
+    Where none is whole all stay as they are, so that the next start does not take the run for a new one.
 
     Raises:
       CheckpointError: there are checkpoints, and every one is damaged.
     """
     found = steps(run_dir)
+    damaged: dict[int, CheckpointError] = {}
     for iteration in reversed(found):
         try:
-            return iteration, restore(run_dir, iteration, templates)
+            trees = restore(run_dir, iteration, templates)
         except CheckpointError as error:
-            aside = _set_aside(run_dir / _FOLDER / str(iteration))
-            warn_fn(f"{error}; set aside as {aside.name}, using the one before it")
+            damaged[iteration] = error
+            continue
+        for number, error in damaged.items():
+            aside = _set_aside(run_dir / _FOLDER / str(number))
+            warn_fn(f"{error}; {aside}, using the one of iteration {iteration}")
+        return iteration, trees
     if found:
         raise CheckpointError(
             f"every checkpoint in {run_dir / _FOLDER} is damaged; delete {run_dir} to start the run anew"
-        )
+        ) from damaged[found[-1]]
     return None
 
 
@@ -135,21 +141,31 @@ def _checksum(leaf: np.ndarray) -> str:
     return f"{leaf.dtype}{list(leaf.shape)}:{zlib.crc32(np.ascontiguousarray(leaf).tobytes()):08x}"
 
 
-def _checked(leaves: Mapping[str, Any], checksums: Mapping[str, str]) -> dict[str, np.ndarray]:
-    """The leaves as arrays, each as it was when it was written."""
+def _checked(
+    leaves: Mapping[str, Any], checksums: Mapping[str, str], templates: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The leaves as arrays, each as it was when it was written and as its template wants it."""
     arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
     for path, leaf in arrays.items():
         if _checksum(leaf) != checksums[path]:
             raise ValueError(f"checksum of {path} differs")
+        wanted = templates[path]
+        if (leaf.shape, leaf.dtype) != (wanted.shape, wanted.dtype):
+            raise ValueError(f"{path} is {leaf.dtype}{leaf.shape}, not {wanted.dtype}{wanted.shape}")
     return arrays
 
 
-def _set_aside(folder: Path) -> Path:
-    """Rename a damaged checkpoint to a name that is free and that no reader takes for a checkpoint."""
+def _set_aside(folder: Path) -> str:
+    """Rename a damaged checkpoint to a free name that no reader takes for a checkpoint; tells what became of it."""
     number = 0
     while (aside := folder.with_name(f"{folder.name}.damaged{number or ''}")).exists():
         number += 1
-    return folder.rename(aside)
+    try:
+        folder.rename(aside)
+    except OSError as error:
+        # Readers may have no right to write.
+        return f"not set aside ({error.strerror})"
+    return f"set aside as {aside.name}"
 
 
 def _one_line(error: Exception) -> str:
