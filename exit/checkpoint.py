@@ -5,8 +5,10 @@ beside its final place and renames it, so a killed process leaves no half of one
 array tells a damaged file from a good one.
 """
 
+import contextlib
+import logging
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,7 @@ def save(run_dir: Path, iteration: int, trees: Mapping[str, Any], *, keep: int) 
     items: dict[str, Any] = {name: ocp.args.StandardSave(leaves) for name, leaves in flat.items()}
     items[_CHECKSUMS] = ocp.args.JsonSave(checksums)
     try:
-        with _manager(run_dir, keep=keep) as manager:
+        with _quiet(), _manager(run_dir, keep=keep) as manager:
             manager.save(iteration, args=ocp.args.Composite(**items), force=True)
     # Orbax and its storage layer raise many types for one cause: the disk.
     except Exception as error:
@@ -70,7 +72,7 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
     items: dict[str, Any] = {name: ocp.args.StandardRestore(leaves) for name, leaves in flat.items()}
     items[_CHECKSUMS] = ocp.args.JsonRestore()
     try:
-        with _manager(run_dir, keep=None) as manager:
+        with _quiet(), _manager(run_dir, keep=None) as manager:
             found = manager.restore(iteration, args=ocp.args.Composite(**items))
         trees = {name: _checked(found[name], found[_CHECKSUMS][name], flat[name]) for name in templates}
     # Damage shows as whatever the storage layer trips over first.
@@ -168,7 +170,19 @@ def _set_aside(folder: Path) -> str:
     return f"set aside as {aside.name}"
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax logs what it raises, traceback and all; what it raises says enough."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
 def _one_line(error: Exception) -> str:
-    """The first line of an error, short enough to print."""
+    """The first line of an error, short enough to print; what was tried comes first in it, the reason last."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:160]
+    return lines[0] if len(lines[0]) <= 160 else f"{lines[0][:70]} ... {lines[0][-80:]}"

@@ -33,10 +33,18 @@ class MetricsWriter:
         """Adds one report and hands it to the operating system, so that a killed process loses no other.
 
         A figure that is not finite is written as null: JSON has no word for it.
+
+        Raises:
+          UserError: the disk is full.
         """
         row = {name: _plain(value) for name, value in metrics.items()}
-        self.lines.write(json.dumps(row, allow_nan=False) + "\n")
-        self.lines.flush()
+        try:
+            self.lines.write(json.dumps(row, allow_nan=False) + "\n")
+            self.lines.flush()
+        except OSError as error:
+            raise UserError(
+                f"cannot write {self.lines.name} ({error.strerror}); free space, then run the same command again"
+            ) from error
         for name, value in metrics.items():
             if value is not None and name != "iteration":
                 self.board.add_scalar(name, float(value), int(row["iteration"] or 0))
