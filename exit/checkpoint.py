@@ -158,7 +158,7 @@ def _checked(
 
 
 def _set_aside(folder: Path) -> str:
-    """Rename a damaged checkpoint to a free name that no reader takes for a checkpoint; tells what became of it."""
+    """Rename a damaged checkpoint so that no reader takes it for one; tells what became of it."""
     number = 0
     while (aside := folder.with_name(f"{folder.name}.damaged{number or ''}")).exists():
         number += 1
@@ -183,6 +183,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _one_line(error: Exception) -> str:
-    """The first line of an error, short enough to print; what was tried comes first in it, the reason last."""
+    """The first line of an error, shortened in the middle: the reason stands at its end."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0] if len(lines[0]) <= 160 else f"{lines[0][:70]} ... {lines[0][-80:]}"
