@@ -52,9 +52,8 @@ def main() -> None:
     options = parser.parse_args()
     configs = options.configs or (_CONFIGS[:1] if options.quick else _CONFIGS)
     rows = [measure(config, options.runs, options.max_positions) for config in configs]
-    print(
-        f"{'config':<18}{'minutes':>8}{'trained on':>12}{'measured on':>13}{'critical':>11}  of these wrong at 0, 64"
-    )
+    header = f"{'config':<18}{'minutes':>8}{'trained on':>12}{'measured on':>13}{'critical':>11}"
+    print(f"{header}  of these wrong at 0, 64")
     for row in rows:
         rates = ", ".join(f"{100 * found['critical_mistake_rate']:.3f} %" for found in row["budgets"])
         print(

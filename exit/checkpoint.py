@@ -7,6 +7,7 @@ array tells a damaged file from a good one.
 
 import contextlib
 import logging
+import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -42,10 +43,13 @@ def save(run_dir: Path, iteration: int, trees: Mapping[str, Any], *, keep: int) 
     items: dict[str, Any] = {name: ocp.args.StandardSave(leaves) for name, leaves in flat.items()}
     items[_CHECKSUMS] = ocp.args.JsonSave(checksums)
     try:
+        _require_space(run_dir, sum(leaf.nbytes for leaves in flat.values() for leaf in leaves.values()))
         with _quiet(), _manager(run_dir, keep=keep) as manager:
             manager.save(iteration, args=ocp.args.Composite(**items), force=True)
     # Orbax and its storage layer raise many types for one cause: the disk.
     except Exception as error:
+        for partial in (run_dir / _FOLDER).glob("*.orbax-checkpoint-tmp"):
+            shutil.rmtree(partial, ignore_errors=True)
         kept = steps(run_dir)
         last = f"the last good one is of iteration {kept[-1]}" if kept else "there is none yet"
         raise CheckpointError(
@@ -119,6 +123,13 @@ def _manager(run_dir: Path, *, keep: int | None) -> ocp.CheckpointManager:
         max_to_keep=keep, enable_async_checkpointing=False, cleanup_tmp_directories=keep is not None
     )
     return ocp.CheckpointManager((run_dir / _FOLDER).absolute(), options=options)
+
+
+def _require_space(run_dir: Path, num_bytes: int) -> None:
+    """Raise OSError where so many bytes do not fit, before half of them are written."""
+    free = shutil.disk_usage(run_dir).free
+    if free < num_bytes:
+        raise OSError(f"no space left on the disk: {num_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free")
 
 
 def _flatten(tree: Any) -> dict[str, np.ndarray]:

@@ -43,7 +43,8 @@ class MetricsWriter:
             self.lines.flush()
         except OSError as error:
             raise UserError(
-                f"cannot write {self.lines.name} ({error.strerror}); free space, then run the same command again"
+                f"cannot write {self.lines.name} ({error.strerror}); free space, "
+                "then run the same command again"
             ) from error
         for name, value in metrics.items():
             if value is not None and name != "iteration":

@@ -206,8 +206,8 @@ def _run(
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
             raise TrainingDiverged(
                 f"the loss is not finite at iteration {iteration} (update {int(state.learner.num_updates)}); "
-                f"checkpoints of earlier iterations are kept in {run_dir}; start again in another --run-dir with "
-                f"learner.learning_rate below {config.learner.learning_rate:g}"
+                f"checkpoints of earlier iterations are kept in {run_dir}; start again in another --run-dir "
+                f"with learner.learning_rate below {config.learner.learning_rate:g}"
             )
         ended = iteration == last
         if iteration % config.report_every == 0 or ended:

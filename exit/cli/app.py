@@ -1,6 +1,7 @@
 """The group of commands, and what becomes of whatever they raise: one line, and an exit code."""
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -119,6 +120,8 @@ def _verdict(error: Exception) -> tuple[str, int]:
             return str(error), _FAILURE
         case OSError(strerror=str(reason), filename=filename) if filename is not None:
             return f"{filename}: {reason.lower()}; give another path, or mend that one", _FAILURE
+        case OSError(errno=errno.ENOSPC):
+            return "no space left on the disk; free some, then run the same command again", _FAILURE
         case MemoryError():
             return f"out of memory; ask for less, or run on a larger machine ({error})", _FAILURE
         case _:
