@@ -1,6 +1,6 @@
 """Search speed beside mctx: the same network, game, states and results, in one process, turn by turn.
 
-python benchmarks/search_speed.py [--json FILE] [--quick] [--repeats N]
+python benchmarks/search_speed.py [--json FILE] [--quick] [--repeats N] [--rows 256x32,...]
 
 Connect Four 6x7 with a network of 32 channels and 2 blocks. Each row is states x simulations; both trees
 are compiled once, then timed in turn N times. `network` is the share of our time that evaluating as
@@ -24,7 +24,7 @@ from exit.search import SearchConfig, search
 from exit.selfplay import SelfPlayConfig, initial_states
 from games.connect_four import ConnectFour
 
-_ROWS = ((256, 32), (32, 1024), (1, 1024))
+_ROWS = "256x32,32x1024,1x1024"
 _GAME = ConnectFour()
 
 
@@ -89,12 +89,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--quick", action="store_true", help="one row, once")
     parser.add_argument("--repeats", type=int, default=3, metavar="N")
+    parser.add_argument("--rows", default=_ROWS, metavar="STATESxSIMULATIONS,...")
     options = parser.parse_args()
+    sizes = [tuple(map(int, row.split("x"))) for row in options.rows.split(",")]
     device = jax.devices()[0].device_kind
     print(f"{device}, jax {jax.__version__}")
     print(f"{'states x sims':>14}{'sims/s':>10}{'mctx':>10}{'ratio':>8}  (range){'':>7}network")
     rows = []
-    for num_states, num_simulations in _ROWS[:1] if options.quick else _ROWS:
+    for num_states, num_simulations in sizes[:1] if options.quick else sizes:
         row = measure(num_states, num_simulations, 1 if options.quick else options.repeats)
         rows.append(row)
         print(
