@@ -261,7 +261,7 @@ def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
     template = jax.eval_shape(lambda: init_run(config))
     found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn)
     if found is None:
-        return jax.jit(lambda: init_run(config))()
+        return jax.jit(init_run, static_argnames="config")(config)
     _, trees = found
     return jax.tree.map(jnp.asarray, trees["run"])
 

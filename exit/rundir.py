@@ -14,6 +14,7 @@ FORMAT = 1
 """Version of the layout of a run directory; raised when older ones can no longer be read."""
 
 _FILE = "config.json"
+_REMAINS = ("checkpoints", "metrics.jsonl")
 
 
 class RunInfo(NamedTuple):
@@ -51,7 +52,7 @@ def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str,
     """Hold a run directory for training; makes it if it is not there.
 
     Raises:
-      UsageError: it holds a run of another configuration or version, or other files.
+      UsageError: it holds a run of another configuration or version, or one that lost its description.
       UserError: it cannot be written, or another process trains in it.
     """
     try:
@@ -70,6 +71,10 @@ def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str,
             ) from error
         if (run_dir / _FILE).exists():
             require_settings(run_dir, read_info(run_dir), config)
+        elif left := [name for name in _REMAINS if (run_dir / name).exists()]:
+            raise UsageError(
+                f"{run_dir} has {left[0]} of a run but no {_FILE}; restore it or give another --run-dir"
+            )
         else:
             _write(run_dir, RunInfo(config_name, overrides, settings_of(config)))
         yield
@@ -85,7 +90,8 @@ def read_info(run_dir: Path) -> RunInfo:
     try:
         stored = json.loads(path.read_text())
         version = stored["format"]
-        info = RunInfo(stored["config"], tuple(stored["overrides"]), stored["settings"])
+        # Only then the rest, which another version may call otherwise.
+        info = _info_of(stored) if version == FORMAT else None
     except FileNotFoundError as error:
         raise UsageError(
             f"{run_dir} holds no run (no {_FILE}); `xit train CONFIG --run-dir {run_dir}` makes one"
@@ -94,12 +100,20 @@ def read_info(run_dir: Path) -> RunInfo:
         raise UsageError(
             f"{path} is damaged or no file of a run; restore it or train in another directory"
         ) from error
-    if version != FORMAT:
+    if info is None:
         raise UsageError(
             f"{run_dir} was written by another version of xit (layout {version}, this one reads {FORMAT}); "
             "train in another --run-dir, or use the version that wrote it"
         )
     return info
+
+
+def _info_of(stored: dict[str, Any]) -> RunInfo:
+    """The description from JSON; raises ValueError or KeyError where it is none."""
+    name, overrides, settings = stored["config"], stored["overrides"], stored["settings"]
+    if not (isinstance(name, str) and isinstance(overrides, list) and isinstance(settings, dict)):
+        raise ValueError("fields of other types than were written")
+    return RunInfo(name, tuple(overrides), settings)
 
 
 def require_settings(run_dir: Path, info: RunInfo, config: Any) -> None:

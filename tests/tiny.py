@@ -3,12 +3,14 @@
 import functools
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from exit.evaluate import EvaluationConfig
 from exit.game import Game, State
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig
@@ -97,12 +99,18 @@ def tiny_config(**changes: Any) -> RunConfig:
         self_play=SelfPlayConfig(num_games=4, num_steps=4, budget=2, max_random_plies=3),
         replay=ReplayConfig(capacity=64),
         learner=LearnerConfig(batch_size=8, num_updates=2),
+        evaluation=EvaluationConfig(budget=2, exact=False),
         num_iterations=4,
         report_every=1,
         checkpoint_every=1,
         keep_checkpoints=3,
     )
     return replace(config, **changes)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder by its path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_same_bits(left: Any, right: Any) -> None:
