@@ -4,7 +4,6 @@ import functools
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
@@ -27,15 +26,30 @@ def make_act_fn(params: Params, *, game: Game, network: Network, config: SearchC
     quiet = replace(config, gumbel_scale=0.0)
 
     def act(states: State, budget: Budget) -> SearchResult:
-        num_states = jax.tree.leaves(states)[0].shape[0]
-        try:
-            check_budget(np.asarray(budget), quiet.max_simulations)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
-        budgets = jnp.broadcast_to(jnp.asarray(budget, jnp.int32), (num_states,))
+        budgets = budget_of_each(states, budget, quiet.max_simulations)
         return _search(params, states, budgets, game=game, predict=network.predict, config=quiet)
 
     return act
+
+
+def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[np.ndarray, " B"]:
+    """The budget of every state of a batch.
+
+    Raises:
+      UsageError: it is no whole number, or not one for each state, or out of range.
+    """
+    budgets, num_states = np.asarray(budget), jax.tree.leaves(states)[0].shape[0]
+    if not np.issubdtype(budgets.dtype, np.integer):
+        raise UsageError(f"budget is an array of {budgets.dtype}; give whole numbers")
+    if budgets.shape not in ((), (num_states,)):
+        raise UsageError(
+            f"budget has shape {budgets.shape} for {num_states} states; give one, or one for each"
+        )
+    try:
+        check_budget(budgets, max_simulations)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return np.broadcast_to(budgets, (num_states,)).astype(np.int32)
 
 
 @functools.partial(jax.jit, static_argnames=("game", "predict", "config"))

@@ -8,8 +8,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
-from exit.acting import Budget, make_act_fn
+from exit.acting import Budget, budget_of_each, make_act_fn
 from exit.catalog import load_config, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
 from exit.errors import UsageError
@@ -86,7 +87,7 @@ class Agent:
         return cls(config, search, jax.tree.map(jnp.asarray, trees["acting"]), step, run_dir)
 
     def act(
-        self, state: State, budget: Budget | None = None, *, deadline_ms: float | None = None
+        self, state: State, budget: Budget | None = None, *, deadline_ms: float | int | None = None
     ) -> SearchResult:
         """Search one state or a batch of them, without exploration noise.
 
@@ -102,34 +103,38 @@ class Agent:
           The result, with a leading axis only if `state` has one.
 
         Raises:
-          UsageError: the budget is negative or over the capacity, or neither limit is given.
+          UsageError: the budget is negative, over the capacity or not one for each state, the deadline
+            is negative, or neither limit is given.
         """
         if budget is None and deadline_ms is None:
             raise UsageError("give a budget, a deadline_ms, or both")
+        if deadline_ms is not None and not deadline_ms >= 0:
+            raise UsageError(f"deadline_ms is {deadline_ms}; it must be 0 or more")
         single = np.ndim(jax.tree.leaves(state)[0]) == np.ndim(jax.tree.leaves(self.game.init())[0])
         states = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state) if single else state
-        most = self.search.max_simulations if budget is None else budget
+        capacity = self.search.max_simulations
+        most = budget_of_each(states, capacity if budget is None else budget, capacity)
         result = self._search(states, most) if deadline_ms is None else self._until(states, most, deadline_ms)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result
 
-    def _search(self, states: State, budget: Budget) -> SearchResult:
+    def _search(self, states: State, budget: Int[np.ndarray, " B"]) -> SearchResult:
         network = make_network(self.config.network, self.game)
         act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
         return jax.block_until_ready(act_fn(states, budget))  # pyright: ignore[reportArgumentType]
 
-    def _until(self, states: State, budget: Budget, deadline_ms: float) -> SearchResult:
+    def _until(self, states: State, budget: Int[np.ndarray, " B"], deadline_ms: float | int) -> SearchResult:
         """The largest doubling of the budget that is expected to be searched in time."""
-        self._search(states, 0)
+        self._search(states, np.zeros_like(budget))
         begun = time.perf_counter()
-        result = self._search(states, 0)
+        result = self._search(states, np.zeros_like(budget))
         reach = 1
         while True:
             started = time.perf_counter()
             spent = 1e3 * (started - begun)
             if spent >= deadline_ms:
                 return result
-            result = self._search(states, np.minimum(np.asarray(budget), reach))
+            result = self._search(states, np.minimum(budget, reach))
             took = 1e3 * (time.perf_counter() - started)
-            if reach >= np.max(np.asarray(budget)) or spent + 3 * took > deadline_ms:
+            if reach >= budget.max(initial=0) or spent + 3 * took > deadline_ms:
                 return result
             reach *= 2
