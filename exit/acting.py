@@ -36,9 +36,11 @@ def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[n
     """The budget of every state of a batch.
 
     Raises:
-      UsageError: it is no whole number, or not one for each state, or out of range.
+      UsageError: it is no whole number, or not one for each state, or out of range; or there is no state.
     """
     budgets, num_states = np.asarray(budget), jax.tree.leaves(states)[0].shape[0]
+    if not num_states:
+        raise UsageError("there is no state to act at; give at least one")
     if not np.issubdtype(budgets.dtype, np.integer):
         raise UsageError(f"budget is an array of {budgets.dtype}; give whole numbers")
     if budgets.shape not in ((), (num_states,)):

@@ -20,6 +20,9 @@ from exit.network import Params, make_network
 from exit.rundir import read_info, require_settings
 from exit.search import SearchConfig, SearchResult
 
+# The settings that decide how an agent plays; the others only decided how it was trained.
+_ACTING = ("game.", "network.", "search.")
+
 
 @dataclass(frozen=True, eq=False)
 class Agent:
@@ -67,10 +70,12 @@ class Agent:
         run_dir = Path(run_dir)
         info = read_info(run_dir)
         config = with_overrides(load_config(info.config_name), info.overrides)
-        require_settings(run_dir, info, config)
+        require_settings(run_dir, info, config, parts=_ACTING)
         template = {"acting": acting_template(config)}
         if step is None:
-            found = restore_latest(run_dir, template, warn_fn=warn_fn or (lambda message: None))
+            found = restore_latest(
+                run_dir, template, warn_fn=warn_fn or (lambda message: None), set_aside=False
+            )
             if found is None:
                 raise UsageError(
                     f"{run_dir} has no checkpoint yet; `xit train {info.config_name} --run-dir {run_dir}` "

@@ -89,15 +89,18 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
 
 
 def restore_latest(
-    run_dir: Path, templates: Mapping[str, Any], *, warn_fn: WarnFn
+    run_dir: Path, templates: Mapping[str, Any], *, warn_fn: WarnFn, set_aside: bool
 ) -> tuple[int, dict[str, Any]] | None:
     """Read the newest checkpoint that is whole; None if there is no checkpoint at all.
 
-    A damaged one is reported through `warn_fn`, renamed out of the way, and the one before it is used.
-    Where none is whole all stay as they are, so that the next start does not take the run for a new one.
+    A damaged one is reported through `warn_fn` and the one before it is used.
+
+    Args:
+      set_aside: rename damaged ones out of the way, for the process that trains in the directory. Where
+        none is whole all stay as they are, so that the next start does not take the run for a new one.
 
     Raises:
-      CheckpointError: there are checkpoints, and every one is damaged.
+      CheckpointError: there are checkpoints, and not one can be read.
     """
     found = steps(run_dir)
     damaged: dict[int, CheckpointError] = {}
@@ -108,12 +111,16 @@ def restore_latest(
             damaged[iteration] = error
             continue
         for number, error in damaged.items():
-            aside = _set_aside(run_dir / _FOLDER / str(number))
-            warn_fn(f"{error}; {aside}, using the one of iteration {iteration}")
+            aside = f"; {_set_aside(run_dir / _FOLDER / str(number))}" if set_aside else ""
+            warn_fn(f"{error}{aside}, using the one of iteration {iteration}")
         return iteration, trees
+    # A run that goes on may have replaced what was just listed.
+    if found and steps(run_dir) != found:
+        return restore_latest(run_dir, templates, warn_fn=warn_fn, set_aside=set_aside)
     if found:
         raise CheckpointError(
-            f"every checkpoint in {run_dir / _FOLDER} is damaged; delete {run_dir} to start the run anew"
+            f"no checkpoint in {run_dir / _FOLDER} can be read, the newest because {damaged[found[-1]]}; "
+            "give another --run-dir to start the run anew"
         ) from damaged[found[-1]]
     return None
 

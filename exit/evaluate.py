@@ -37,6 +37,10 @@ class EvaluationConfig:
     budget: int = 32
     exact: bool = True
 
+    def __post_init__(self) -> None:
+        if self.num_positions < 1:
+            raise ValueError(f"evaluation.num_positions is {self.num_positions}; it must be at least 1")
+
 
 class Yardstick(NamedTuple):
     """States to measure on and their exact values.
@@ -92,15 +96,16 @@ def decide(act_fn: ActFn, states: State, budget: int, *, progress_fn: ProgressFn
     if not num_states:
         return Decisions(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32), 0.0)
     parts: list[tuple[np.ndarray, ...]] = []
+    chunk = _chunk(num_states)
     # The first call compiles; it is not charged.
-    jax.block_until_ready(act_fn(_rows(states, np.zeros(CHUNK, int)), 0))
+    jax.block_until_ready(act_fn(_rows(states, np.zeros(chunk, int)), 0))
     seconds = 0.0
-    for start in range(0, num_states, CHUNK):
-        rows = np.arange(start, start + CHUNK).clip(max=num_states - 1)
+    for start in range(0, num_states, chunk):
+        rows = np.arange(start, start + chunk).clip(max=num_states - 1)
         begun = time.perf_counter()
         result = jax.block_until_ready(act_fn(_rows(states, rows), budget))
         seconds += time.perf_counter() - begun
-        here = min(CHUNK, num_states - start)
+        here = min(chunk, num_states - start)
         parts.append(
             tuple(np.asarray(x)[:here] for x in (result.action, result.value, result.num_simulations))
         )
@@ -159,8 +164,9 @@ def benchmark(
       progress_fn: told budget, positions done and positions in all.
 
     Returns:
-      `positions`, `budgets` and `amortization_gap` (mean regret at the least budget minus that at the
-      greatest) by the names of `xit bench --json`; `ms_per_move` is wall time in batches of 1,024.
+      `positions`, `budgets` and `amortization_gap` (mean regret of the reflex minus that at the greatest
+      budget; None unless both were measured) by the names of `xit bench --json`; `ms_per_move` is wall
+      time in batches of up to 1,024.
     """
     measured = yardstick(table, unfinished_keys(table) if keys is None else keys)
     rows = []
@@ -172,8 +178,9 @@ def benchmark(
 
         decisions = decide(act_fn, measured.states, budget, progress_fn=report)
         rows.append(measure(decisions, measured.moves, budget, exhaustive=kind == "all"))
-    by_budget = sorted(rows, key=lambda row: row["budget"])
-    gap = by_budget[0]["mean_regret"] - by_budget[-1]["mean_regret"] if rows else 0.0
+    regret = {row["budget"]: row["mean_regret"] for row in rows}
+    measured_both = 0 in regret and max(regret) > 0
+    gap = regret[0] - regret[max(regret)] if measured_both else None
     critical = int(measured.moves.critical.sum())
     return {
         "positions": {"kind": kind, "count": len(measured.moves.values), "critical": critical},
@@ -188,7 +195,13 @@ def _rows(states: State, rows: Int[np.ndarray, " m"]) -> State:
 
 def _padded(num_states: int) -> int:
     """Number of positions that are searched for so many: whole chunks."""
-    return -(-num_states // CHUNK) * CHUNK
+    chunk = _chunk(num_states)
+    return -(-num_states // chunk) * chunk
+
+
+def _chunk(num_states: int) -> int:
+    """Positions searched at once: a power of two, so that few sizes are ever compiled."""
+    return min(CHUNK, 1 << max(0, num_states - 1).bit_length())
 
 
 def _mean(sample: np.ndarray) -> float:

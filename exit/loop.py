@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from exit import replay as ring
 from exit.acting import make_act_fn
 from exit.checkpoint import WarnFn, restore_latest, save
-from exit.errors import UserError
+from exit.errors import UsageError, UserError
 from exit.evaluate import EvaluationConfig, Yardstick, critical_sample, decide, mistakes
 from exit.game import Game, State
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
@@ -42,7 +42,7 @@ class RunConfig:
 
     Attributes:
       num_iterations: of self-play and learning.
-      outcome_weight: share of the game's outcome in the value target, against the search's value.
+      return_weight: share of the game's return in the value target, against the search's value.
       report_every: iterations between reports, each with a measurement if the game is solved.
       checkpoint_every: iterations between checkpoints.
       keep_checkpoints: checkpoints kept.
@@ -56,7 +56,7 @@ class RunConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     num_iterations: int = 100
-    outcome_weight: float = 0.5
+    return_weight: float = 0.5
     report_every: int = 10
     checkpoint_every: int = 10
     keep_checkpoints: int = 3
@@ -66,8 +66,8 @@ class RunConfig:
         for name in ("num_iterations", "report_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0.0 <= self.outcome_weight <= 1.0:
-            raise ValueError(f"outcome_weight is {self.outcome_weight}; it must be in [0, 1]")
+        if not 0.0 <= self.return_weight <= 1.0:
+            raise ValueError(f"return_weight is {self.return_weight}; it must be in [0, 1]")
         for name, budget in (("self_play", self.self_play.budget), ("evaluation", self.evaluation.budget)):
             if not 0 <= budget <= self.search.max_simulations:
                 raise ValueError(
@@ -134,7 +134,7 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
         search_config=_self_play_search(config),
         config=config.self_play,
     )
-    replay = ring.add(state.replay, make_targets(played, outcome_weight=config.outcome_weight))
+    replay = ring.add(state.replay, make_targets(played, return_weight=config.return_weight))
     learner, metrics = learn(
         state.learner,
         key_learn,
@@ -162,13 +162,13 @@ def train(
     Args:
       config_name: name or path by which `exit.catalog.load_config` finds the configuration again.
       overrides: `a.b=value` settings already applied to `config`, kept for the same purpose.
-      report_fn: told, every `report_every` iterations, the figures that also go to `metrics.jsonl`:
-        iteration, num_iterations, positions, positions_per_second, seconds, seconds_left, policy_loss,
-        value_loss, grad_norm, learning_rate (these of the last iteration), entropy, replay_size,
-        reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical states; None where
-        the game is not solved or has none).
+      report_fn: told, every `report_every` iterations and before every checkpoint, the figures that also
+        go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
+        seconds_left, policy_loss, value_loss, grad_norm, learning_rate (these of the last iteration),
+        entropy, replay_size, reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical
+        states; None where the game is not solved or has none).
       warn_fn: told, on one line, what went wrong and was got over.
-      stop_iteration: stop after this iteration as if killed, with a checkpoint.
+      stop_iteration: stop after this iteration with a checkpoint, to be continued later.
 
     Raises:
       UsageError: the directory holds a run of another configuration or version.
@@ -177,6 +177,7 @@ def train(
     """
     run_dir = Path(run_dir)
     warn = warn_fn or (lambda message: None)
+    _require_runnable(config)
     with claim(run_dir, config, config_name=config_name, overrides=overrides):
         state = _start(config, run_dir, warn)
         measure = _measurement(config, warn)
@@ -196,6 +197,14 @@ def acting_template(config: RunConfig) -> Params:
     return jax.eval_shape(lambda: make_network(config.network, config.game).init(jax.random.key(0)))
 
 
+def _require_runnable(config: RunConfig) -> None:
+    """Raise UsageError where network, search and game do not fit each other, before anything is written."""
+    try:
+        jax.eval_shape(lambda state: iterate(state, config=config), jax.eval_shape(lambda: init_run(config)))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def _run(
     config: RunConfig, run_dir: Path, state: RunState, last: int, measure: "_MeasureFn"
 ) -> Iterator[dict[str, float | int | None]]:
@@ -210,7 +219,8 @@ def _run(
                 f"with learner.learning_rate below {config.learner.learning_rate:g}"
             )
         ended = iteration == last
-        if iteration % config.report_every == 0 or ended:
+        saves = iteration % config.checkpoint_every == 0 or ended
+        if iteration % config.report_every == 0 or saves:
             clock.pause()
             reflex, searching = measure(state.learner.averaged_params)
             yield {
@@ -225,7 +235,7 @@ def _run(
                 "search_mistake_rate": searching,
             }
             clock.go_on()
-        if iteration % config.checkpoint_every == 0 or ended:
+        if saves:
             trees = {"acting": state.learner.averaged_params, "run": state}
             save(run_dir, iteration, trees, keep=config.keep_checkpoints)
 
@@ -237,7 +247,10 @@ def _measurement(config: RunConfig, warn_fn: WarnFn) -> _MeasureFn:
     """What tells the mistake rates of parameters on a fixed sample of critical states."""
     if not config.evaluation.exact:
         return lambda params: (None, None)
-    table = load_or_solve(config.game, warn_fn=warn_fn)
+    try:
+        table = load_or_solve(config.game, warn_fn=warn_fn)
+    except UserError as error:
+        raise UserError(f"{error}; or train without exact figures: --set evaluation.exact=false") from error
     sample = critical_sample(table, config.evaluation.num_positions)
     if not sample.moves.critical.any():
         return lambda params: (None, None)
@@ -259,7 +272,7 @@ def _mistake_rates(params: Params, *, sample: Yardstick, config: RunConfig) -> t
 def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
     """The newest whole checkpoint of the directory, or a fresh run."""
     template = jax.eval_shape(lambda: init_run(config))
-    found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn)
+    found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn, set_aside=True)
     if found is None:
         return jax.jit(init_run, static_argnames="config")(config)
     _, trees = found

@@ -69,15 +69,21 @@ def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str,
             raise UserError(
                 f"another process trains in {run_dir}; wait for it or give another --run-dir"
             ) from error
-        if (run_dir / _FILE).exists():
+        started = [name for name in _REMAINS if _holds_something(run_dir / name)]
+        if (run_dir / _FILE).exists() and started:
             require_settings(run_dir, read_info(run_dir), config)
-        elif left := [name for name in _REMAINS if (run_dir / name).exists()]:
+        elif started:
             raise UsageError(
-                f"{run_dir} has {left[0]} of a run but no {_FILE}; restore it or give another --run-dir"
+                f"{run_dir} has {started[0]} of a run but no {_FILE}; restore it or give another --run-dir"
             )
         else:
             _write(run_dir, RunInfo(config_name, overrides, settings_of(config)))
         yield
+
+
+def _holds_something(path: Path) -> bool:
+    """Whether a folder has an entry or a file a byte; before that a run has nothing to lose."""
+    return any(path.iterdir()) if path.is_dir() else path.exists() and path.stat().st_size > 0
 
 
 def read_info(run_dir: Path) -> RunInfo:
@@ -116,10 +122,16 @@ def _info_of(stored: dict[str, Any]) -> RunInfo:
     return RunInfo(name, tuple(overrides), settings)
 
 
-def require_settings(run_dir: Path, info: RunInfo, config: Any) -> None:
-    """Raise UsageError unless the configuration has the settings of the run, no more and no less."""
+def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str, ...] = ("",)) -> None:
+    """Raise UsageError unless the configuration has the settings of the run, no more and no less.
+
+    Args:
+      parts: beginnings of the dotted paths that count; all of them if left out.
+    """
     settings = json.loads(json.dumps(settings_of(config)))
     for path in [*info.settings, *(path for path in settings if path not in info.settings)]:
+        if not path.startswith(parts):
+            continue
         if path not in info.settings or path not in settings:
             raise UsageError(
                 f"{run_dir} was written by another version of xit or of its configuration ({path} is not in "

@@ -100,12 +100,10 @@ def self_play(
     Returns:
       The B positions to go on from, and what was played.
     """
-    key_starts, key_moves = jax.random.split(rng_key)
-    starts = initial_states(key_starts, game=game, config=config)
     budget = jnp.full(config.num_games, config.budget)
 
     def step(state: State, key_step: Key[Array, ""]) -> tuple[State, Trajectory]:
-        key_search, key_sampled, key_action, key_outcome = jax.random.split(key_step, 4)
+        key_search, key_sampled, key_action, key_outcome, key_starts = jax.random.split(key_step, 5)
         result = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         sampled = _draw(key_action, result.action_weights)
         explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
@@ -117,9 +115,10 @@ def self_play(
         played = Trajectory(
             state, result.action_weights, result.value, brought.reward, brought.discount, entropy
         )
+        starts = initial_states(key_starts, game=game, config=config)
         return _where(over, starts, next_state), played
 
-    return jax.lax.scan(step, state, jax.random.split(key_moves, config.num_steps))
+    return jax.lax.scan(step, state, jax.random.split(rng_key, config.num_steps))
 
 
 def _draw(

@@ -24,17 +24,17 @@ class Targets(NamedTuple):
     value: Float[Array, "..."]
 
 
-def make_targets(played: Trajectory, *, outcome_weight: float) -> Targets:
+def make_targets(played: Trajectory, *, return_weight: float) -> Targets:
     """Examples from a trajectory, flattened to one leading axis of T * B, time first.
 
     The value target mixes the outcome of the game with the search's own values: a lambda-return
-    (Sutton & Barto 2018, section 12.1) whose lambda is `outcome_weight`. At 1 it is the return of the
+    (Sutton & Barto 2018, section 12.1) whose lambda is `return_weight`. At 1 it is the return of the
     game as far as it was played, then the search's value; at 0 the search's value alone.
     The last move's state has no successor in the trajectory: its target is the search's value unless
     the game ended there.
 
     Args:
-      outcome_weight: in [0, 1].
+      return_weight: in [0, 1].
     """
 
     # After the last move: what makes its state's target the search's own value, unless the game ended.
@@ -46,7 +46,7 @@ def make_targets(played: Trajectory, *, outcome_weight: float) -> Targets:
         later: Float[Array, " B"], now: tuple[Float[Array, " B"], Float[Array, " B"], Float[Array, " B"]]
     ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
         value, reward, discount = now
-        target = (1.0 - outcome_weight) * value + outcome_weight * (reward + discount * later)
+        target = (1.0 - return_weight) * value + return_weight * (reward + discount * later)
         return target, target
 
     _, value = jax.lax.scan(backup, bootstrap, (played.value, played.reward, played.discount), reverse=True)

@@ -278,7 +278,7 @@ def test_a_damaged_checkpoint_costs_only_its_iterations(whole: Path, run_dir: Pa
     [
         ({"num_iterations": 0}, "num_iterations is 0"),
         ({"checkpoint_every": 0}, "checkpoint_every is 0"),
-        ({"outcome_weight": 1.5}, "outcome_weight is 1.5"),
+        ({"return_weight": 1.5}, "return_weight is 1.5"),
         ({"replay": ReplayConfig(capacity=70)}, r"replay\.capacity is 70.*multiple of the 16"),
         ({"search": SearchConfig(max_simulations=1)}, r"self_play\.budget is 2.*search\.max_simulations"),
     ],

@@ -163,7 +163,7 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
     return Trajectory({"number": number}, weights, value, reward, discount, jnp.zeros(value.shape))  # pyright: ignore[reportArgumentType]
 
 
-def _returns(value: Any, reward: Any, discount: Any, outcome_weight: float) -> list[float]:
+def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:
     """The lambda-return of one game from its definition, latest first, in plain Python."""
     targets: list[float] = []
     for time in reversed(range(len(value))):
@@ -173,12 +173,12 @@ def _returns(value: Any, reward: Any, discount: Any, outcome_weight: float) -> l
             outcome = value[time]
         else:
             outcome = reward[time] + discount[time] * targets[-1]
-        targets.append((1 - outcome_weight) * value[time] + outcome_weight * outcome)
+        targets.append((1 - return_weight) * value[time] + return_weight * outcome)
     return targets[::-1]
 
 
 @pytest.mark.parametrize(
-    ("outcome_weight", "expected"),
+    ("return_weight", "expected"),
     [
         # A win of the player who moves last and first, then the first two moves of a game cut short.
         (0.0, [0.1, -0.2, 0.3, 0.4, -0.6]),
@@ -186,20 +186,20 @@ def _returns(value: Any, reward: Any, discount: Any, outcome_weight: float) -> l
         (0.5, [0.05 + 0.5 * 0.425, -0.1 - 0.5 * 0.65, 0.65, 0.5, -0.6]),
     ],
 )
-def test_targets_of_a_game_by_hand(outcome_weight: float, expected: list[float]) -> None:
+def test_targets_of_a_game_by_hand(return_weight: float, expected: list[float]) -> None:
     played = _trajectory([0.1, -0.2, 0.3, 0.4, -0.6], [0, 0, 1, 0, 0], [-1, -1, 0, -1, -1])
-    np.testing.assert_allclose(make_targets(played, outcome_weight=outcome_weight).value, expected, atol=1e-6)
+    np.testing.assert_allclose(make_targets(played, return_weight=return_weight).value, expected, atol=1e-6)
 
 
 def test_targets_of_one_player_who_is_discounted() -> None:
     """Four steps of the chain walked to its end: the prize of 10, later the less it is worth."""
     played = _trajectory([5.0, 5.0, 5.0, 5.0], [0, 0, 0, 10], [0.9, 0.9, 0.9, 0])
-    np.testing.assert_allclose(make_targets(played, outcome_weight=1.0).value, [7.29, 8.1, 9, 10], rtol=1e-6)
+    np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [7.29, 8.1, 9, 10], rtol=1e-6)
 
 
 def test_targets_where_the_turn_is_kept() -> None:
     played = _trajectory([0.0, 0.0, 0.0], [0, 0, -1], [0.9, -0.9, 0])
-    np.testing.assert_allclose(make_targets(played, outcome_weight=1.0).value, [0.81, 0.9, -1], rtol=1e-6)
+    np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [0.81, 0.9, -1], rtol=1e-6)
 
 
 FIGURES = st.floats(-1, 1, width=32)
@@ -213,19 +213,19 @@ FIGURES = st.floats(-1, 1, width=32)
         min_size=2,
         max_size=2,
     ),
-    outcome_weight=st.floats(0, 1),
+    return_weight=st.floats(0, 1),
 )
-def test_targets_are_lambda_returns(games: Any, outcome_weight: float) -> None:
+def test_targets_are_lambda_returns(games: Any, return_weight: float) -> None:
     value, reward, discount = np.array(games).transpose(2, 1, 0)
-    found = make_targets(_trajectory(value, reward, discount), outcome_weight=outcome_weight).value
+    found = make_targets(_trajectory(value, reward, discount), return_weight=return_weight).value
     for game in range(2):
-        expected = _returns(value[:, game], reward[:, game], discount[:, game], outcome_weight)
+        expected = _returns(value[:, game], reward[:, game], discount[:, game], return_weight)
         np.testing.assert_allclose(found[game::2], expected, atol=1e-5)
 
 
 def test_an_example_keeps_its_state_and_its_policy() -> None:
     played = _trajectory(np.zeros((4, 3)), np.zeros((4, 3)), -np.ones((4, 3)))
-    targets = make_targets(played, outcome_weight=0.5)
+    targets = make_targets(played, return_weight=0.5)
     np.testing.assert_array_equal(targets.state["number"], np.arange(12))
     np.testing.assert_array_equal(targets.action_weights[:, 0], np.arange(12))
 
@@ -234,7 +234,7 @@ def test_targets_of_a_real_game_of_one_player_are_its_discounted_prize() -> None
     """With outcomes alone, a walk that reaches the end of the chain is valued as in closed form."""
     config = SelfPlayConfig(num_games=8, num_steps=12, budget=4, sample_fraction=1.0)
     _, _, played = _played(Chain(), config)
-    value = np.asarray(make_targets(played, outcome_weight=1.0).value).reshape(12, 8)
+    value = np.asarray(make_targets(played, return_weight=1.0).value).reshape(12, 8)
     left, reward = np.asarray(played.state.left), np.asarray(played.reward)
     checked = 0
     for game in range(8):

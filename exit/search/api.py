@@ -12,7 +12,7 @@ from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search import gumbel, mctx_tree
 from exit.search.config import SearchConfig
-from exit.search.root import Root, mask_logits
+from exit.search.root import Root, legal_logits
 
 
 class SearchResult(NamedTuple):
@@ -75,7 +75,7 @@ def search(
     budget = jnp.clip(jnp.asarray(budget, jnp.int32), 0, config.max_simulations)
     legal_actions = jax.vmap(game.legal_actions)(state)
     prior_logits, prior_value = predict(params, jax.vmap(game.observe)(state))
-    prior_logits = mask_logits(prior_logits, legal_actions)
+    prior_logits = legal_logits(prior_logits, legal_actions)
     terminal = ~jnp.any(legal_actions, axis=-1)
     prior_value = jnp.where(terminal, 0.0, prior_value)
     budget = jnp.where(terminal, 0, budget)
@@ -89,7 +89,7 @@ def search(
         config=config,
     )
     prior = jnp.where(legal_actions, jax.nn.softmax(prior_logits), 0.0)
-    weights = jax.nn.softmax(mask_logits(prior_logits + found.scaled_qvalues, legal_actions))
+    weights = jax.nn.softmax(legal_logits(prior_logits + found.scaled_qvalues, legal_actions))
     # At budget 0 the scaled Q-values are all equal, but adding them would round the prior.
     weights = jnp.where(budget[:, None] == 0, prior, jnp.where(legal_actions, weights, 0.0))
     low, high = game.value_bounds

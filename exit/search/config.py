@@ -29,6 +29,9 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if self.max_simulations < 0:
             raise ValueError(f"search.max_simulations is {self.max_simulations}; it must be 0 or more")
+        for name in ("gumbel_scale", "value_scale", "maxvisit_init"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"search.{name} is {getattr(self, name)}; it must be a number of at least 0")
         if self.max_num_considered_actions < 1:
             raise ValueError(
                 f"search.max_num_considered_actions is {self.max_num_considered_actions}; "

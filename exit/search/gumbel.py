@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from exit.game import Game, State, is_terminal
+from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search.config import SearchConfig
-from exit.search.root import Root, RootStatistics, considered_score, mask_logits, split_key
+from exit.search.root import Root, RootStatistics, considered_score, move, split_key
 from exit.search.schedule import considered_visit
 from exit.search.tree import (
     ROOT,
@@ -87,9 +87,9 @@ def completed_qvalues(
     """
     visited = node.visits > 0
     num_visits = jnp.sum(node.visits, axis=-1)
-    probs = jnp.maximum(jnp.finfo(jnp.float32).tiny, jax.nn.softmax(node.prior_logits))
-    visited_prob = jnp.sum(jnp.where(visited, probs, 0.0), axis=-1, keepdims=True)
-    share = probs * node.qvalues / jnp.where(visited, visited_prob, 1.0)
+    prior = jnp.maximum(jnp.finfo(jnp.float32).tiny, jax.nn.softmax(node.prior_logits))
+    visited_prob = jnp.sum(jnp.where(visited, prior, 0.0), axis=-1, keepdims=True)
+    share = prior * node.qvalues / jnp.where(visited, visited_prob, 1.0)
     mean_qvalue = jnp.sum(jnp.where(visited, share, 0.0), axis=-1)
     mixed = (node.raw_value + num_visits * mean_qvalue) / (num_visits + 1)
     completed = jnp.where(visited, node.qvalues, mixed[:, None])
@@ -155,23 +155,14 @@ def _descend(
 def _expand(params: Params, descent: _Descent, state: State, *, game: Game, predict: PredictFn) -> Nodes:
     """One move in each state and the network's view of what follows; a finished game stays as it is."""
 
-    def move(state: State, action: Int[Array, ""]) -> tuple:
-        over = is_terminal(game, state)
-        next_state, step = game.apply(state, action, jnp.int32(0))
-        next_state = jax.tree.map(lambda new, old: jnp.where(over, old, new), next_state, state)
-        live = jnp.where(over, 0.0, 1.0)
-        legal_actions = game.legal_actions(next_state)
-        return next_state, step.reward * live, step.discount * live, legal_actions, game.observe(next_state)
-
-    next_state, reward, discount, legal_actions, observation = jax.vmap(move)(state, descent.action)
-    prior_logits, value = predict(params, observation)
+    moved = move(params, state, descent.action, game=game, predict=predict)
     return Nodes(
-        prior_logits=mask_logits(prior_logits, legal_actions),
-        value=jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0),
+        prior_logits=moved.prior_logits,
+        value=moved.value,
         parent=descent.node,
-        reward=reward,
-        discount=discount,
-        state=next_state,
+        reward=moved.reward,
+        discount=moved.discount,
+        state=moved.state,
     )
 
 

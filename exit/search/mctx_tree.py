@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import mctx
 from jaxtyping import Array, Float, Int, Key
 
-from exit.game import Game, State, is_terminal
+from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search.config import SearchConfig
-from exit.search.root import Root, RootStatistics, considered_score, mask_logits, split_key
+from exit.search.root import Root, RootStatistics, considered_score, move, split_key
 from exit.search.schedule import considered_visit
 
 # Chex dataclasses hide their fields from type checkers.
@@ -101,23 +101,14 @@ def _recurrent(
     """One move in each state and the network's view of what follows; a finished game stays as it is."""
     del rng_key
 
-    def move(state: State, action: Int[Array, ""]) -> tuple:
-        over = is_terminal(game, state)
-        next_state, step = game.apply(state, action, jnp.int32(0))
-        next_state = jax.tree.map(lambda new, old: jnp.where(over, old, new), next_state, state)
-        live = jnp.where(over, 0.0, 1.0)
-        legal_actions = game.legal_actions(next_state)
-        return next_state, step.reward * live, step.discount * live, legal_actions, game.observe(next_state)
-
-    next_state, reward, discount, legal_actions, observation = jax.vmap(move)(state, action)
-    prior_logits, value = predict(params, observation)
+    moved = move(params, state, action, game=game, predict=predict)
     output = _RecurrentFnOutput(
-        reward=reward,
-        discount=discount,
-        prior_logits=mask_logits(prior_logits, legal_actions),
-        value=jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0),
+        reward=moved.reward,
+        discount=moved.discount,
+        prior_logits=moved.prior_logits,
+        value=moved.value,
     )
-    return output, next_state
+    return output, moved.state
 
 
 def _select_at_root(

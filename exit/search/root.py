@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from exit.game import State
+from exit.game import Game, State, is_terminal
+from exit.network import Params, PredictFn
 
 
 class Root(NamedTuple):
@@ -33,7 +34,7 @@ class RootStatistics(NamedTuple):
     qvalues: Float[Array, "B A"]
 
 
-def mask_logits(logits: Float[Array, "... A"], legal_actions: Bool[Array, "... A"]) -> Float[Array, "... A"]:
+def legal_logits(logits: Float[Array, "... A"], legal_actions: Bool[Array, "... A"]) -> Float[Array, "... A"]:
     """Logits whose maximum over legal actions is 0, and the least finite number where illegal."""
     least = jnp.finfo(logits.dtype).min
     highest = jnp.max(jnp.where(legal_actions, logits, least), axis=-1, keepdims=True)
@@ -55,3 +56,35 @@ def considered_score(
     """Score whose greatest entry is visited next, or played; considered actions come before all others."""
     score = jnp.maximum(-1e9, gumbel + prior_logits + scaled_qvalues)
     return jnp.where(considered, score, -jnp.inf)
+
+
+class Moved(NamedTuple):
+    """What a move leads to, and the network's view of it."""
+
+    state: State
+    reward: Float[Array, " B"]
+    discount: Float[Array, " B"]
+    prior_logits: Float[Array, "B A"]
+    value: Float[Array, " B"]
+
+
+def move(params: Params, state: State, action: Int[Array, " B"], *, game: Game, predict: PredictFn) -> Moved:
+    """One move in each state; a finished game stays as it is and brings nothing more."""
+
+    def apply(state: State, action: Int[Array, ""]) -> tuple:
+        over = is_terminal(game, state)
+        next_state, step = game.apply(state, action, jnp.int32(0))
+        next_state = jax.tree.map(lambda new, old: jnp.where(over, old, new), next_state, state)
+        live = jnp.where(over, 0.0, 1.0)
+        legal_actions = game.legal_actions(next_state)
+        return next_state, step.reward * live, step.discount * live, legal_actions, game.observe(next_state)
+
+    next_state, reward, discount, legal_actions, observation = jax.vmap(apply)(state, action)
+    prior_logits, value = predict(params, observation)
+    return Moved(
+        state=next_state,
+        reward=reward,
+        discount=discount,
+        prior_logits=legal_logits(prior_logits, legal_actions),
+        value=jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0),
+    )
