@@ -27,7 +27,7 @@ from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig
 from exit.logs import read_metrics
 from exit.loop import RunConfig, RunState, TrainingDiverged, acting_template, init_run, train
-from exit.network import MLPConfig
+from exit.network import ConvConfig, MLPConfig
 from exit.replay import ReplayConfig
 from exit.rundir import claim, read_info
 from exit.search import SearchConfig
@@ -35,6 +35,7 @@ from exit.selfplay import SelfPlayConfig
 from exit.solve import save_table, table_directory
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
+from tests.planted import Dice
 from tests.tiny import assert_same_bits, contents, table_of, tiny_config
 
 CONFIG = tiny_config()
@@ -244,6 +245,30 @@ def test_checkpoints_without_a_description_are_not_taken_over(run_dir: Path) -> 
     with pytest.raises(UsageError, match=r"no config\.json"):
         _train(run_dir)
     assert contents(run_dir) == before
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (tiny_config(game=Dice(), evaluation=EvaluationConfig(budget=2, exact=False)), "chance"),
+        (tiny_config(game=Nim((1, 2)), network=ConvConfig(4, 1)), "use MLPConfig"),
+    ],
+    ids=["chance", "network"],
+)
+def test_what_cannot_run_is_refused_before_anything_is_written(
+    config: RunConfig, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        _train(tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_has_nothing_to_lose_may_be_started_with_other_settings(tmp_path: Path) -> None:
+    other = tiny_config(seed=5)
+    with claim(tmp_path, CONFIG, config_name="tiny", overrides=()):
+        (tmp_path / "metrics.jsonl").touch()
+    with claim(tmp_path, other, config_name="tiny", overrides=("seed=5",)):
+        assert read_info(tmp_path).settings["seed"] == 5
 
 
 @pytest.mark.parametrize("path", ["file", "file/run"])

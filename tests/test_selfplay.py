@@ -99,6 +99,18 @@ def test_a_finished_game_is_followed_by_a_start_of_the_allowed_length() -> None:
     assert np.unique(after[ended]).size > 1
 
 
+def test_a_game_that_ends_twice_in_a_round_starts_at_different_positions() -> None:
+    game = TicTacToe()
+    _, last, played = _played(game)
+    keys = np.asarray(jax.vmap(jax.vmap(game.encode))(_following(played.state, last)))[..., 0]
+    ended = np.asarray(played.discount) == 0
+    starts = [keys[ended[:, lane], lane] for lane in range(CONFIG.num_games)]
+    repeated = [lane for lane in starts if len(lane) > 1 and len(set(lane.tolist())) == 1]
+    assert sum(len(lane) > 1 for lane in starts) > 4
+    # Two starts may be the same by chance, most of all where no random ply was drawn.
+    assert len(repeated) < len(starts) / 4
+
+
 def test_a_round_begins_at_the_positions_it_was_given() -> None:
     starts, _, played = _played(TicTacToe())
     for given_, first in zip(starts, row(played.state, 0), strict=True):
