@@ -1,6 +1,8 @@
 # Everything runs in .venv, made from requirements.lock; `make PYTHON=python3.12 test` picks another Python,
 # `make LOCK=requirements-cuda.lock ...` adds NVIDIA's libraries.
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+  if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
 LOCK ?= requirements.lock
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(LOCK)
@@ -23,6 +25,8 @@ help: ## List these targets
 .venv: $(INSTALLED) ## Create .venv with the locked requirements and this project in it
 
 $(INSTALLED): $(LOCK) pyproject.toml
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
+	  echo "$(or $(PYTHON),nothing on the PATH) is no Python 3.11 to 3.13; install one, or name it: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
