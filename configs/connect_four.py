@@ -1,4 +1,4 @@
-"""Connect Four on 6 rows x 7 columns: too large to tabulate, so training reports no mistake rates."""
+"""Connect Four on 6 rows x 7 columns, or on the sizes in the name; no mistake rates, for want of a table."""
 
 from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig
@@ -10,12 +10,14 @@ from exit.selfplay import SelfPlayConfig
 from games.connect_four import ConnectFour
 
 
-def config() -> RunConfig:
+def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
     return RunConfig(
-        game=ConnectFour(),
+        game=ConnectFour(rows, columns, connect),
         network=MLPConfig(width=256, num_blocks=3),
         search=SearchConfig(max_simulations=1024),
-        self_play=SelfPlayConfig(num_games=512, num_steps=8, budget=32, max_random_plies=30),
+        self_play=SelfPlayConfig(
+            num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
+        ),
         replay=ReplayConfig(capacity=1_048_576),
         learner=LearnerConfig(batch_size=1024, num_updates=16, learning_rate=2e-3),
         evaluation=EvaluationConfig(exact=False),

@@ -101,6 +101,46 @@ def test_every_config_loads_by_name():
         assert isinstance(load_config(name).game, Game)
 
 
+@pytest.mark.parametrize(
+    ("name", "game"),
+    [
+        ("connect_four_5x5", ConnectFour(5, 5)),
+        ("connect_four_5x6", ConnectFour(5, 6)),
+        ("connect_four_4x4x3", ConnectFour(4, 4, 3)),
+    ],
+)
+def test_sizes_are_read_from_a_config_name(name, game):
+    config = load_config(name)
+    assert config.game == game
+    assert config.game.name == name
+    assert 0 < config.self_play.max_random_plies < game.rows * game.columns
+    assert not config.evaluation.exact
+
+
+def test_a_config_file_wins_over_sizes():
+    assert load_config("connect_four_4x5").evaluation.exact
+    assert load_config("connect_four").game == ConnectFour(6, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tic_tac_to", "unknown config 'tic_tac_to'; did you mean 'tic_tac_toe'? there are connect_four, "),
+        ("tic_tac_toe_3", "unknown config 'tic_tac_toe_3'; did you mean 'tic_tac_toe'"),
+        ("connect_four_4y5", "unknown config 'connect_four_4y5'; did you mean 'connect_four_4x5'"),
+        ("connect_four_4x5x4x2", "unknown config"),
+        (
+            "connect_four_0x4",
+            "config 'connect_four_0x4': connect_four has 1 to 31 rows and columns, got 0 x 4",
+        ),
+    ],
+)
+def test_a_wrong_config_name_is_answered_with_what_is_near(name, message):
+    with pytest.raises(UsageError) as caught:
+        load_config(name)
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["no_such_config", "", "os.path", "../configs"])
 def test_an_unknown_config_is_refused(name):
     with pytest.raises(UsageError, match=r"no config file|unknown config"):

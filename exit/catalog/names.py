@@ -1,8 +1,8 @@
 """Games and configs found by name.
 
 Nothing is registered: a module of the package `games` that has `make(*sizes)` is a game, a module of the
-package `configs` that has `config()` is a config. Both packages are looked up by name when asked, so that
-the engine depends on neither.
+package `configs` that has `config(*sizes)` is a config. Both packages are looked up by name when asked, so
+that the engine depends on neither.
 """
 
 import difflib
@@ -14,10 +14,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from exit.errors import UsageError, UserError
 from exit.game import Game
+
+Made = TypeVar("Made")
 
 
 def game_names() -> list[str]:
@@ -45,14 +47,21 @@ def load_game(name: str) -> Game:
 
 
 def load_config(name_or_path: str) -> Any:
-    """The run config of a name in `configs`, or of a `.py` file that has `config()`.
+    """The run config of a name such as `connect_four_5x6`, or of a `.py` file that has `config()`.
+
+    A name is a module of `configs`, where it takes sizes with them joined by `_` or `x`; a module of exactly
+    that name comes first.
 
     Raises:
-      UsageError: no such config or file, or a file without `config()`.
+      UsageError: no such config or file, sizes that it refuses, or a file without `config()`.
       UserError: the file failed while it ran.
     """
-    if name_or_path in config_names():
-        return importlib.import_module(f"configs.{name_or_path}").config()
+    for stem in sorted(config_names(), key=len, reverse=True):
+        if name_or_path == stem or name_or_path.startswith(stem + "_"):
+            make = importlib.import_module(f"configs.{stem}").config
+            sizes = _sizes(stem, name_or_path)
+            if sizes is not None and _accepts(make, sizes):
+                return _called(make, sizes, f"config {name_or_path!r}")
     path = Path(name_or_path)
     if path.suffix != ".py" and len(path.parts) <= 1:
         names = config_names()
@@ -80,24 +89,40 @@ def _examples(stem: str) -> tuple[str, ...]:
 
 def _made(make: Callable[..., Game], stem: str, name: str) -> Game:
     """The game of a module, its sizes read from the rest of the name."""
-    words = re.split("[_x]", name[len(stem) + 1 :]) if name != stem else []
-    if not all(word.isascii() and word.isdigit() for word in words):
+    sizes = _sizes(stem, name)
+    if sizes is None:
         example = _examples(stem)[-1]
         raise UsageError(
             f"bad sizes {name[len(stem) + 1 :]!r} in game {name!r}; "
             f"they are whole numbers joined by _ or x, as in {example!r}"
         )
-    sizes = [int(word) for word in words]
-    signature = inspect.signature(make)
+    if not _accepts(make, sizes):
+        accepted = ", ".join(map(str, inspect.signature(make).parameters.values())) or "none"
+        raise UsageError(f"game {name!r} gives {len(sizes)} sizes; {stem} takes {accepted}")
+    return _called(make, sizes, f"game {name!r}")
+
+
+def _sizes(stem: str, name: str) -> list[int] | None:
+    """The sizes that follow the stem in a name; None if something else does."""
+    words = re.split("[_x]", name[len(stem) + 1 :]) if name != stem else []
+    return [int(word) for word in words] if all(re.fullmatch("[0-9]+", word) for word in words) else None
+
+
+def _accepts(make: Callable[..., Any], sizes: list[int]) -> bool:
+    """Whether the function takes so many sizes."""
     try:
-        signature.bind(*sizes)
+        inspect.signature(make).bind(*sizes)
     except TypeError:
-        accepted = ", ".join(map(str, signature.parameters.values())) or "none"
-        raise UsageError(f"game {name!r} gives {len(sizes)} sizes; {stem} takes {accepted}") from None
+        return False
+    return True
+
+
+def _called(make: Callable[..., Made], sizes: list[int], what: str) -> Made:
+    """What the function makes of the sizes; raises UsageError where it refuses them."""
     try:
         return make(*sizes)
     except ValueError as error:
-        raise UsageError(f"game {name!r}: {error}") from error
+        raise UsageError(f"{what}: {error}") from error
 
 
 def _config_of_file(path: Path) -> Any:
