@@ -38,12 +38,14 @@ class Game(Protocol):
     A state is terminal exactly when it has no legal action. `apply` is called with terminal states and
     illegal actions too (their result is discarded), so it must be total.
 
-    Optional methods, used where present (see `symmetries_of`, `render_of`, `action_name_of`):
+    Optional members, used where present (see `symmetries_of` and what follows it):
       `symmetries(state) -> (states, actions)`: the S images of the state under the game's symmetry
         group stacked along a new leading axis, the identity first, and `actions`, int32 `[S, A]`, the
         image of each action. Chance outcomes keep their index.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
+      `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
+        that is too large to solve is then refused at once.
     """
 
     @property
@@ -129,3 +131,8 @@ def action_name_of(game: Game, action: int) -> str:
     if hasattr(game, "action_name"):
         return game.action_name(action)  # pyright: ignore[reportAttributeAccessIssue]
     return str(action)
+
+
+def num_states_of(game: Game) -> int | None:
+    """How many states can be reached, terminal ones included; None if the game does not say."""
+    return getattr(game, "num_states", None)

@@ -27,7 +27,7 @@ class MetricsWriter:
     """Where a running run reports to; made by `open_metrics`, to be closed by `close`."""
 
     lines: TextIO
-    board: SummaryWriter
+    tensorboard: SummaryWriter
 
     def write(self, metrics: Metrics) -> None:
         """Adds one report and hands it to the operating system, so that a killed process loses no other.
@@ -48,12 +48,12 @@ class MetricsWriter:
             ) from error
         for name, value in metrics.items():
             if value is not None and name != "iteration":
-                self.board.add_scalar(name, float(value), int(row["iteration"] or 0))
+                self.tensorboard.add_scalar(name, float(value), int(row["iteration"] or 0))
 
     def close(self) -> None:
         """Writes out what is buffered; the writer is of no use afterwards."""
         self.lines.close()
-        self.board.close()
+        self.tensorboard.close()
 
 
 def open_metrics(run_dir: Path | str, resume_iteration: int = 0) -> MetricsWriter:
@@ -63,8 +63,8 @@ def open_metrics(run_dir: Path | str, resume_iteration: int = 0) -> MetricsWrite
     path = run_dir / _FILE
     kept = [row for row in read_metrics(run_dir) if _iteration(row) <= resume_iteration]
     _replace(path, "".join(json.dumps(row) + "\n" for row in kept))
-    board = SummaryWriter(str(run_dir / "tensorboard"), purge_step=resume_iteration + 1, flush_secs=10)
-    return MetricsWriter(lines=path.open("a", encoding="utf-8"), board=board)
+    tensorboard = SummaryWriter(str(run_dir / "tensorboard"), purge_step=resume_iteration + 1, flush_secs=10)
+    return MetricsWriter(lines=path.open("a", encoding="utf-8"), tensorboard=tensorboard)
 
 
 def read_metrics(run_dir: Path | str) -> list[dict[str, float | int | None]]:

@@ -20,6 +20,9 @@ EXAMPLES = ("connect_four", "connect_four_4x4", "connect_four_4x5", "connect_fou
 
 _WORD_BITS = 32
 
+# Positions that can be reached, by rows and columns, as published by J. Tromp.
+_NUM_STATES = {(5, 5): 69_763_700, (6, 7): 4_531_985_219_092}
+
 Board = tuple[UInt32[Array, ""], ...]
 """Words of a bit string, lowest first. Separate scalars rather than one array, so that a whole move fuses."""
 
@@ -105,6 +108,10 @@ class ConnectFour:
     @property
     def num_actions(self) -> int:
         return self.columns
+
+    @property
+    def num_states(self) -> int | None:
+        return _NUM_STATES.get((self.rows, self.columns)) if self.connect == 4 else None
 
     @property
     def observation_shape(self) -> tuple[int, ...]:

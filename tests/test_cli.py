@@ -40,6 +40,10 @@ def _error_line(capsys: Captured) -> str:
         ("bench runs/x --budgets 1,-2", "whole numbers from 0"),
         ("bench runs/x --budgets many", "whole numbers from 0"),
         ("bench runs/x --max-positions 0", "--max-positions"),
+        ("bench runs/x --positions nowhere.jsonl", "'nowhere.jsonl' does not exist"),
+        ("act runs/x --budget 1 --positions nowhere.jsonl", "'nowhere.jsonl' does not exist"),
+        ("act runs/x --budget 1 --positions tests", "'tests' is a directory"),
+        ("bench runs/x --positions README.md --max-positions 3", "give --positions or --max-positions"),
         ("act runs/x --budget -1", "--budget"),
         ("act runs/x --deadline-ms 0", "--deadline-ms"),
         ("act runs/x", "give --budget N, --deadline-ms T or both"),
@@ -71,6 +75,11 @@ def test_games_are_listed_with_their_sizes(tmp_path: Path, capsys: Captured) -> 
     rows = {row["game"]: row for row in json.loads(figures.read_text())}
     assert rows["tic_tac_toe"]["states"] == 5478
     assert rows["connect_four"]["actions"] == 7
+    assert [rows[name]["solver"] for name in ("tic_tac_toe", "nim_3_4_5", "connect_four")] == [
+        "rules",
+        "rules",
+        None,
+    ]
     assert rows["nim_3_4_5"]["states"] is None
     assert "5,478" in capsys.readouterr().out
 
@@ -99,6 +108,19 @@ def test_an_output_that_cannot_be_written_stops_before_the_work(tmp_path: Path, 
     assert str(blocked) in _error_line(capsys)
 
 
+@pytest.mark.parametrize("command", ["bench nosuch", "solve chess", "train chess"])
+def test_a_refused_command_leaves_no_file(command: str, tmp_path: Path) -> None:
+    assert run([*command.split(), "--json", str(tmp_path / "figures.json")]) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_game_known_to_be_too_large_is_refused_at_once(capsys: Captured) -> None:
+    assert run(["solve", "connect_four"]) == 1
+    line = _error_line(capsys)
+    assert "connect_four does not fit in memory: it has 4,531,985,219,092 states" in line
+    assert "MB allowed" in line
+
+
 def test_a_traceback_appears_only_with_debug(capsys: Captured) -> None:
     run(["solve", "chess"])
     assert "Traceback" not in capsys.readouterr().err
@@ -119,13 +141,18 @@ def _failing(error: BaseException) -> object:
         (RuntimeError("two\nlines"), 1, "unexpected RuntimeError: two lines; run again with --debug"),
         (OSError(28, "No space left on device", "x.npy"), 1, "x.npy: no space left on device"),
         (MemoryError("1 TiB"), 1, "out of memory"),
+        (
+            RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nBuffers: many"),
+            1,
+            "out of memory; ask for less, or run on a larger machine (Out of memory allocating 9 bytes.)",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
 def test_every_failure_is_one_line(
     error: BaseException, code: int, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    monkeypatch.setattr("exit.solve.load_or_solve", _failing(error))
+    monkeypatch.setattr("exit.cli.exact.load_or_solve", _failing(error))
     assert run(["solve", "tic_tac_toe"]) == code
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
     assert expected in line

@@ -157,6 +157,36 @@ def test_bench_measures_the_positions_of_a_file(trained: _Run, tmp_path: Path) -
     assert figures["certified"] is None
 
 
+def _unwritable(*_: object, **__: object) -> None:
+    raise ValueError("no font")
+
+
+def test_figures_outlive_a_failing_picture(
+    trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("exit.plots.plot_bench", _unwritable)
+    monkeypatch.setattr("exit.plots.plot_training", _unwritable)
+    for command in (["bench", str(trained.run_dir), "--budgets", "0"], trained.command):
+        path = tmp_path / f"{command[0]}.json"
+        assert run([*command, "--json", str(path)]) == 0
+        assert json.loads(path.read_text())["run"] == str(trained.run_dir)
+        assert capsys.readouterr().err == "xit: there is no picture (ValueError: no font)\n"
+
+
+def test_bench_refuses_a_game_that_takes_long_to_solve(
+    trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setenv("XIT_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("exit.cli.bench._MAX_TABLE_BYTES", 10_000)
+    assert run(["bench", str(trained.run_dir), "--budgets", "0"]) == 1
+    line = _error_line(capsys)
+    assert "tic_tac_toe does not fit in memory" in line
+    assert "0.0 MB allowed" in line
+    assert "`xit solve tic_tac_toe` may take all there is" in line
+    assert run(["solve", "tic_tac_toe"]) == 0
+    assert run(["bench", str(trained.run_dir), "--budgets", "0"]) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -215,14 +245,37 @@ def test_batches_and_single_lines_get_the_same_answers(trained: _Run, tmp_path: 
         assert one["value"] == pytest.approx(other["value"], abs=1e-5)
 
 
-def test_a_deadline_bounds_the_simulations_by_time(trained: _Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("limits", "fewest", "most"),
+    [
+        (["--deadline-ms", "1"], 0, 1024),
+        (["--deadline-ms", "100000", "--budget", "2000"], 2000, 2000),
+        (["--deadline-ms", "100000", "--budget", "3"], 3, 3),
+    ],
+    ids=["time", "long", "budget"],
+)
+def test_a_deadline_bounds_the_simulations_by_time(
+    limits: list[str], fewest: int, most: int, trained: _Run, tmp_path: Path
+) -> None:
     positions, out = tmp_path / "positions.jsonl", tmp_path / "out.jsonl"
     positions.write_text('{"moves": []}\n')
     command = ["act", str(trained.run_dir), "--positions", str(positions), "--out", str(out)]
-    assert run([*command, "--deadline-ms", "100000"]) == 0
-    assert run([*command, "--deadline-ms", "100000", "--budget", "3"]) == 0
+    assert run([*command, "--max-simulations", "2048", *limits]) == 0
     (answer,) = _answers(out.read_text())
-    assert answer["simulations"] == 3
+    assert fewest <= answer["simulations"] <= most
+
+
+def test_act_says_how_far_it_is(
+    trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr("exit.cli.console._PATIENCE_SECONDS", 0.0)
+    positions, out = tmp_path / "positions.jsonl", tmp_path / "out.jsonl"
+    positions.write_text('{"moves": []}\n{"moves": [4]}\n')
+    command = ["act", str(trained.run_dir), "--budget", "1", "--positions", str(positions)]
+    assert run([*command, "--out", str(out)]) == 0
+    assert capsys.readouterr().err == "answering  100%  2 positions\n"
+    assert run(command) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_whole_game_is_played_from_a_pipe(

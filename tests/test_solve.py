@@ -13,8 +13,10 @@ from exit.errors import UserError
 from exit.game import Game
 from exit.solve import (
     Table,
+    TooLarge,
     exact_moves,
     exact_moves_of_keys,
+    fits_in_memory,
     initial_value,
     solve,
     states_of,
@@ -250,9 +252,9 @@ def test_unreachable_states_are_refused(tic_tac_toe: Table) -> None:
     [
         (Numbers(), 20_000, r"about 500 states fit in the 0\.0 MB allowed, 501 were found by ply 500"),
         (
-            ConnectFour(6, 7),
+            ConnectFour(6, 8),
             1_000_000,
-            r"about 20,833 states fit in the 1\.0 MB allowed, 2\d,\d{3} were found",
+            r"about 20,833 states fit in the 1\.0 MB allowed, 4\d,\d{3} were found",
         ),
     ],
     ids=["endless", "connect_four"],
@@ -260,6 +262,15 @@ def test_unreachable_states_are_refused(tic_tac_toe: Table) -> None:
 def test_memory_runs_out_with_a_report(game: Game, max_bytes: int, report: str) -> None:
     with pytest.raises(UserError, match=report):
         solve(game, max_bytes=max_bytes)
+
+
+def test_a_known_number_of_states_is_held_against_memory_first() -> None:
+    phases = []
+    with pytest.raises(TooLarge, match=r"it has 4,531,985,219,092 states, about 20,833 fit in the 1\.0 MB"):
+        solve(ConnectFour(6, 7), max_bytes=1_000_000, progress_fn=lambda *report: phases.append(report))
+    assert not phases
+    assert not fits_in_memory(ConnectFour(6, 7))
+    assert fits_in_memory(ConnectFour(4, 4))
 
 
 def test_moves_that_do_not_fit_in_memory_are_reported() -> None:

@@ -38,10 +38,18 @@ _DASH = Path("-")
 )
 @capacity_option
 @click.option(
-    "--positions", type=click.Path(path_type=Path), default=_DASH, metavar="FILE", help="Default: stdin."
+    "--positions",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+    metavar="FILE",
+    help="Default: stdin.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=_DASH, metavar="FILE", help="Default: stdout."
+    "--out",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+    metavar="FILE",
+    help="Default: stdout.",
 )
 @debug_option
 def act(
@@ -66,12 +74,20 @@ def act(
     responder = _Responder(agent, budget, deadline_ms)
     from exit.cli.positions import read_batches
 
+    size = None if positions == _DASH else positions.stat().st_size
     with _opened(positions) as source, contextlib.ExitStack() as stack:
-        sink = sys.stdout if out == _DASH else stack.enter_context(out.open("w", encoding="utf-8"))
+        sink, progress = sys.stdout, None
+        if out != _DASH:
+            sink = stack.enter_context(out.open("w", encoding="utf-8"))
+            progress = stack.enter_context(console.Progress("answering"))
+        done = 0
         for lines in read_batches(source.read1, responder.max_batch):
             for answer in responder.answers(lines):
                 sink.write(json.dumps(answer) + "\n")
             sink.flush()
+            done += len(lines)
+            if progress is not None:
+                progress.update(f"{done:,} positions", source.tell() / size if size else None)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,9 @@ from exit.errors import UsageError, UserError
 
 _SUCCESS, _FAILURE, _BAD_USAGE, _INTERRUPTED = 0, 1, 2, 130
 
+# How errors of the array library begin when a device has no memory left.
+_XLA_OUT_OF_MEMORY = "RESOURCE_EXHAUSTED:"
+
 _EPILOG = """\b
 A first tour:
   xit train tic_tac_toe
@@ -123,9 +126,15 @@ def _verdict(error: Exception) -> tuple[str, int]:
         case OSError(errno=errno.ENOSPC):
             return "no space left on the disk; free some, then run the same command again", _FAILURE
         case MemoryError():
-            return f"out of memory; ask for less, or run on a larger machine ({error})", _FAILURE
+            return _out_of_memory(str(error)), _FAILURE
+        case RuntimeError() if str(error).startswith(_XLA_OUT_OF_MEMORY):
+            return _out_of_memory(str(error).removeprefix(_XLA_OUT_OF_MEMORY).splitlines()[0]), _FAILURE
         case _:
             return (
                 f"unexpected {type(error).__name__}: {error}; run again with --debug for the traceback",
                 _FAILURE,
             )
+
+
+def _out_of_memory(detail: str) -> str:
+    return f"out of memory; ask for less, or run on a larger machine ({detail.strip()})"

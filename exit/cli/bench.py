@@ -9,6 +9,7 @@ import click
 
 from exit.cli import console
 from exit.cli.options import NonNegativeList, capacity_option, debug_option, json_option, run_argument
+from exit.errors import UsageError
 
 if TYPE_CHECKING:
     from exit.agent import Agent
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _PICTURE = "bench.png"
 _BUDGETS = (0, 16, 64)
+# Enough for what is solved within a minute; `xit solve` makes larger tables.
+_MAX_TABLE_BYTES = 256 << 20
 _COLUMNS = (
     "budget",
     "mistakes",
@@ -41,7 +44,7 @@ _COLUMNS = (
 )
 @click.option(
     "--positions",
-    type=click.Path(path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help='Measure these positions only: JSON lines such as {"moves": [3, 3, 4]}.',
 )
@@ -60,14 +63,17 @@ def bench(
     json_path: Path | None,
 ) -> None:
     """Measure how far the agent of the run in DIR is from perfect play, exactly, at each budget."""
-    console.prepare_json(json_path)
-    from exit.cli.loading import load_agent, load_exact
+    if positions is not None and max_positions is not None:
+        raise UsageError("give --positions or --max-positions, not both")
+    from exit.cli.exact import load_exact
+    from exit.cli.loading import load_agent
     from exit.plots import plot_bench
 
     agent = load_agent(run_dir, budgets or (), max_simulations)
+    console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)
     kind, keys = ("all", None) if positions is None else ("file", _keys(agent.game, positions))
-    table = load_exact(agent.game)
+    table = load_exact(agent.game, max_bytes=_MAX_TABLE_BYTES)
     if keys is None and max_positions is not None:
         kind, keys = _sample(table, max_positions)
     figures = {
@@ -79,9 +85,9 @@ def bench(
     }
     figures |= {"exploitability": None, "certified": _certified(figures)}
     _show(figures)
-    picture = plot_bench(figures, run_dir / _PICTURE, title=f"{figures['game']}: play against exact values")
-    console.say(f"picture: {picture}")
     console.write_json(json_path, figures)
+    title = f"{figures['game']}: play against exact values"
+    console.show_picture(lambda: plot_bench(figures, run_dir / _PICTURE, title=title))
 
 
 def _default_budgets(capacity: int) -> tuple[int, ...]:
@@ -161,7 +167,10 @@ def _show(figures: dict[str, Any]) -> None:
         _COLUMNS,
         [_cells(row) for row in figures["budgets"]],
     )
-    console.say(f"amortization gap, the regret that search still removes: {figures['amortization_gap']:.5g}")
+    if figures["amortization_gap"] is not None:
+        console.say(
+            f"amortization gap, the regret that search still removes: {figures['amortization_gap']:.5g}"
+        )
     if figures["certified"] is not None:
         console.say(f"the reflex is perfect in every position: {'yes' if figures['certified'] else 'no'}")
 

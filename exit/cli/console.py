@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -49,7 +49,11 @@ def prepare_json(path: Path | None) -> None:
     """
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
         path.open("a").close()
+        # A command that fails is not to leave an empty file behind.
+        if is_new:
+            path.unlink()
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -57,6 +61,16 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
     if path is not None:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         say(f"figures: {path}")
+
+
+def show_picture(draw_fn: Callable[[], Path]) -> None:
+    """Says where a picture was drawn; one that fails is a warning, since the figures are what counts."""
+    try:
+        picture = draw_fn()
+    except Exception as error:
+        warn(f"there is no picture ({type(error).__name__}: {error})")
+    else:
+        say(f"picture: {picture}")
 
 
 def duration(seconds: float) -> str:

@@ -30,7 +30,8 @@ def _figures(name: str) -> dict[str, Any]:
     """What the listing says of one game."""
     from exit.catalog import load_game
     from exit.errors import UserError
-    from exit.solve import load_table, table_directory
+    from exit.game import num_states_of
+    from exit.solve import fits_in_memory, load_table, table_directory
 
     game = load_game(name)
     try:
@@ -42,13 +43,16 @@ def _figures(name: str) -> dict[str, Any]:
         "actions": game.num_actions,
         "outcomes": game.num_outcomes,
         "observation_shape": list(game.observation_shape),
-        "states": None if table is None else len(table.keys),
-        "solver": "rules",
+        "states": num_states_of(game) if table is None else len(table.keys),
+        "solver": "rules" if table is not None or fits_in_memory(game) else None,
         "table": None if table is None else str(table.directory),
     }
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     states = "-" if row["states"] is None else f"{row['states']:,}"
-    solver = "from the rules" if row["table"] is None else "from the rules; on disk"
+    if row["solver"] is None:
+        solver = "-"
+    else:
+        solver = "from the rules" if row["table"] is None else "from the rules; on disk"
     return [row["game"], str(row["actions"]), str(row["outcomes"]), states, solver]

@@ -1,4 +1,4 @@
-"""What several commands start from: a run's agent, and the exact values of its game."""
+"""What several commands start from: a run's agent."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,8 +6,6 @@ from pathlib import Path
 from exit.agent import Agent
 from exit.cli import console
 from exit.errors import UsageError
-from exit.game import Game
-from exit.solve import Table, load_or_solve
 
 
 def load_agent(run_dir: Path, budgets: Sequence[int], max_simulations: int | None) -> Agent:
@@ -27,17 +25,3 @@ def load_agent(run_dir: Path, budgets: Sequence[int], max_simulations: int | Non
             f"or give --max-simulations {most}"
         )
     return agent
-
-
-def load_exact(game: Game) -> Table:
-    """Exact values of the game, from disk or solved now.
-
-    Raises:
-      UserError: they do not fit in memory, or positions repeat.
-    """
-    with console.Progress(f"solving {game.name}") as progress:
-
-        def report(phase: str, layer: int, states: int) -> None:
-            progress.update(f"{phase}: layer {layer}, {states:,} positions")
-
-        return load_or_solve(game, progress_fn=report, warn_fn=console.warn)

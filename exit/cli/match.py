@@ -12,7 +12,7 @@ from exit.errors import UserError
 from exit.game import State, action_name_of, render_of
 from exit.solve import Table, exact_moves, load_or_solve
 
-# Enough for games that are solved while one waits for the first board.
+# Enough for games that are solved while one waits for the first position.
 _MAX_TABLE_BYTES = 64 << 20
 
 
@@ -64,7 +64,7 @@ class Match:
         """Whether no move is left."""
         return not self._legal().any()
 
-    def board(self) -> str:
+    def rendered(self) -> str:
         """The position as text."""
         return render_of(self.agent.game, self.moments[-1].state)
 

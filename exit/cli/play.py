@@ -53,7 +53,7 @@ def play(run_dir: Path, side: str, budget: int | None, max_simulations: int | No
                 return
         else:
             _announce(match, match.advise().action)
-    console.say(match.board())
+    console.say(match.rendered())
     console.say(match.verdict())
 
 
@@ -114,7 +114,7 @@ def _announce(match: "Match", action: int) -> None:
 
 def _show(match: "Match") -> None:
     """The position, and a line about each legal move."""
-    console.say(match.board())
+    console.say(match.rendered())
     advice = match.advise()
     columns = ["move", "reflex", "search", "Q", "visits"]
     formats: list[Callable[[int], str]] = [

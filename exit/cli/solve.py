@@ -16,18 +16,13 @@ from exit.cli.options import debug_option, game_argument, json_option, set_optio
 @debug_option
 def solve(game_name: str, assignments: tuple[str, ...], force: bool, json_path: Path | None) -> None:
     """Solve GAME exactly from its rules, and keep the table on disk for the other commands."""
-    console.prepare_json(json_path)
     from exit.catalog import load_game, with_overrides
-    from exit.solve import load_or_solve, summary
+    from exit.cli.exact import load_exact
+    from exit.solve import summary
 
     game = with_overrides(load_game(game_name), assignments)
-    with console.Progress(f"solving {game.name}") as progress:
-
-        def report(phase: str, layer: int, states: int) -> None:
-            progress.update(f"{phase}: layer {layer}, {states:,} positions")
-
-        table = load_or_solve(game, force=force, progress_fn=report, warn_fn=console.warn)
-    figures = summary(table)
+    console.prepare_json(json_path)
+    figures = summary(load_exact(game, force=force))
     console.say(
         f"{figures['game']}: {figures['states']:,} positions, {figures['terminal_states']:,} of them finished"
     )

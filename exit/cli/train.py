@@ -65,8 +65,8 @@ def train(
     if not latest:
         console.say("the run was complete already")
     rows = read_metrics(run_dir)
-    picture = plot_training(rows, run_dir / _PICTURE, title=f"{run_dir}: training")
-    _conclude(rows, run_dir, picture, json_path)
+    _conclude(rows, run_dir, json_path)
+    console.show_picture(lambda: plot_training(rows, run_dir / _PICTURE, title=f"{run_dir}: training"))
 
 
 def _line(metrics: Mapping[str, float | int | None]) -> str:
@@ -89,7 +89,7 @@ _FIGURES = {
 }
 
 
-def _conclude(rows: list[dict[str, Any]], run_dir: Path, picture: Path, json_path: Path | None) -> None:
+def _conclude(rows: list[dict[str, Any]], run_dir: Path, json_path: Path | None) -> None:
     """Says where the run stands, with the last figures that each report had."""
     last: dict[str, Any] = {}
     for row in rows:
@@ -103,5 +103,4 @@ def _conclude(rows: list[dict[str, Any]], run_dir: Path, picture: Path, json_pat
         reflex, search = (console.percent(last.get(f"{kind}_mistake_rate")) for kind in ("reflex", "search"))
         console.say(f"mistakes in critical positions: reflex {reflex}, search {search}")
     console.say(f"run: {run_dir}")
-    console.say(f"picture: {picture}")
-    console.write_json(json_path, {"run": str(run_dir), "picture": str(picture), **last})
+    console.write_json(json_path, {"run": str(run_dir), **last})

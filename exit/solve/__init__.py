@@ -1,7 +1,8 @@
 """Exact values of whole games from their own rules."""
 
 from exit.solve.layers import ProgressFn
-from exit.solve.solver import solve
+from exit.solve.memory import TooLarge
+from exit.solve.solver import fits_in_memory, solve
 from exit.solve.store import load_or_solve, load_table, save_table, table_directory
 from exit.solve.table import (
     ExactMoves,
@@ -18,8 +19,10 @@ __all__ = [
     "ExactMoves",
     "ProgressFn",
     "Table",
+    "TooLarge",
     "exact_moves",
     "exact_moves_of_keys",
+    "fits_in_memory",
     "initial_value",
     "load_or_solve",
     "load_table",

@@ -12,6 +12,10 @@ from exit.game import Game
 _SHARE_OF_AVAILABLE = 0.8
 
 
+class TooLarge(UserError):
+    """The states of a game do not fit in the memory allowed."""
+
+
 class MemoryLimit(NamedTuple):
     """A bound on the solver's arrays over states; its working set for one chunk, about 100 MB, comes on top.
 
@@ -24,11 +28,20 @@ class MemoryLimit(NamedTuple):
     max_bytes: int
     state_bytes: int
 
+    def check_known(self, num_states: int) -> None:
+        """Raises `TooLarge` if the game, known to have so many states, does not fit."""
+        if num_states * self.state_bytes > self.max_bytes:
+            raise TooLarge(
+                f"{self.game.name} does not fit in memory: it has {num_states:,} states, about "
+                f"{self.max_bytes // self.state_bytes:,} fit in the {self.max_bytes / 1e6:,.1f} MB allowed; "
+                "choose a smaller game or allow more memory"
+            )
+
     def check(self, num_states: int, ply: int, extra_bytes: int = 0) -> None:
-        """Raises `UserError` if the states found so far, and `extra_bytes` beside them, do not fit."""
+        """Raises `TooLarge` if the states found so far, and `extra_bytes` beside them, do not fit."""
         needed = num_states * self.state_bytes + extra_bytes
         if needed > self.max_bytes:
-            raise UserError(
+            raise TooLarge(
                 f"{self.game.name} does not fit in memory: about {self.max_bytes // self.state_bytes:,} "
                 f"states fit in the {self.max_bytes / 1e6:,.1f} MB allowed, {num_states:,} were found by "
                 f"ply {ply} (at least {needed / 1e6:,.1f} MB); choose a smaller game or allow more memory"

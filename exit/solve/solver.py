@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from exit.game import Game
+from exit.game import Game, num_states_of
 from exit.solve.expand import chunk_rows, initial_key, successors
 from exit.solve.keys import Keys, map_rows
 from exit.solve.layers import ProgressFn, reachable_layers
-from exit.solve.memory import MemoryLimit, memory_limit, peak_megabytes
+from exit.solve.memory import MemoryLimit, TooLarge, memory_limit, peak_megabytes
 from exit.solve.order import solving_order
 from exit.solve.table import Table, action_values, best_values
 
@@ -27,11 +27,14 @@ def solve(game: Game, *, max_bytes: int | None = None, progress_fn: ProgressFn |
       progress_fn: called once a layer.
 
     Raises:
-      UserError: the states do not fit in memory, or positions repeat.
+      TooLarge: the states do not fit in memory.
+      UserError: positions repeat.
     """
     started = time.perf_counter()
     report = progress_fn or (lambda phase, layer, states: None)
     limit = memory_limit(game, initial_key(game).itemsize, max_bytes)
+    if (num_states := num_states_of(game)) is not None:
+        limit.check_known(num_states)
     layers = reachable_layers(game, limit, report)
     sizes = tuple(map(len, layers.keys))
     keys = np.concatenate(layers.keys)
@@ -46,6 +49,18 @@ def solve(game: Game, *, max_bytes: int | None = None, progress_fn: ProgressFn |
         seconds=time.perf_counter() - started,
         peak_mb=peak_megabytes(),
     )
+
+
+def fits_in_memory(game: Game) -> bool:
+    """False where the game is known to have more states than `solve` could hold on this machine."""
+    num_states = num_states_of(game)
+    if num_states is None:
+        return True
+    try:
+        memory_limit(game, initial_key(game).itemsize, None).check_known(num_states)
+    except TooLarge:
+        return False
+    return True
 
 
 class _Solved(NamedTuple):
