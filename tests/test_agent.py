@@ -158,6 +158,11 @@ def test_a_deadline_that_cannot_be_is_refused(agent: Agent, deadline_ms: float) 
         agent.act(agent.game.init(), deadline_ms=deadline_ms)
 
 
+def test_no_state_is_refused(agent: Agent, states: State) -> None:
+    with pytest.raises(UsageError, match="no state"):
+        agent.act(jax.tree.map(lambda leaf: leaf[:0], states), 2)
+
+
 def test_a_limit_must_be_given(agent: Agent) -> None:
     with pytest.raises(UsageError, match="budget, a deadline_ms"):
         agent.act(agent.game.init())
