@@ -1,4 +1,8 @@
-"""Connect Four on 4 rows x 4 columns: 161,029 positions, a draw."""
+"""Connect Four on 4 rows x 4 columns: 161,029 positions, a draw.
+
+`xit train connect_four_4x4`: about 8 minutes on two cores; of the critical positions the reflex gets 0.15 %
+wrong, search at budget 64 0.01 %.
+"""
 
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig

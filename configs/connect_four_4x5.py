@@ -1,4 +1,8 @@
-"""Connect Four on 4 rows x 5 columns: 3,945,711 positions, a draw."""
+"""Connect Four on 4 rows x 5 columns: 3,945,711 positions, a draw.
+
+`xit train connect_four_4x5`: about 17 minutes on two cores; of the critical positions the reflex gets 0.5 %
+wrong, search at budget 64 0.02 %.
+"""
 
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig

@@ -217,6 +217,6 @@ def _interval(sample: np.ndarray) -> list[float] | None:
         squared = 1.96**2
         centre = (mean + squared / (2 * count)) / (1 + squared / count)
         half = 1.96 / (1 + squared / count) * np.sqrt(mean * (1 - mean) / count + squared / (4 * count**2))
-        return [float(centre - half), float(centre + half)]
+        return [max(0.0, float(centre - half)), min(1.0, float(centre + half))]
     half = 1.96 * float(sample.std(ddof=1) if count > 1 else 0.0) / np.sqrt(count)
     return [mean - half, mean + half]

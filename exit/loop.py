@@ -218,6 +218,8 @@ def _run(
                 f"checkpoints of earlier iterations are kept in {run_dir}; start again in another --run-dir "
                 f"with learner.learning_rate below {config.learner.learning_rate:g}"
             )
+        if iteration == clock.iterations + 1:
+            clock.end_first()
         ended = iteration == last
         saves = iteration % config.checkpoint_every == 0 or ended
         if iteration % config.report_every == 0 or saves:
@@ -287,6 +289,7 @@ class _Clock:
     iterations: int
     begun: float = field(default_factory=time.perf_counter)
     here: float = 0.0
+    first: float = 0.0
 
     def pause(self) -> None:
         self.here += time.perf_counter() - self.begun
@@ -294,9 +297,14 @@ class _Clock:
     def go_on(self) -> None:
         self.begun = time.perf_counter()
 
+    def end_first(self) -> None:
+        """The first iteration of a process is over: it also compiled, and says nothing of those to come."""
+        self.first = time.perf_counter() - self.begun
+
     def figures(self, iteration: int, config: RunConfig) -> dict[str, float]:
-        """Speed since this process began, compilation included, and what it makes of the rest."""
-        per_iteration = self.here / max(1, iteration - self.iterations)
+        """Speed since this process compiled its programs, and what it makes of the rest."""
+        done = iteration - self.iterations
+        per_iteration = (self.here - self.first) / (done - 1) if done > 1 else self.here
         examples = config.self_play.num_games * config.self_play.num_steps
         return {
             "positions_per_second": examples / max(per_iteration, 1e-9),

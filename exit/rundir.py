@@ -126,8 +126,14 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
     """Raise UsageError unless the configuration has the settings of the run, no more and no less.
 
     Args:
-      parts: beginnings of the dotted paths that count; all of them if left out.
+      parts: beginnings of the dotted paths that count, for one who only reads the run; all of them if
+        left out, for one who trains in it.
     """
+    remedy = (
+        "give the settings it was started with, or another --run-dir"
+        if parts == ("",)
+        else f"put the configuration {info.config_name} or its game back as it was, or train anew"
+    )
     settings = json.loads(json.dumps(settings_of(config)))
     for path in [*info.settings, *(path for path in settings if path not in info.settings)]:
         if not path.startswith(parts):
@@ -139,10 +145,7 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
             )
         trained, asked = info.settings[path], settings[path]
         if trained != asked:
-            raise UsageError(
-                f"{run_dir} holds a run with {path}={trained}, not {asked}; give the settings it was started "
-                "with, or another --run-dir"
-            )
+            raise UsageError(f"{run_dir} holds a run with {path}={trained}, not {asked}; {remedy}")
 
 
 def _write(run_dir: Path, info: RunInfo) -> None:

@@ -5,6 +5,7 @@ package `configs` that has `config(*sizes)` is a config. Both packages are looke
 that the engine depends on neither.
 """
 
+import dataclasses
 import difflib
 import importlib
 import importlib.util
@@ -143,7 +144,12 @@ def _config_of_file(path: Path) -> Any:
             raise UsageError(
                 f"config file {str(path)!r} has no function config(); define one that returns a RunConfig"
             )
-        return module.config()
+        config = module.config()
+        if not dataclasses.is_dataclass(config):
+            raise UsageError(
+                f"config() in {str(path)!r} returned a {type(config).__name__}; it must return a RunConfig"
+            )
+        return config
     except UserError:
         raise
     except Exception as error:

@@ -38,13 +38,19 @@ def train(
         # The run is read from other directories too.
         config_name = str(Path(config_name).resolve())
     console.prepare_json(json_path)
-    console.say(f"training {config_name} in {run_dir}")
+    of_game = "" if Path(config_name).stem == config.game.name else f" (game {config.game.name})"
+    console.say(f"training {config_name}{of_game} in {run_dir}")
     # Only now, since importing the training program takes seconds.
+    from exit.checkpoint import steps
     from exit.logs import read_metrics
     from exit.loop import train as run_training
     from exit.plots import plot_training
 
-    invocation.when_interrupted = "interrupted; the same command continues the run"
+    if saved := steps(run_dir):
+        console.say(f"continuing after iteration {saved[-1]}")
+    invocation.when_interrupted = (
+        f"interrupted; the same command continues from the last checkpoint, if {run_dir} has one yet"
+    )
     latest: dict[str, float | int | None] = {}
     with console.Progress("training") as progress:
         progress.update("preparing")
