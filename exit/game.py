@@ -114,23 +114,22 @@ def is_terminal(game: Game, state: State) -> Bool[Array, ""]:
 
 def symmetries_of(game: Game, state: State) -> tuple[State, Int[Array, "S A"]]:
     """Images of one state and of its actions under the game's symmetries; the identity if it has none."""
-    if hasattr(game, "symmetries"):
-        return game.symmetries(state)  # pyright: ignore[reportAttributeAccessIssue]
+    symmetries = getattr(game, "symmetries", None)
+    if symmetries is not None:
+        return symmetries(state)
     return jax.tree.map(lambda leaf: leaf[None], state), jnp.arange(game.num_actions)[None]
 
 
 def render_of(game: Game, state: State) -> str:
     """The state as text: the game's own rendering, or its fields."""
-    if hasattr(game, "render"):
-        return game.render(state)  # pyright: ignore[reportAttributeAccessIssue]
-    return str(jax.device_get(state))
+    render = getattr(game, "render", None)
+    return str(jax.device_get(state)) if render is None else render(state)
 
 
 def action_name_of(game: Game, action: int) -> str:
     """What a person calls the action: the game's own name for it, or its number."""
-    if hasattr(game, "action_name"):
-        return game.action_name(action)  # pyright: ignore[reportAttributeAccessIssue]
-    return str(action)
+    action_name = getattr(game, "action_name", None)
+    return str(action) if action_name is None else action_name(action)
 
 
 def num_states_of(game: Game) -> int | None:
