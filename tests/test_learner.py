@@ -22,9 +22,18 @@ from tests.planted import Chain, HeapState, TwoHeaps
 from tests.tiny import NET, random_params, random_states, row
 
 GAME = TicTacToe()
+# One update a call; every other configuration is another program to compile.
 CONFIG = LearnerConfig(
-    batch_size=16, num_updates=1, learning_rate=1e-2, warmup_fraction=0.1, weight_decay=0.0, augment=False
+    batch_size=16,
+    num_updates=1,
+    learning_rate=1e-2,
+    warmup_fraction=0.1,
+    weight_decay=0.0,
+    max_grad_norm=100.0,
+    averaging_decay=0.2,
+    augment=False,
 )
+ROUND = replace(CONFIG, num_updates=20)
 TOTAL = 400
 
 
@@ -92,17 +101,15 @@ def _losses(params: Any) -> tuple[float, float]:
 
 
 def test_losses_fall_on_a_fixed_set_of_examples() -> None:
-    config = replace(CONFIG, num_updates=200)
-    before = _losses(_fresh(config).params)
-    state, _ = _update(config)
-    middle = _losses(state.params)
-    state, _ = _update(config, state)
-    after = _losses(state.params)
-    assert before[0] > middle[0] > after[0]
-    assert before[1] > middle[1] > after[1]
-    assert after[0] < 0.5 * before[0]
-    assert after[1] < 0.25 * before[1]
-    assert int(state.num_updates) == 400
+    state, losses = _fresh(ROUND), [_losses(_fresh(ROUND).params)]
+    for _ in range(TOTAL // 20):
+        state, _ = _update(ROUND, state)
+        losses.append(_losses(state.params))
+    for index, share in ((0, 0.5), (1, 0.25)):
+        before, middle, after = (losses[moment][index] for moment in (0, 10, 20))
+        assert before > middle > after
+        assert after < share * before
+    assert int(state.num_updates) == TOTAL
 
 
 def test_the_losses_reported_are_those_of_their_definition() -> None:
@@ -172,10 +179,9 @@ def test_a_game_without_symmetries_is_left_as_it_is() -> None:
 
 
 def test_the_averaged_parameters_lag_behind() -> None:
-    config = replace(CONFIG, averaging_decay=0.2)
-    state, average = _fresh(config), _fresh(config).params
+    state, average = _fresh(), _fresh().params
     for done in range(5):
-        state, _ = _update(config, state)
+        state, _ = _update(CONFIG, state)
         decay = min(0.2, (1 + done) / (10 + done))
         average = jax.tree.map(
             lambda old, new, decay=decay: decay * old + (1 - decay) * new, average, state.params
@@ -210,10 +216,9 @@ def test_gradients_are_clipped_to_their_norm_and_reported_before(max_grad_norm: 
 
 
 def test_the_learning_rate_rises_and_falls_as_it_says() -> None:
-    config = replace(CONFIG, num_updates=20)
-    state, rates = _fresh(config), []
-    for _ in range(20):
-        state, metrics = _update(config, state)
+    state, rates = _fresh(ROUND), []
+    for _ in range(TOTAL // 20):
+        state, metrics = _update(ROUND, state)
         rates.append(float(metrics.learning_rate))
     highest = int(np.argmax(rates))
     # The rise takes 40 of 400 updates, two rounds of 20.

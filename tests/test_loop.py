@@ -338,6 +338,7 @@ def _own_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_table(table_of(TicTacToe()), table_directory(TicTacToe()))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_own_tables")
 def test_the_loop_learns_tic_tac_toe(tmp_path: Path) -> None:
     halfway, end = _train(tmp_path / "run", LEARNING)
@@ -345,6 +346,7 @@ def test_the_loop_learns_tic_tac_toe(tmp_path: Path) -> None:
     assert end["policy_loss"] < halfway["policy_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_own_tables")
 def test_the_same_loop_without_search_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Search is replaced by random legal moves; all else stays."""

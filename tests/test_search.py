@@ -134,9 +134,9 @@ def test_it_does_what_mctx_does_with_other_settings() -> None:
     _assert_same(rig.run(17), mctx_policy(rig, 17, config))
 
 
-@pytest.mark.parametrize("rescale_values", [True, False])
-def test_both_trees_give_the_same(rescale_values: bool) -> None:
-    config = replace(DEFAULT, max_simulations=20, rescale_values=rescale_values)
+def test_both_trees_give_the_same_without_rescaling() -> None:
+    """What mctx's own policy cannot be asked for: values weighed by the width of their bounds."""
+    config = replace(DEFAULT, max_simulations=20, rescale_values=False)
     budgets = np.resize([0, 1, 2, 3, 17, 20], BATCH)
     own = rig_of(TicTacToe(), config).run(budgets)
     reference = rig_of(TicTacToe(), replace(config, use_mctx=True)).run(budgets)
