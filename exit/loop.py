@@ -199,8 +199,10 @@ def acting_template(config: RunConfig) -> Params:
 
 def _require_runnable(config: RunConfig) -> None:
     """Raise UsageError where network, search and game do not fit each other, before anything is written."""
+    if config.game.num_outcomes > 1:
+        raise UsageError(f"{config.game.name} has chance outcomes; search serves deterministic games only")
     try:
-        jax.eval_shape(lambda state: iterate(state, config=config), jax.eval_shape(lambda: init_run(config)))
+        jax.eval_shape(lambda: init_run(config))
     except ValueError as error:
         raise UsageError(str(error)) from error
 

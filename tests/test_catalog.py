@@ -156,16 +156,18 @@ def test_a_config_loads_by_path(tmp_path):
 
 def test_a_config_file_is_read_anew_each_time(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("def config():\n    return 1\n")
-    assert load_config(str(path)) == 1
-    path.write_text("def config():\n    return 'another'\n")
-    assert load_config(str(path)) == "another"
+    text = "import dataclasses\n\n@dataclasses.dataclass\nclass Run:\n    seed: int = {}\n\nconfig = Run\n"
+    path.write_text(text.format(1))
+    assert load_config(str(path)).seed == 1
+    path.write_text(text.format(25))
+    assert load_config(str(path)).seed == 25
 
 
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
         ("x = 1\n", UsageError, "has no function config()"),
+        ("def config():\n    return 3\n", UsageError, "returned a int; it must return a RunConfig"),
         ("def config(:\n", UserError, "failed: SyntaxError"),
         ("def config():\n    return 1 / 0\n", UserError, "failed: ZeroDivisionError: division by zero"),
     ],

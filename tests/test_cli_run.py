@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import shutil
 import signal
 import sys
@@ -319,7 +318,7 @@ def test_an_interrupt_says_how_to_go_on(
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
         try:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt as error:
             raise ValueError("as array code may pass it on") from error
 
