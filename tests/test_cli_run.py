@@ -313,6 +313,15 @@ def test_play_shows_exact_values_beside_each_move(
     assert winning.split()[-2:] == ["+1", "*"]
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Interrupts as in a terminal: processes in the background, and what they start, ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_says_how_to_go_on(
     trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
