@@ -1,8 +1,8 @@
-"""Search against mctx where both can do a thing, against its own definition, and against exact values."""
+"""Search against mctx where both can do a thing, and against what it promises."""
 
 import functools
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,60 +11,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from exit.game import Game, State, is_terminal
 from exit.network import Params, make_network
-from exit.search import SearchConfig, SearchResult, considered_visit, search
-from exit.solve import exact_moves
+from exit.search import SearchConfig, SearchResult, search
 from games.connect_four import ConnectFour
 from games.tic_tac_toe import TicTacToe
-from tests.planted import BonusHeap, Dice, HeapState
-from tests.tiny import NET, after, random_params, random_states, row, stack, table_of
+from tests.planted import Dice
+from tests.rig import BATCH, CAPACITY, DEFAULT, QUIET, Rig, predict_of, rig_of
+from tests.tiny import NET, after, random_params, random_states, row, stack
 
-BATCH = 12
-CAPACITY = 64
 BUDGETS = (0, 1, 2, 3, 17, 64)
-
-
-class Rig(NamedTuple):
-    """A compiled search over batches of `BATCH` states of a game, noise at the root included."""
-
-    game: Game
-    params: Params
-    states: State
-    traces: list[int]
-    run_fn: Any
-
-    def run(self, budget: Any, *, states: State | None = None, params: Params | None = None) -> SearchResult:
-        states = self.states if states is None else states
-        budgets = jnp.broadcast_to(jnp.asarray(budget, jnp.int32), (BATCH,))
-        return self.run_fn(self.params if params is None else params, jax.random.key(7), states, budgets)
-
-
-def _predict(game: Game, params: Params, observation: Array) -> tuple[Array, Array]:
-    return make_network(NET, game).predict(params, observation)
-
-
-DEFAULT = SearchConfig(max_simulations=CAPACITY)
-QUIET = replace(DEFAULT, gumbel_scale=0.0)
 # mctx as it stands, its types loosened: its dataclasses are opaque to type checkers.
 MCTX: Any = mctx
-
-
-@functools.cache
-def rig_of(game: Game, config: SearchConfig = DEFAULT) -> Rig:
-    traces: list[int] = []
-
-    def counting_predict(
-        params: Params, observation: Float[Array, "B ..."]
-    ) -> tuple[Float[Array, "B A"], Float[Array, " B"]]:
-        traces.append(1)
-        return _predict(game, params, observation)
-
-    run_fn = jax.jit(functools.partial(search, game=game, predict=counting_predict, config=config))
-    return Rig(game, random_params(game), random_states(game, BATCH, 7, seed=1), traces, run_fn)
-
 
 GAMES = pytest.mark.parametrize("game", [TicTacToe(), ConnectFour(4, 4)], ids=lambda game: game.name)
 
@@ -82,7 +42,7 @@ def mctx_policy(rig: Rig, num_simulations: int, config: SearchConfig = DEFAULT) 
         after, reward, discount = jax.vmap(move)(state, action)
         over = jax.vmap(lambda s: is_terminal(game, s))(state)
         after = jax.tree.map(lambda new, old: jnp.where(over, old, new), after, state)
-        logits, value = _predict(game, params, jax.vmap(game.observe)(after))
+        logits, value = predict_of(game, params, jax.vmap(game.observe)(after))
         legal = jax.vmap(game.legal_actions)(after)
         output = MCTX.RecurrentFnOutput(
             reward=reward,
@@ -93,7 +53,7 @@ def mctx_policy(rig: Rig, num_simulations: int, config: SearchConfig = DEFAULT) 
         return output, after
 
     def policy(params: Params, states: State) -> Any:
-        logits, value = _predict(game, params, jax.vmap(game.observe)(states))
+        logits, value = predict_of(game, params, jax.vmap(game.observe)(states))
         root = MCTX.RootFnOutput(prior_logits=logits, value=value, embedding=states)
         legal = jax.vmap(game.legal_actions)(states)
         return MCTX.gumbel_muzero_policy(
@@ -173,7 +133,9 @@ def test_one_program_serves_every_budget(game: Game) -> None:
 def test_budget_0_is_the_prior_bit_for_bit(game: Game) -> None:
     rig = rig_of(game)
     found = rig.run(0)
-    logits, value = jax.jit(functools.partial(_predict, game))(rig.params, jax.vmap(game.observe)(rig.states))
+    logits, value = jax.jit(functools.partial(predict_of, game))(
+        rig.params, jax.vmap(game.observe)(rig.states)
+    )
     legal = np.asarray(jax.vmap(game.legal_actions)(rig.states))
     np.testing.assert_array_equal(found.action_weights, found.prior)
     np.testing.assert_array_equal(found.value, found.prior_value)
@@ -289,7 +251,7 @@ def test_a_game_of_chance_is_refused_by_name() -> None:
             stack([game.init()]),
             jnp.array([1]),
             game=game,
-            predict=functools.partial(_predict, game),
+            predict=functools.partial(predict_of, game),
             config=SearchConfig(),
         )
 
@@ -301,106 +263,3 @@ def test_a_game_of_chance_is_refused_by_name() -> None:
 def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         SearchConfig(**changes)
-
-
-def _halving(num_considered: int, budget: int) -> list[int]:
-    """Visits that the action visited next has had, for each simulation of sequential halving.
-
-    In each of ceil(log2(m)) phases, all that are still in the running get equally many visits, so that the
-    phases share the budget; then the better half goes on. Two are left until the budget ends.
-    """
-    if num_considered <= 1:
-        return list(range(budget))
-    num_phases = (num_considered - 1).bit_length()
-    running, had, entries = num_considered, 0, []
-    while len(entries) < budget:
-        each = max(1, budget // (num_phases * running))
-        entries += [had + turn for turn in range(each) for _ in range(running)]
-        had, running = had + each, max(2, running // 2)
-    return entries[:budget]
-
-
-@pytest.mark.parametrize("bound", [17, 64])
-def test_the_halving_schedule_is_that_of_its_definition(bound: int) -> None:
-    budgets = [*range(1, 70), 100, 200, 511]
-    considered = [*range(18), *([40] if bound > 17 else [])]
-    cases = [(m, n, i) for m in considered for n in budgets for i in range(n)]
-    num_considered, budget, index = (jnp.array(column) for column in zip(*cases, strict=True))
-    found = jax.jit(functools.partial(considered_visit, max_num_considered=bound))(
-        budget, num_considered, index
-    )
-    expected = np.concatenate([_halving(m, n) for m in considered for n in budgets])
-    np.testing.assert_array_equal(found, expected)
-
-
-def test_the_halving_schedule_by_hand() -> None:
-    found = considered_visit(jnp.int32(16), jnp.int32(4), jnp.arange(16), max_num_considered=16)
-    # Two phases of 8: four actions twice, then the better two four times.
-    assert found.tolist() == [0] * 4 + [1] * 4 + [2, 2, 3, 3, 4, 4, 5, 5]
-
-
-class _Choices(NamedTuple):
-    """What was given away at each of a sample of positions, and which of them a perfect player wins."""
-
-    regrets: np.ndarray
-    won: np.ndarray
-
-
-@functools.cache
-def _choices(scale: float, budget: int) -> _Choices:
-    """Choices without noise at 20 batches of positions, with a network that knows nothing."""
-    rig = rig_of(TicTacToe(), QUIET)
-    params = random_params(rig.game, scale=scale, seed=5)
-    regrets, won = [], []
-    for seed in range(20):
-        states = random_states(rig.game, BATCH, 6, seed)
-        moves = exact_moves(table_of(rig.game), states)
-        action = np.asarray(rig.run(budget, states=states, params=params).action)
-        regrets.append(moves.regrets[np.arange(BATCH), action])
-        won.append((moves.values == 1) & moves.critical)
-    return _Choices(np.concatenate(regrets), np.concatenate(won))
-
-
-@pytest.mark.parametrize("scale", [0.0, 0.3], ids=["uniform network", "random network"])
-def test_more_search_gives_less_away(scale: float) -> None:
-    mean = {budget: _choices(scale, budget).regrets.mean() for budget in (0, 17, 64)}
-    assert mean[0] > mean[17] > mean[64]
-    assert mean[64] < 0.5 * mean[0]
-
-
-@pytest.mark.parametrize("scale", [0.0, 0.3], ids=["uniform network", "random network"])
-def test_more_search_finds_more_forced_wins(scale: float) -> None:
-    choices = {budget: _choices(scale, budget) for budget in (0, 17, 64)}
-    missed = {budget: np.mean(chosen.regrets[chosen.won] > 0) for budget, chosen in choices.items()}
-    assert missed[0] > missed[17] > missed[64]
-    assert missed[0] > 0.5
-    assert missed[64] < 0.3
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_search_completes_a_line_whatever_the_network_says(seed: int) -> None:
-    rig = rig_of(TicTacToe(), QUIET)
-    states = stack([after(rig.game, *line) for line in [(0, 3, 1, 4), (4, 0, 5, 1), (8, 0, 5, 1)]] * 4)
-    found = rig.run(CAPACITY, states=states, params=random_params(rig.game, scale=0.1, seed=seed))
-    assert found.action.tolist() == [2, 3, 2] * 4
-    assert (found.qvalues[jnp.arange(BATCH), found.action] > 0.99).all()
-
-
-def test_search_minds_who_moves_next() -> None:
-    """In this game taking two keeps the turn, so that discounts have either sign."""
-    game = BonusHeap()
-    network = make_network(NET, game)
-    run = jax.jit(
-        functools.partial(
-            search,
-            game=game,
-            predict=network.predict,
-            config=QUIET,
-        )
-    )
-    heaps = HeapState(jnp.arange(1, 7, dtype=jnp.int32))
-    found = run(random_params(game, scale=0.0), jax.random.key(0), heaps, jnp.full(6, CAPACITY))
-    moves = exact_moves(table_of(game), heaps)
-    assert moves.optimal[np.arange(6), found.action].all()
-    assert moves.critical.sum() >= 3
-    np.testing.assert_array_equal(np.sign(found.value), np.sign(game.VALUES[1:]))

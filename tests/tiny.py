@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from exit.checkpoint import restore
 from exit.evaluate import EvaluationConfig
 from exit.game import Game, State
 from exit.learner import LearnerConfig
-from exit.loop import RunConfig
+from exit.loop import RunConfig, acting_template, init_run, train
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
@@ -106,6 +107,26 @@ def tiny_config(**changes: Any) -> RunConfig:
         keep_checkpoints=3,
     )
     return replace(config, **changes)
+
+
+def train_tiny(run_dir: Path, config: RunConfig | None = None, **options: Any) -> list[dict[str, Any]]:
+    """Train, the tiny run unless told otherwise, and what was reported."""
+    reports: list[dict[str, Any]] = []
+    train(
+        config or tiny_config(),
+        run_dir,
+        config_name="tiny",
+        report_fn=lambda figures: reports.append(dict(figures)),
+        **options,
+    )
+    return reports
+
+
+def saved_state(run_dir: Path, iteration: int, config: RunConfig | None = None) -> dict[str, Any]:
+    """All that a checkpoint holds."""
+    config = config or tiny_config()
+    templates = {"run": jax.eval_shape(lambda: init_run(config)), "acting": acting_template(config)}
+    return restore(run_dir, iteration, templates)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
