@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -64,6 +65,18 @@ def test_a_checkpoint_holds_all_that_changes(whole: Path) -> None:
             strict=True,
         )
         assert any(not np.array_equal(old, new) for old, new in pairs), part
+
+
+def test_games_are_played_by_the_averaged_parameters(whole: Path) -> None:
+    """The parameters being trained may be anything: the games of the next iteration stay the same."""
+    before, after = saved_state(whole, 3)["run"], saved_state(whole, 4)["run"]
+    noisy = jax.tree.map(lambda leaf: leaf + 1, before.learner.params)
+    state = before._replace(learner=before.learner._replace(params=noisy))
+    found, _, _ = loop_module.iterate(jax.tree.map(jnp.asarray, state), config=CONFIG)
+    for part in ("games", "replay"):
+        assert_same_bits(jax.device_get(getattr(found, part)), getattr(after, part))
+    changed = jax.tree.leaves(found.learner.params)[0]
+    assert not np.array_equal(changed, jax.tree.leaves(after.learner.params)[0])
 
 
 def test_the_seed_decides_the_result(whole: Path, tmp_path: Path) -> None:

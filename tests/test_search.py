@@ -104,6 +104,9 @@ def test_both_trees_give_the_same_without_rescaling() -> None:
     np.testing.assert_array_equal(own.action, reference.action)
     for name, value in own._asdict().items():
         np.testing.assert_allclose(value, getattr(reference, name), atol=1e-5, err_msg=name)
+    # Here the values added to the logits of an untouched state are all alike, but not zero.
+    for found in (own, reference):
+        np.testing.assert_array_equal(found.action_weights[::6], found.prior[::6])
 
 
 @GAMES
