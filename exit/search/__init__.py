@@ -1,7 +1,16 @@
-"""Deliberation: explicit tree search at a budget set per call and per state."""
+"""Explicit tree search at a budget set per call."""
 
-from exit.search.api import SearchResult, check_budget, search
-from exit.search.config import SearchConfig
-from exit.search.schedule import considered_visit
+from exit.search.api import check_budget, search
+from exit.search.config import PUCT, Gumbel, Policy, SearchConfig, prefix_consistent
+from exit.search.result import SearchResult
 
-__all__ = ["SearchConfig", "SearchResult", "check_budget", "considered_visit", "search"]
+__all__ = [
+    "PUCT",
+    "Gumbel",
+    "Policy",
+    "SearchConfig",
+    "SearchResult",
+    "check_budget",
+    "prefix_consistent",
+    "search",
+]

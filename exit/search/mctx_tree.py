@@ -1,4 +1,4 @@
-"""The tree of mctx behind `search`: Gumbel search whose budget is a run-time argument of each state.
+"""The tree of mctx behind `search`, whose budget is a run-time argument of each state.
 
 mctx compiles the number of simulations into its loop and its halving table. Here the loop runs to the
 largest budget of the batch, a state whose own budget is spent is frozen, and the root reads the
@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import mctx
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
-from exit.game import Game, State
+from exit.game import Game, State, is_terminal
 from exit.network import Params, PredictFn
-from exit.search.config import SearchConfig
-from exit.search.root import Root, RootStatistics, considered_score, move, split_key
-from exit.search.schedule import considered_visit
+from exit.search import gumbel
+from exit.search.config import Gumbel, SearchConfig
+from exit.search.expand import legal_logits
+from exit.search.node import Limits, Node, is_legal
+from exit.search.result import Findings
 
 # Chex dataclasses hide their fields from type checkers.
 _RootFnOutput: Any = mctx.RootFnOutput
@@ -28,70 +30,102 @@ class _PerState(NamedTuple):
     """What root selection needs beside the tree."""
 
     budget: Int[Array, " B"]
-    gumbel: Float[Array, "B A"]
+    explore: Float[Array, "B A"]
 
 
 def run(
     params: Params,
-    rng_key: Key[Array, ""],
-    root: Root,
+    state: State,
+    prior_logits: Float[Array, "B A"],
+    value: Float[Array, " B"],
+    explore: Float[Array, "B A"],
+    budget: Int[Array, " B"],
     *,
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
-) -> RootStatistics:
-    """Grow a tree at each root by its own budget, in [0, config.max_simulations]."""
-    key_gumbel, key_search = split_key(rng_key)
-    gumbel = config.gumbel_scale * jax.random.gumbel(
-        key_gumbel, root.prior_logits.shape, root.prior_logits.dtype
-    )
-    qtransform = _qtransform(game, config)
+) -> Findings:
+    """Grow a tree at each root by its own budget, in [0, config.max_simulations]; see `plant`."""
+    policy, limits = config.policy, Limits.of(game)
+    legal_actions = is_legal(prior_logits)
+    over = ~jnp.any(legal_actions, axis=-1)
+    budget = jnp.where(over, 0, budget)
+    known = prior_logits
+    if isinstance(policy, Gumbel):
+        qtransform = _qtransform(policy, limits)
+        root_fn: Any = functools.partial(_halving_at_root, policy=policy, limits=limits)
+        interior_fn: Any = functools.partial(
+            mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
+        )
+    else:
+        known = legal_logits(explore, legal_actions)
+        interior_fn = functools.partial(
+            mctx.muzero_action_selection,
+            pb_c_init=policy.pb_c_init,
+            pb_c_base=policy.pb_c_base,
+            qtransform=_legal_by_parent_and_siblings,
+        )
+        root_fn = functools.partial(interior_fn, depth=0)
     recurrent_fn: Any = functools.partial(_recurrent, game=game, predict=predict)
-    select_fn: Any = functools.partial(
-        _select_at_root, max_num_considered=config.max_num_considered_actions, qtransform=qtransform
-    )
     tree: Any = mctx.search(
         params,
-        key_search,
-        root=_RootFnOutput(prior_logits=root.prior_logits, value=root.value, embedding=root.state),
+        # Nothing but ties, of PUCT alone, is decided by chance.
+        jax.random.key(0),
+        root=_RootFnOutput(prior_logits=known, value=value, embedding=state),
         recurrent_fn=recurrent_fn,
-        root_action_selection_fn=select_fn,
-        interior_action_selection_fn=functools.partial(
-            mctx.gumbel_muzero_interior_action_selection, qtransform=qtransform
-        ),
+        root_action_selection_fn=root_fn,
+        interior_action_selection_fn=interior_fn,
         num_simulations=config.max_simulations,
-        invalid_actions=~root.legal_actions,
-        extra_data=_PerState(root.budget, gumbel),
-        loop_fn=functools.partial(_loop_to_budget, root.budget),
+        invalid_actions=~legal_actions,
+        extra_data=_PerState(budget, explore),
+        loop_fn=functools.partial(_loop_to_budget, budget),
     )
-    visit_counts = tree.children_visits[:, tree.ROOT_INDEX]
-    scaled = jax.vmap(qtransform, in_axes=(0, None))(tree, tree.ROOT_INDEX)
-    most_visits = jnp.max(visit_counts, axis=-1, keepdims=True)
-    score = considered_score(gumbel, root.prior_logits, scaled, visit_counts == most_visits)
-    action = jnp.argmax(jnp.where(root.legal_actions, score, -jnp.inf), axis=-1).astype(jnp.int32)
-    plain: Any = functools.partial(
-        mctx.qtransform_completed_by_mix_value, value_scale=1.0, maxvisit_init=1.0, rescale_values=False
+    return Findings(
+        node=_node(tree, tree.ROOT_INDEX, legal_actions),
+        prior_logits=prior_logits,
+        explore=explore,
+        candidates=legal_actions,
+        proven=jnp.zeros_like(legal_actions),
+        lower=jnp.where(over, 0.0, limits.low),
+        upper=jnp.where(over, 0.0, limits.high),
+        spent=budget,
     )
-    # mctx scales by maxvisit_init + the largest visit count; undo that to get reward units.
-    qvalues = jax.vmap(plain, in_axes=(0, None))(tree, tree.ROOT_INDEX) / (1.0 + most_visits)
-    return RootStatistics(action, visit_counts, scaled, qvalues)
 
 
-def _qtransform(game: Game, config: SearchConfig) -> Any:
+def _node(tree: Any, index: int, legal_actions: Array) -> Node:
+    """One node of every tree."""
+    qvalues = tree.children_rewards[:, index] + tree.children_discounts[:, index] * tree.children_values[:, index]
+    return Node(
+        prior_logits=tree.children_prior_logits[:, index],
+        visits=tree.children_visits[:, index].astype(jnp.float32),
+        qvalues=qvalues,
+        raw_value=tree.raw_values[:, index],
+        value=tree.node_values[:, index],
+        open=legal_actions,
+    )
+
+
+def _qtransform(policy: Gumbel, limits: Limits) -> Any:
     """mctx's Q-transform so configured; without rescaling, values are in units of the bounds' width."""
-    low, high = game.value_bounds
-    width = 1.0 if config.rescale_values else high - low
+    width = 1.0 if policy.rescale_values else limits.high - limits.low
     return functools.partial(
         mctx.qtransform_completed_by_mix_value,
-        value_scale=config.value_scale / width,
-        maxvisit_init=config.maxvisit_init,
-        rescale_values=config.rescale_values,
+        value_scale=policy.value_scale / width,
+        maxvisit_init=policy.maxvisit_init,
+        rescale_values=policy.rescale_values,
     )
+
+
+def _legal_by_parent_and_siblings(tree: Any, node_index: Int[Array, ""]) -> Float[Array, " A"]:
+    """mctx's Q-transform for PUCT, which below the root would follow illegal actions too."""
+    legal_actions = is_legal(tree.children_prior_logits[node_index])
+    qvalues = mctx.qtransform_by_parent_and_siblings(tree, node_index)
+    return jnp.where(legal_actions | ~jnp.any(legal_actions), qvalues, -jnp.inf)
 
 
 def _recurrent(
     params: Params,
-    rng_key: Key[Array, ""],
+    rng_key: Array,
     action: Int[Array, " B"],
     state: State,
     *,
@@ -101,41 +135,48 @@ def _recurrent(
     """One move in each state and the network's view of what follows; a finished game stays as it is."""
     del rng_key
 
-    moved = move(params, state, action, game=game, predict=predict)
+    def apply(state: State, action: Int[Array, ""]) -> tuple:
+        over = is_terminal(game, state)
+        next_state, step = game.apply(state, action, jnp.int32(0))
+        next_state = jax.tree.map(lambda new, old: jnp.where(over, old, new), next_state, state)
+        live = jnp.where(over, 0.0, 1.0)
+        legal_actions = game.legal_actions(next_state)
+        return next_state, step.reward * live, step.discount * live, legal_actions, game.observe(next_state)
+
+    next_state, reward, discount, legal_actions, observation = jax.vmap(apply)(state, action)
+    prior_logits, value = predict(params, observation)
     output = _RecurrentFnOutput(
-        reward=moved.reward,
-        discount=moved.discount,
-        prior_logits=moved.prior_logits,
-        value=moved.value,
+        reward=reward,
+        discount=discount,
+        prior_logits=legal_logits(prior_logits, legal_actions),
+        value=jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0),
     )
-    return output, moved.state
+    return output, next_state
 
 
-def _select_at_root(
-    rng_key: Key[Array, ""],
+def _halving_at_root(
+    rng_key: Array,
     tree: Any,
     node_index: Int[Array, ""],
     *,
-    max_num_considered: int,
-    qtransform: Any,
+    policy: Gumbel,
+    limits: Limits,
 ) -> Int[Array, ""]:
     """Sequential halving with Gumbel, at the root of one tree, by the schedule of that tree's budget."""
     del rng_key
-    visit_counts = tree.children_visits[node_index]
-    num_legal = jnp.sum(~tree.root_invalid_actions)
-    visit = considered_visit(
+    legal_actions = ~tree.root_invalid_actions
+    visits = tree.children_visits[node_index]
+    node = _node(jax.tree.map(lambda leaf: leaf[None], tree), node_index, legal_actions[None])
+    node = jax.tree.map(lambda leaf: leaf[0], node)
+    score = gumbel.root_score(tree.extra_data.explore, _qtransform(policy, limits)(tree, node_index))
+    return gumbel.halving_action(
+        node,
+        score,
         tree.extra_data.budget,
-        jnp.minimum(max_num_considered, num_legal),
-        jnp.sum(visit_counts),
-        max_num_considered=max_num_considered,
+        jnp.sum(visits),
+        policy,
+        num_legal=jnp.sum(legal_actions),
     )
-    score = considered_score(
-        tree.extra_data.gumbel,
-        tree.children_prior_logits[node_index],
-        qtransform(tree, node_index),
-        visit_counts == visit,
-    )
-    return jnp.argmax(jnp.where(tree.root_invalid_actions, -jnp.inf, score)).astype(jnp.int32)
 
 
 def _loop_to_budget(budget: Int[Array, " B"], start: int, stop: int, body_fn: Any, carry: tuple) -> tuple:

@@ -1,0 +1,72 @@
+"""From a root to where a simulation leaves the tree."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from exit.search.node import Limits
+from exit.search.tree import LOWER, OVER, PROB, UNVISITED, UPPER, Tree, at_actions, take
+
+
+class Descent(NamedTuple):
+    """Where W simulations left the tree.
+
+    Attributes:
+      row: last node that was passed.
+      action: action followed there.
+      below: UNVISITED if the action has not been simulated, else the row of a finished game.
+    """
+
+    row: Int[Array, " W"]
+    action: Int[Array, " W"]
+    below: Int[Array, " W"]
+
+
+def descend(tree: Tree, root: Int[Array, " W"], action: Int[Array, " W"], limits: Limits) -> Descent:
+    """Follow each root's action, and then what every node goes on to next."""
+
+    def next_of(below: Int[Array, " W"]) -> Int[Array, " W"]:
+        after = take(tree.next, jnp.maximum(below, 0))[:, 0]
+        return jnp.where(below == UNVISITED, OVER, after)
+
+    def going_on(carry: tuple) -> Bool[Array, ""]:
+        return jnp.any(carry[2] != OVER)
+
+    def go_on(carry: tuple) -> tuple:
+        row, below, after = carry
+        moving = after != OVER
+        row, below = jnp.where(moving, below, row), jnp.where(moving, after, below)
+        return row, below, jnp.where(moving, next_of(below), OVER)
+
+    below = row_below(tree, root, action, limits)
+    row, below, _ = jax.lax.while_loop(going_on, go_on, (root, below, next_of(below)))
+    return Descent(row, jnp.where(row == root, action, take(tree.next, row)[:, 1]), below)
+
+
+def row_below(
+    tree: Tree, row: Int[Array, "..."], action: Int[Array, "..."], limits: Limits
+) -> Int[Array, "..."]:
+    """The row that a simulation of this action goes on to, or UNVISITED.
+
+    After chance, the outcome whose visits lag most behind its probability; one whose value is proven
+    needs no more.
+    """
+    base = at_actions(tree.child, row, action)
+    if limits.num_outcomes == 1:
+        return base
+    rows = outcome_rows(base, limits)
+    prob, follows = take(tree.facts, rows)[..., PROB], take(tree.follows, rows)
+    useful = prob > 0
+    nodes = take(tree.nodes, rows)
+    if nodes.shape[-1] > 1:
+        useful &= nodes[..., UPPER] - nodes[..., LOWER] > limits.slack
+    lag = prob * (1 + jnp.sum(follows, axis=-1, keepdims=True)) - follows
+    outcome = jnp.argmax(jnp.where(useful, lag, -jnp.inf), axis=-1)
+    return jnp.where(base == UNVISITED, UNVISITED, base + outcome.astype(jnp.int32))
+
+
+def outcome_rows(base: Int[Array, "..."], limits: Limits) -> Int[Array, "... C"]:
+    """Rows of all outcomes of an action whose first row is known; any rows if it is UNVISITED."""
+    return jnp.maximum(base, 0)[..., None] + jnp.arange(limits.num_outcomes, dtype=jnp.int32)

@@ -1,0 +1,138 @@
+"""What a search answers."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from exit.search import gumbel
+from exit.search.config import Gumbel, SearchConfig
+from exit.search.expand import legal_logits
+from exit.search.grow import Forest, root_bounds, root_node
+from exit.search.node import Limits, Node, beaten, has_bounds, is_legal, settled
+from exit.search.tree import EDGE_LOWER, EDGE_UPPER, take
+
+
+class SearchResult(NamedTuple):
+    """What deliberation found at each state; all values in reward units, to the player to move.
+
+    Attributes:
+      action: the move to play; -1 at a terminal state.
+      action_weights: the improved policy, the training target; sums to one over legal actions. Moves
+        proven worse than another have none.
+      value: expected return under `action_weights`, unvisited actions valued by the mixed value; of
+        PUCT, the mean over all simulations. Exact where proven.
+      qvalues: search value of each action, the mixed value (of PUCT, `value`) where an action has no visit.
+      visit_counts: simulations through each root action.
+      num_simulations: simulations spent; fewer than the budget where the state was proven before.
+      lower: proven bound below the state's exact value.
+      upper: proven bound above the state's exact value.
+      prior: the reflex policy over legal actions.
+      prior_value: the network's value.
+    """
+
+    action: Int[Array, " B"]
+    action_weights: Float[Array, "B A"]
+    value: Float[Array, " B"]
+    qvalues: Float[Array, "B A"]
+    visit_counts: Int[Array, "B A"]
+    num_simulations: Int[Array, " B"]
+    lower: Float[Array, " B"]
+    upper: Float[Array, " B"]
+    prior: Float[Array, "B A"]
+    prior_value: Float[Array, " B"]
+
+
+class Findings(NamedTuple):
+    """What trees say of their roots.
+
+    Attributes:
+      node: the roots as nodes.
+      prior_logits: the network's, without noise, as `legal_logits` gives them.
+      explore: the same with the noise that the root explores by.
+      candidates: legal actions that are not proven worse than another one.
+      proven: actions whose own value is proven.
+      lower, upper: bounds of the roots.
+      spent: simulations.
+    """
+
+    node: Node
+    prior_logits: Float[Array, "B A"]
+    explore: Float[Array, "B A"]
+    candidates: Bool[Array, "B A"]
+    proven: Bool[Array, "B A"]
+    lower: Float[Array, " B"]
+    upper: Float[Array, " B"]
+    spent: Int[Array, " B"]
+
+
+def findings(forest: Forest, limits: Limits) -> Findings:
+    """What a forest says of its roots."""
+    node = root_node(forest, limits)
+    lower, upper = root_bounds(forest, limits)
+    candidates = is_legal(node.prior_logits)
+    proven = jnp.zeros_like(candidates)
+    edges = take(forest.tree.edges, forest.root)
+    if has_bounds(edges):
+        proven = candidates & settled(edges[..., EDGE_LOWER], edges[..., EDGE_UPPER], limits)
+        candidates &= ~beaten(edges, limits)
+        # Once the root is proven, only moves known to be worth as much are left.
+        best = edges[..., EDGE_LOWER] >= lower[:, None] - limits.slack
+        candidates &= best | ~settled(lower, upper, limits)[:, None]
+    return Findings(
+        node, forest.prior_logits, forest.explore, candidates, proven, lower, upper, forest.spent
+    )
+
+
+def summarise(
+    found: Findings, draw: Float[Array, "B A"], *, limits: Limits, config: SearchConfig
+) -> SearchResult:
+    """The answer; `draw` is the noise by which PUCT draws its move from the visits."""
+    node, policy = found.node, config.policy
+    legal_actions = is_legal(found.prior_logits)
+    over = ~jnp.any(legal_actions, axis=-1)
+    prior = jnp.where(legal_actions, jax.nn.softmax(found.prior_logits), 0.0)
+    if isinstance(policy, Gumbel):
+        # The root's own statistics, without the noise that PUCT would put into its prior.
+        qvalues, scaled = gumbel.completed_qvalues(node, policy, limits)
+        weights = jax.nn.softmax(legal_logits(found.prior_logits + scaled, found.candidates))
+        visits = jnp.where(found.candidates, node.visits, -1.0)
+        last = (visits == jnp.max(visits, axis=-1, keepdims=True)) | (found.proven & found.candidates)
+        score = jnp.where(last & found.candidates, gumbel.root_score(found.explore, scaled), -jnp.inf)
+        action = jnp.argmax(score, axis=-1)
+    else:
+        qvalues = jnp.where(node.visits > 0, node.qvalues, node.value[:, None])
+        counted = jnp.where(found.candidates, node.visits, 0.0)
+        # Proofs may leave no move that was visited: then the prior decides among those left.
+        counted = jnp.where(jnp.sum(counted, axis=-1, keepdims=True) > 0, counted, found.candidates * prior)
+        weights = counted / jnp.maximum(jnp.sum(counted, axis=-1, keepdims=True), 1e-30)
+        action = drawn_action(weights, draw, policy.temperature)
+    # With nothing simulated the answer is the reflex, to the last bit.
+    reflex = found.spent == 0
+    weights = jnp.where(reflex[:, None], prior, jnp.where(found.candidates, weights, 0.0))
+    value = jnp.sum(weights * qvalues, axis=-1) if isinstance(policy, Gumbel) else node.value
+    value = jnp.where(reflex, node.raw_value, jnp.clip(value, found.lower, found.upper))
+    return SearchResult(
+        action=jnp.where(over, -1, action).astype(jnp.int32),
+        action_weights=weights,
+        value=value,
+        qvalues=qvalues,
+        visit_counts=node.visits.astype(jnp.int32),
+        num_simulations=found.spent,
+        lower=found.lower,
+        upper=found.upper,
+        prior=prior,
+        prior_value=node.raw_value,
+    )
+
+
+def drawn_action(
+    weights: Float[Array, "B A"], draw: Float[Array, "B A"], temperature: float
+) -> Int[Array, " B"]:
+    """Moves drawn in proportion to weights to the power 1 / temperature; the first of the greatest at 0."""
+    if temperature == 0:
+        return jnp.argmax(weights, axis=-1)
+    logits = jnp.log(jnp.maximum(weights, jnp.finfo(weights.dtype).tiny))
+    logits = (logits - jnp.max(logits, axis=-1, keepdims=True)) / temperature
+    return jnp.argmax(draw + logits, axis=-1)
