@@ -12,7 +12,7 @@ from exit.network import Params, PredictFn
 from exit.search import expand, gumbel, halving, puct
 from exit.search.backup import back_up
 from exit.search.config import PUCT, Gumbel, SearchConfig
-from exit.search.descent import descend
+from exit.search.descent import Descent, descend
 from exit.search.halving import Halving
 from exit.search.node import Limits, Node, bounds_of, has_bounds, is_legal, node_of, settled
 from exit.search.tree import (
@@ -21,6 +21,7 @@ from exit.search.tree import (
     VALUE,
     Tree,
     append,
+    before_writing,
     empty,
     put_at_actions,
     states_at,
@@ -187,10 +188,18 @@ def _step(
         order = jnp.argsort(~active, stable=True)
         root, action, active = take(root, order), take(action, order), take(active, order)
     tree = forest.tree
-    descent = descend(tree, root, action, limits)
+
+    def look(
+        root: Int[Array, " W"], action: Int[Array, " W"]
+    ) -> tuple[Descent, State]:
+        descent = descend(tree, root, action, limits)
+        return descent, states_at(tree, descent.row)
+
+    (descent, state), (active, size) = before_writing(look, (root, action), (active, tree.size))
+    tree = tree._replace(size=size)
     rows = expand.outcomes(
         params,
-        states_at(tree, descent.row),
+        state,
         descent.action,
         descent.row,
         game=game,

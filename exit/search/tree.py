@@ -7,7 +7,9 @@ them reads one row. Where each node would go next is kept too, because it change
 simulation passes through: going down a tree is a lookup a level.
 """
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,10 @@ VISITS, QVALUE, EDGE_LOWER, EDGE_UPPER = range(4)
 VALUE, LOWER, UPPER = range(3)
 # Columns of `Tree.facts`.
 RAW_VALUE, REWARD, DISCOUNT, PROB = range(4)
+
+
+Read = TypeVar("Read")
+Others = TypeVar("Others", bound=Any)
 
 
 class Tree(NamedTuple):
@@ -115,6 +121,31 @@ def append(tree: Tree, rows: Rows, num_used: Int[Array, ""]) -> Tree:
         follows=follows,
         states=jax.tree.map(write, tree.states, rows.state),
     )
+
+
+def before_writing(
+    read_fn: Callable[..., Read], arguments: tuple[Array, ...], others: Others
+) -> tuple[Read, Others]:
+    """`read_fn(*arguments)` and `others`, such that whatever depends on them comes after all that they read.
+
+    XLA writes into a tree in place only where every reading of it is known to have ended; else it copies
+    the tree, for each simulation. On a CPU it repeats small readings wherever their results are used,
+    past any `optimization_barrier`, but not past a loop, even one that only ever runs once.
+    """
+    everything = functools.partial(_with, read_fn, others)
+    nothing = jax.tree.map(
+        lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(everything, arguments)
+    )
+    # Never less than 1, which the compiler cannot know.
+    once = jnp.minimum(jax.tree.leaves(others)[-1].reshape(-1)[0], 0) + 1
+    _, found = jax.lax.while_loop(
+        lambda carry: carry[0] < once, lambda carry: (carry[0] + 1, everything(arguments)), (0, nothing)
+    )
+    return found
+
+
+def _with(read_fn: Callable[..., Read], others: Others, arguments: tuple[Array, ...]) -> tuple[Read, Others]:
+    return read_fn(*arguments), others
 
 
 def take(array: Array, rows: Int[Array, "..."]) -> Array:
