@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from exit.search.config import SearchConfig
-from exit.search.descent import outcome_rows, row_below
+from exit.search.descent import onward, outcome_rows, row_below
 from exit.search.node import Limits, beaten, has_bounds, node_of
 from exit.search.policy import interior_action
 from exit.search.tree import (
@@ -118,8 +118,10 @@ def _some_levels(
         tree = tree._replace(follows=put(tree.follows, path.row, follows, path.live & ~is_root))
     keep = path.live & ~is_root if shared_roots else path.live
     tree = tree._replace(nodes=put(tree.nodes, path.row, told.nodes, keep))
-    onward = jnp.stack([row_below(tree, path.row, action, limits), action], axis=-1)
-    return tree._replace(next=put(tree.next, path.row, onward, keep)), carry
+    after = onward(tree, path.row, row_below(tree, path.row, action, limits))
+    after = jnp.stack([after, action], axis=-1)
+    # A root goes on with whatever the policy says: it has no next row of its own.
+    return tree._replace(next=put(tree.next, path.row, after, path.live & ~is_root)), carry
 
 
 def _climb(tree: Tree, carry: _Carry) -> _Path:

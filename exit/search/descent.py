@@ -4,10 +4,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Int
 
 from exit.search.node import Limits
 from exit.search.tree import LOWER, OVER, PROB, UNVISITED, UPPER, Tree, at_actions, take
+
+
+_HOPS = 4
+"""Levels between two looks at whether every path has ended."""
 
 
 class Descent(NamedTuple):
@@ -27,22 +31,25 @@ class Descent(NamedTuple):
 def descend(tree: Tree, root: Int[Array, " W"], action: Int[Array, " W"], limits: Limits) -> Descent:
     """Follow each root's action, and then what every node goes on to next."""
 
-    def next_of(below: Int[Array, " W"]) -> Int[Array, " W"]:
-        after = take(tree.next, jnp.maximum(below, 0))[:, 0]
-        return jnp.where(below == UNVISITED, OVER, after)
+    def hop(row: Int[Array, " W"]) -> Int[Array, " W"]:
+        return take(tree.next, row)[:, 0]
 
-    def going_on(carry: tuple) -> Bool[Array, ""]:
-        return jnp.any(carry[2] != OVER)
+    def hops(row: Int[Array, " W"]) -> Int[Array, " W"]:
+        # Nothing is lost by hopping on where a path has ended: it stays.
+        for _ in range(_HOPS):
+            row = hop(row)
+        return row
 
-    def go_on(carry: tuple) -> tuple:
-        row, below, after = carry
-        moving = after != OVER
-        row, below = jnp.where(moving, below, row), jnp.where(moving, after, below)
-        return row, below, jnp.where(moving, next_of(below), OVER)
+    first = onward(tree, root, row_below(tree, root, action, limits))
+    row = jax.lax.while_loop(lambda row: jnp.any(hop(row) != row), hops, first)
+    action = jnp.where(row == root, action, take(tree.next, row)[:, 1])
+    return Descent(row, action, row_below(tree, row, action, limits))
 
-    below = row_below(tree, root, action, limits)
-    row, below, _ = jax.lax.while_loop(going_on, go_on, (root, below, next_of(below)))
-    return Descent(row, jnp.where(row == root, action, take(tree.next, row)[:, 1]), below)
+
+def onward(tree: Tree, row: Int[Array, "..."], below: Int[Array, "..."]) -> Int[Array, "..."]:
+    """Where a simulation at `row` that is to follow `below` goes on, or `row` if it leaves the tree there."""
+    over = take(tree.next, jnp.maximum(below, 0))[..., 1] == OVER
+    return jnp.where((below == UNVISITED) | over, row, below)
 
 
 def row_below(

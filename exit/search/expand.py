@@ -89,7 +89,8 @@ def _rows(
         edges=edges,
         nodes=jnp.stack(nodes, axis=-1),
         facts=jnp.stack(facts[: 4 if limits.num_outcomes > 1 else 3], axis=-1),
-        next=jnp.stack([jnp.where(over, OVER, UNVISITED), action], axis=-1),
+        # The row itself comes first; only `append` knows it.
+        next=jnp.stack([jnp.zeros_like(action), jnp.where(over, OVER, action)], axis=-1),
         up=up,
         state=state,
     )

@@ -20,8 +20,8 @@ from exit.game import State
 UNVISITED = -1
 """In place of a row: nothing there yet."""
 
-OVER = -2
-"""In place of the row that a node goes to next: the game is over there."""
+OVER = -1
+"""In place of the action that a node goes on with: the game is over there."""
 
 # Columns of `Tree.edges`.
 VISITS, QVALUE, EDGE_LOWER, EDGE_UPPER = range(4)
@@ -49,7 +49,8 @@ class Tree(NamedTuple):
       nodes: value to the player to move, the node's own evaluation among it; with proofs also its bounds.
       facts: the network's value, reward and signed discount on the way here (to the player who moved),
         and, in games of chance, the probability of the outcome that led here.
-      next: row that the next simulation goes on to (or UNVISITED, or OVER), and its action.
+      next: row that the next simulation goes on to, or the row itself if the simulation leaves the tree
+        here, as at every root; and its action, or OVER.
       up: row of the parent, -1 for a root, and the action there.
       follows: simulations that went on through the row; in games of chance only.
       states: leaves `[N, ...]`.
@@ -105,6 +106,7 @@ def append(tree: Tree, rows: Rows, num_used: Int[Array, ""]) -> Tree:
     def write(old: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), tree.size, axis=0)
 
+    here = tree.size + jnp.arange(rows.next.shape[0], dtype=jnp.int32)
     fresh = jnp.full(rows.prior_logits.shape, UNVISITED, jnp.int32)
     follows = tree.follows
     if follows.size:
@@ -116,7 +118,7 @@ def append(tree: Tree, rows: Rows, num_used: Int[Array, ""]) -> Tree:
         edges=write(tree.edges, rows.edges),
         nodes=write(tree.nodes, rows.nodes),
         facts=write(tree.facts, rows.facts),
-        next=write(tree.next, rows.next),
+        next=write(tree.next, rows.next.at[:, 0].set(here)),
         up=write(tree.up, rows.up),
         follows=follows,
         states=jax.tree.map(write, tree.states, rows.state),
@@ -150,20 +152,20 @@ def _with(read_fn: Callable[..., Read], others: Others, arguments: tuple[Array, 
 
 def take(array: Array, rows: Int[Array, "..."]) -> Array:
     """Entries of rows that exist."""
-    return array.at[rows].get(mode="promise_in_bounds")
+    return array.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def put(array: Array, rows: Int[Array, "..."], values: Array, keep: Bool[Array, "..."]) -> Array:
     """Write rows where `keep`; those rows are all different."""
     beyond = array.shape[0] + jnp.arange(rows.size, dtype=jnp.int32).reshape(rows.shape)
     return array.at[jnp.where(keep, rows, beyond)].set(
-        values.astype(array.dtype), mode="drop", unique_indices=True
+        values.astype(array.dtype), mode="drop", unique_indices=True, wrap_negative_indices=False
     )
 
 
 def at_actions(array: Array, rows: Int[Array, "..."], actions: Int[Array, "..."]) -> Array:
     """One entry of each row of `[N, A, ...]`."""
-    return array.at[rows, actions].get(mode="promise_in_bounds")
+    return array.at[rows, actions].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
 def put_at_actions(
@@ -176,7 +178,7 @@ def put_at_actions(
     """Write one entry of each row of `[N, A, ...]` where `keep`; those entries are all different."""
     beyond = array.shape[0] + jnp.arange(rows.size, dtype=jnp.int32).reshape(rows.shape)
     return array.at[jnp.where(keep, rows, beyond), actions].set(
-        values.astype(array.dtype), mode="drop", unique_indices=True
+        values.astype(array.dtype), mode="drop", unique_indices=True, wrap_negative_indices=False
     )
 
 
