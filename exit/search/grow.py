@@ -120,14 +120,6 @@ def root_bounds(forest: Forest, limits: Limits) -> tuple[Float[Array, " B"], Flo
     return jnp.where(over, 0.0, lower), jnp.where(over, 0.0, upper)
 
 
-def running(forest: Forest, budget: Int[Array, " B"], limits: Limits, config: SearchConfig) -> Bool[Array, " B"]:
-    """Trees with budget left to spend and something left to find out."""
-    left = forest.spent < budget
-    if config.prove:
-        left &= ~settled(*root_bounds(forest, limits), limits)
-    return left
-
-
 def grow(
     params: Params,
     forest: Forest,
@@ -139,39 +131,86 @@ def grow(
 ) -> Forest:
     """Simulate until every tree has spent its budget or is proven.
 
-    A batch becomes narrower by half as its trees finish, so that finished ones cost little.
+    A number of lanes work side by side; a lane whose tree is finished takes up the next one, those with
+    the most to do first. So a tree that is finished costs nothing, whatever the others still have to do.
 
     Args:
       budget: simulations since the root was planted, those before this call included.
     """
     limits = Limits.of(game)
-    step_fn = functools.partial(_step, game=game, predict=predict, limits=limits, config=config)
-    num_states = budget.shape[0]
-    widths = [num_states]
-    while widths[-1] > _NARROWEST:
-        widths.append((widths[-1] + 1) // 2)
-    for width, narrower in zip(widths, [*widths[1:], 0], strict=True):
-        # Those with most to do come first: rows of a step that nobody uses are then at its end.
-        left = jnp.where(running(forest, budget, limits, config), budget - forest.spent, 0)
-        lanes = jnp.argsort(-left, stable=True)[:width].astype(jnp.int32)
-        if width == num_states:
-            lanes = jnp.arange(num_states, dtype=jnp.int32)
+    left = jnp.where(_running(forest, budget, limits, config), budget - forest.spent, 0)
+    queue = jnp.argsort(-left, stable=True).astype(jnp.int32)
+    num_queued = jnp.sum(left > 0)
+    num_lanes = min(budget.shape[0], max(1, _num_lanes() // num_leaves(game, config)))
 
-        def crowded(forest: Forest, narrower: int = narrower) -> Bool[Array, ""]:
-            return jnp.sum(running(forest, budget, limits, config)) > narrower
+    def alive_fn(work: _Work) -> Bool[Array, ""]:
+        return jnp.any(work.alive)
 
-        def step(forest: Forest, lanes: Int[Array, " L"] = lanes) -> Forest:
-            return step_fn(params, forest, budget, lanes)
+    def step(work: _Work) -> _Work:
+        forest = _step(
+            params, work.forest, budget, work, game=game, predict=predict, limits=limits, config=config
+        )
+        alive = work.alive & _running(_some(forest, work.lane), take(budget, work.lane), limits, config)
+        if num_lanes == budget.shape[0]:
+            return work._replace(forest=forest, alive=alive)
+        ticket = work.num_taken + jnp.cumsum(~alive) - 1
+        fresh = ~alive & (ticket < num_queued)
+        lane = jnp.where(fresh, take(queue, jnp.minimum(ticket, budget.shape[0] - 1)), work.lane)
+        return _Work(forest, lane, alive | fresh, work.num_taken + jnp.sum(fresh))
 
-        forest = jax.lax.while_loop(crowded, step, forest)
-    return forest
+    lane = queue[:num_lanes]
+    if num_lanes == budget.shape[0]:
+        lane = jnp.arange(num_lanes, dtype=jnp.int32)
+    work = _Work(forest, lane, take(left, lane) > 0, jnp.int32(num_lanes))
+    return jax.lax.while_loop(alive_fn, step, work).forest
+
+
+class _Work(NamedTuple):
+    """Which trees are being grown.
+
+    Attributes:
+      lane: tree of each of L lanes, all different.
+      alive: lanes whose tree is not finished.
+      num_taken: how much of the queue has been taken up.
+    """
+
+    forest: Forest
+    lane: Int[Array, " L"]
+    alive: Bool[Array, " L"]
+    num_taken: Int[Array, ""]
+
+
+def _num_lanes() -> int:
+    """Lanes that keep the device busy: a CPU gains nothing from more, and other devices can use them all."""
+    return 32 if jax.default_backend() == "cpu" else 1 << 30
+
+
+def _running(
+    forest: Forest, budget: Int[Array, " B"], limits: Limits, config: SearchConfig
+) -> Bool[Array, " B"]:
+    """Trees with budget left to spend and something left to find out."""
+    left = forest.spent < budget
+    if config.prove:
+        left &= ~settled(*root_bounds(forest, limits), limits)
+    return left & jnp.any(is_legal(take(forest.tree.prior_logits, forest.root)), axis=-1)
+
+
+def _some(forest: Forest, lane: Int[Array, " L"]) -> Forest:
+    """The same forest with only some of its roots."""
+    return forest._replace(
+        root=take(forest.root, lane),
+        prior_logits=take(forest.prior_logits, lane),
+        explore=take(forest.explore, lane),
+        spent=take(forest.spent, lane),
+        halving=jax.tree.map(lambda leaf: take(leaf, lane), forest.halving),
+    )
 
 
 def _step(
     params: Params,
     forest: Forest,
     budget: Int[Array, " B"],
-    lanes: Int[Array, " L"],
+    work: _Work,
     *,
     game: Game,
     predict: PredictFn,
@@ -179,12 +218,12 @@ def _step(
     config: SearchConfig,
 ) -> Forest:
     """One simulation in each lane's tree, or one of each action of its round."""
-    alive = take(running(forest, budget, limits, config), lanes)
-    forest, action, active = _root_actions(forest, budget, lanes, alive, limits, config)
+    forest, action, active = _root_actions(forest, budget, work, limits, config)
     leaves = action.shape[1]
-    root = jnp.repeat(take(forest.root, lanes), leaves)
+    root = jnp.repeat(take(forest.root, work.lane), leaves)
     action, active = action.reshape(-1), active.reshape(-1)
-    if leaves > 1 and lanes.shape[0] > 1:
+    if active.shape[0] > 1 and active.shape[0] != budget.shape[0]:
+        # Those that count come first, so that no row is left unused.
         order = jnp.argsort(~active, stable=True)
         root, action, active = take(root, order), take(action, order), take(active, order)
     tree = forest.tree
@@ -219,65 +258,31 @@ def _step(
 
 
 def _root_actions(
-    forest: Forest,
-    budget: Int[Array, " B"],
-    lanes: Int[Array, " L"],
-    alive: Bool[Array, " L"],
-    limits: Limits,
-    config: SearchConfig,
+    forest: Forest, budget: Int[Array, " B"], work: _Work, limits: Limits, config: SearchConfig
 ) -> tuple[Forest, Int[Array, "L K"], Bool[Array, "L K"]]:
     """Actions that this step simulates at each lane's root, and which of them count."""
-    here = forest._replace(
-        root=take(forest.root, lanes), explore=take(forest.explore, lanes), spent=take(forest.spent, lanes)
-    )
-    node, policy = root_node(here, limits), config.policy
-    budget = take(budget, lanes)
+    here, policy, budget = _some(forest, work.lane), config.policy, take(budget, work.lane)
+    node = root_node(here, limits)
+    turn = here.halving
     if isinstance(policy, Gumbel):
         _, scaled = gumbel.completed_qvalues(node, policy, limits)
         score = gumbel.root_score(here.explore, scaled)
         num_legal = jnp.sum(is_legal(node.prior_logits), axis=-1)
-        if forest.halving is not None:
-            return _round(forest, node, score, budget, here.spent, num_legal, lanes, alive, policy)
-        action = gumbel.halving_action(node, score, budget, here.spent, policy, num_legal=num_legal)
+        if here.halving is not None:
+            turn = halving.next_turn(here.halving, score, node.open, budget, num_legal, policy)
+            leaves = min(policy.max_num_considered_actions, score.shape[-1]) if policy.rounds else 1
+            turn, action, active = halving.take_turn(turn, score, budget - here.spent, leaves, work.alive)
+        else:
+            action = gumbel.halving_action(node, score, budget, here.spent, policy, num_legal=num_legal)
+            action, active = action[:, None], work.alive[:, None]
     else:
-        action = puct.puct_action(node, policy)
-    spent = forest.spent.at[lanes].add(alive, unique_indices=True)
-    return forest._replace(spent=spent), action[:, None], alive[:, None]
+        action, active = puct.puct_action(node, policy)[:, None], work.alive[:, None]
 
+    def put_back(all_lanes: Array, some: Array) -> Array:
+        return all_lanes.at[work.lane].set(some, unique_indices=True)
 
-def _round(
-    forest: Forest,
-    node: Node,
-    score: Float[Array, "L A"],
-    budget: Int[Array, " L"],
-    spent: Int[Array, " L"],
-    num_legal: Int[Array, " L"],
-    lanes: Int[Array, " L"],
-    alive: Bool[Array, " L"],
-    policy: Gumbel,
-) -> tuple[Forest, Int[Array, "L K"], Bool[Array, "L K"]]:
-    """Of the round's pending actions the best one, or as many at once as the budget allows."""
-    assert forest.halving is not None
-    before = jax.tree.map(lambda leaf: take(leaf, lanes), forest.halving)
-    turn = halving.next_turn(before, score, node.open, budget, num_legal, policy)
-    leaves = min(policy.max_num_considered_actions, score.shape[-1]) if policy.rounds else 1
-    best, action = jax.lax.top_k(jnp.where(turn.pending, score, -jnp.inf), leaves)
-    active = alive[:, None] & (best > -jnp.inf) & (jnp.arange(leaves) < (budget - spent)[:, None])
-    rows = jnp.arange(lanes.shape[0])[:, None]
-    done = jnp.zeros_like(turn.pending).at[rows, action].set(active)
-    turn = turn._replace(pending=turn.pending & ~done)
-    after = jax.tree.map(
-        lambda new, old: jnp.where(alive.reshape(-1, *[1] * (new.ndim - 1)), new, old), turn, before
+    spent = here.spent + jnp.sum(active, axis=-1)
+    forest = forest._replace(
+        spent=put_back(forest.spent, spent), halving=jax.tree.map(put_back, forest.halving, turn)
     )
-    return (
-        forest._replace(
-            spent=forest.spent.at[lanes].add(jnp.sum(active, axis=-1), unique_indices=True),
-            halving=jax.tree.map(
-                lambda all_lanes, some: all_lanes.at[lanes].set(some, unique_indices=True),
-                forest.halving,
-                after,
-            ),
-        ),
-        action,
-        active,
-    )
+    return forest, action, active

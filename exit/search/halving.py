@@ -67,6 +67,25 @@ def next_turn(
     )
 
 
+def take_turn(
+    turn: Halving,
+    score: Float[Array, "B A"],
+    left: Int[Array, " B"],
+    num_leaves: int,
+    alive: Bool[Array, " B"],
+) -> tuple[Halving, Int[Array, "B K"], Bool[Array, "B K"]]:
+    """Up to `num_leaves` of the pending actions, the best first, as far as the budget that is left goes.
+
+    Returns:
+      What is pending then, actions, and which of them are to be simulated; none where not `alive`.
+    """
+    best, action = jax.lax.top_k(jnp.where(turn.pending, score, -jnp.inf), num_leaves)
+    chosen = alive[:, None] & (best > -jnp.inf) & (jnp.arange(num_leaves) < left[:, None])
+    rows = jnp.arange(score.shape[0])[:, None]
+    done = jnp.zeros_like(turn.pending).at[rows, action].set(chosen)
+    return turn._replace(pending=turn.pending & ~done), action, chosen
+
+
 def _rounds(
     size: Int[Array, " B"], budget: Int[Array, " B"], num_considered: Int[Array, " B"], policy: Gumbel
 ) -> Int[Array, " B"]:
