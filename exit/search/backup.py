@@ -8,26 +8,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from exit.search.config import SearchConfig
 from exit.search.descent import onward, outcome_rows, row_below
-from exit.search.node import Limits, beaten, has_bounds, node_of
+from exit.search.node import Limits, Node, beaten, bounds_of
 from exit.search.policy import interior_action
-from exit.search.tree import (
-    DISCOUNT,
-    EDGE_LOWER,
-    EDGE_UPPER,
-    LOWER,
-    PROB,
-    QVALUE,
-    RAW_VALUE,
-    REWARD,
-    UPPER,
-    VALUE,
-    VISITS,
-    Tree,
-    at_actions,
-    put,
-    put_at_actions,
-    take,
-)
+from exit.search.tree import Tree, before_writing, node_at, put, put_action, take, take_action
 
 _LEVELS = 8
 """Levels of the tree that are worked on at once: enough for most paths, few enough to waste little."""
@@ -39,21 +22,21 @@ class _Carry(NamedTuple):
     Attributes:
       row: whose parent comes next.
       value: of the row, to the player to move there.
-      lower, upper: its bounds; None without proofs.
+      lower, upper: its bounds.
       returns: what this simulation alone has brought, to the same player.
       going_on: whether the row has a parent that has not been told.
     """
 
     row: Int[Array, " W"]
     value: Float[Array, " W"]
-    lower: Float[Array, " W"] | None
-    upper: Float[Array, " W"] | None
+    lower: Float[Array, " W"]
+    upper: Float[Array, " W"]
     returns: Float[Array, " W"]
     going_on: Bool[Array, " W"]
 
 
 class _Path(NamedTuple):
-    """Some levels of each path, from below: leaves `[W, D]`, and what every level brings to the one above.
+    """Some levels of each path, from below.
 
     Attributes:
       row, action: a node and the action followed there.
@@ -61,10 +44,24 @@ class _Path(NamedTuple):
       live: whether the level exists.
     """
 
-    row: Int[Array, "W D"]
-    action: Int[Array, "W D"]
-    below: Int[Array, "W D"]
-    live: Bool[Array, "W D"]
+    row: Int[Array, "D W"]
+    action: Int[Array, "D W"]
+    below: Int[Array, "D W"]
+    live: Bool[Array, "D W"]
+
+
+class _Told(NamedTuple):
+    """What each level is told.
+
+    Attributes:
+      qvalue, lower, upper: of the action followed.
+      value: of the node.
+    """
+
+    qvalue: Float[Array, "D W"]
+    lower: Float[Array, "D W"]
+    upper: Float[Array, "D W"]
+    value: Float[Array, "D W"]
 
 
 def back_up(
@@ -82,13 +79,11 @@ def back_up(
     Args:
       leaf: last row of each path; no two paths share a node other than the root.
       revisited: the leaf is an old one, at which the game is over.
-      shared_roots: paths may share their root; what is kept of the root as a node is then left alone.
+      shared_roots: paths may share their root, whose own value is then not kept.
     """
-    facts = take(tree.nodes, leaf)
-    value = facts[:, VALUE]
-    lower, upper = (facts[:, LOWER], facts[:, UPPER]) if has_bounds(tree.edges) else (None, None)
-    if tree.follows.size:
-        tree = tree._replace(follows=put(tree.follows, leaf, take(tree.follows, leaf) + 1, active & revisited))
+    value = take(tree.nodes.value, leaf)
+    lower, upper = bounds_of(node_at(tree, leaf), limits)
+    tree = _follow(tree, leaf, active & revisited)
 
     def some_levels(carry: tuple[Tree, _Carry]) -> tuple[Tree, _Carry]:
         return _some_levels(*carry, limits=limits, config=config, shared_roots=shared_roots)
@@ -98,30 +93,86 @@ def back_up(
     return tree
 
 
+def _follow(tree: Tree, rows: Int[Array, "..."], keep: Bool[Array, "..."]) -> Tree:
+    """Count a simulation through rows that chance led to."""
+    follows = tree.nodes.follows
+    if follows is None:
+        return tree
+    follows = put(follows, rows, take(follows, rows) + 1, keep)
+    return tree._replace(nodes=tree.nodes._replace(follows=follows))
+
+
+class _News(NamedTuple):
+    """What is written at some levels of each path.
+
+    Attributes:
+      path: where.
+      told: values of actions and nodes.
+      visits: of the action followed.
+      next_action: where the node goes next.
+    """
+
+    path: _Path
+    told: _Told
+    visits: Float[Array, "D W"]
+    next_action: Int[Array, "D W"]
+
+
 def _some_levels(
     tree: Tree, carry: _Carry, *, limits: Limits, config: SearchConfig, shared_roots: bool
 ) -> tuple[Tree, _Carry]:
-    path = _climb(tree, carry)
-    prior_logits, raw_value = take(tree.prior_logits, path.row), take(tree.facts, path.row)[..., RAW_VALUE]
-    edges = take(tree.edges, path.row)
-    here = jax.nn.one_hot(path.action, edges.shape[-2], dtype=bool)
-    edges = edges.at[..., VISITS].add(here)
-    told, carry = _values(tree, carry, path, edges, here, raw_value, limits=limits, config=config)
-    edge = jnp.stack([jnp.sum(edges[..., VISITS] * here, axis=-1), told.qvalue, *told.edge_bounds], axis=-1)
-    edges = jnp.where(here[..., None], edge[:, :, None], edges)
-    node = node_of(prior_logits, edges, raw_value, told.nodes[..., VALUE], limits)
-    action = interior_action(node, config.policy, limits)
-    tree = tree._replace(edges=put_at_actions(tree.edges, path.row, path.action, edge, path.live))
-    is_root = take(tree.up, path.row)[..., 0] < 0
-    if tree.follows.size:
-        follows = take(tree.follows, path.row) + 1
-        tree = tree._replace(follows=put(tree.follows, path.row, follows, path.live & ~is_root))
-    keep = path.live & ~is_root if shared_roots else path.live
-    tree = tree._replace(nodes=put(tree.nodes, path.row, told.nodes, keep))
-    after = onward(tree, path.row, row_below(tree, path.row, action, limits))
-    after = jnp.stack([after, action], axis=-1)
+    def read(carry: _Carry) -> tuple[_News, _Carry]:
+        return _news(tree, carry, limits=limits, config=config)
+
+    (news, carry), _ = before_writing(read, (carry,), tree.size)
+    path, told = news.path, news.told
+
+    def write(old: Array | None, new: Array) -> Array | None:
+        return None if old is None else put_action(old, path.row, path.action, new, path.live)
+
+    below_root = path.live & (take(tree.nodes.parent, path.row) >= 0)
+    nodes = _follow(tree, path.row, below_root).nodes
+    nodes = nodes._replace(
+        visits=write(nodes.visits, news.visits),
+        qvalues=write(nodes.qvalues, told.qvalue),
+        lower=write(nodes.lower, told.lower),
+        upper=write(nodes.upper, told.upper),
+        value=put(nodes.value, path.row, told.value, below_root if shared_roots else path.live),
+    )
+    tree = tree._replace(nodes=nodes)
+
+    def look(row: Int[Array, "D W"], action: Int[Array, "D W"]) -> Int[Array, "D W"]:
+        return onward(tree, row, row_below(tree, row, action, limits))
+
     # A root goes on with whatever the policy says: it has no next row of its own.
-    return tree._replace(next=put(tree.next, path.row, after, path.live & ~is_root)), carry
+    next_row, (action, _) = before_writing(
+        look, (path.row, news.next_action), (news.next_action, tree.size)
+    )
+    nodes = nodes._replace(
+        next_row=put(nodes.next_row, path.row, next_row, below_root),
+        next_action=put(nodes.next_action, path.row, action, below_root),
+    )
+    return tree._replace(nodes=nodes), carry
+
+
+def _news(tree: Tree, carry: _Carry, *, limits: Limits, config: SearchConfig) -> tuple[_News, _Carry]:
+    path = _climb(tree, carry)
+    node = node_at(tree, path.row)
+    here = jax.nn.one_hot(path.action, node.visits.shape[-1], dtype=bool)
+    node = node._replace(visits=node.visits + here)
+    told, carry = _values(tree, carry, path, node, here, limits=limits)
+
+    def at_action(old: Array | None, new: Array) -> Array | None:
+        return None if old is None else jnp.where(here, new[..., None], old)
+
+    node = node._replace(
+        qvalues=at_action(node.qvalues, told.qvalue),
+        lower=at_action(node.lower, told.lower),
+        upper=at_action(node.upper, told.upper),
+        value=told.value,
+    )
+    visits = jnp.sum(jnp.where(here, node.visits, 0.0), axis=-1)
+    return _News(path, told, visits, interior_action(node, config.policy, limits)), carry
 
 
 def _climb(tree: Tree, carry: _Carry) -> _Path:
@@ -129,161 +180,137 @@ def _climb(tree: Tree, carry: _Carry) -> _Path:
     row, live = carry.row, carry.going_on
     levels = []
     for _ in range(_LEVELS):
-        up = take(tree.up, row)
-        live = live & (up[:, 0] >= 0)
-        parent = jnp.maximum(up[:, 0], 0)
-        levels.append(_Path(parent, up[:, 1], row, live))
+        parent = take(tree.nodes.parent, row)
+        live = live & (parent >= 0)
+        parent = jnp.maximum(parent, 0)
+        levels.append(_Path(parent, take(tree.nodes.parent_action, row), row, live))
         row = jnp.where(live, parent, row)
-    return jax.tree.map(lambda *level: jnp.stack(level, axis=1), *levels)
-
-
-class _Told(NamedTuple):
-    """What the levels of each path are told.
-
-    Attributes:
-      qvalue: of the action followed.
-      edge_bounds: of the action followed, lower and upper; empty without proofs.
-      nodes: columns of `Tree.nodes`.
-    """
-
-    qvalue: Float[Array, "W D"]
-    edge_bounds: tuple[Float[Array, "W D"], ...]
-    nodes: Float[Array, "W D G"]
+    path = jax.tree.map(lambda *level: jnp.stack(level), *levels)
+    return path._replace(action=jnp.maximum(path.action, 0))
 
 
 class _Others(NamedTuple):
     """What each level knows without the action followed, and how the row below enters it.
 
     Attributes:
-      weight: visits of the other actions that count.
-      total: their Q-values by visits, and the network's value.
+      num_visits: before this one.
+      total: Q-values of the other actions that count by their visits, and the network's value.
       own: visits of the action followed, this one included.
-      lower, upper: best bounds of the other actions; None without proofs.
-      value_before: mean of the node before.
+      per_visit, per_other_visit: one over all visits that count, the network's among them, with and without
+        those of the action followed. Dividing beforehand spares a division a level.
+      lower, upper: best bounds of the other actions.
+      value_before: of the node, before.
       reward, discount: on the way to the row below.
       share: probability of the outcome followed.
       rest, rest_lower, rest_upper: what the other outcomes bring, and within which bounds.
     """
 
-    weight: Float[Array, "W D"]
-    total: Float[Array, "W D"]
-    own: Float[Array, "W D"]
-    lower: Float[Array, "W D"] | None
-    upper: Float[Array, "W D"] | None
-    value_before: Float[Array, "W D"]
-    reward: Float[Array, "W D"]
-    discount: Float[Array, "W D"]
-    share: Float[Array, "W D"] | float
-    rest: Float[Array, "W D"] | float
-    rest_lower: Float[Array, "W D"] | float
-    rest_upper: Float[Array, "W D"] | float
+    num_visits: Float[Array, "D W"]
+    total: Float[Array, "D W"]
+    own: Float[Array, "D W"]
+    per_visit: Float[Array, "D W"]
+    per_other_visit: Float[Array, "D W"]
+    lower: Float[Array, "D W"]
+    upper: Float[Array, "D W"]
+    value_before: Float[Array, "D W"]
+    reward: Float[Array, "D W"]
+    discount: Float[Array, "D W"]
+    share: Float[Array, "D W"]
+    rest: Float[Array, "D W"]
+    rest_lower: Float[Array, "D W"]
+    rest_upper: Float[Array, "D W"]
 
 
 def _values(
-    tree: Tree,
-    carry: _Carry,
-    path: _Path,
-    edges: Float[Array, "W D A F"],
-    here: Bool[Array, "W D A"],
-    raw_value: Float[Array, "W D"],
-    *,
-    limits: Limits,
-    config: SearchConfig,
+    tree: Tree, carry: _Carry, path: _Path, node: Node, here: Bool[Array, "D W A"], *, limits: Limits
 ) -> tuple[_Told, _Carry]:
-    """Values and bounds, level by level; everything that does not depend on the level below was done before."""
-    others = _others(tree, path, edges, here, raw_value, limits)
-    prove = has_bounds(edges)
-    # mctx's running mean, kept to the last bit where mctx can do the same.
-    running_mean = not prove and not tree.follows.size
-    columns = []
+    """Values and bounds, level by level; whatever does not depend on the level below is done before."""
+    others = _others(tree, path, node, here, limits)
+    levels = []
     for level in range(_LEVELS):
-        it = jax.tree.map(lambda leaf: leaf[:, level] if isinstance(leaf, jax.Array) else leaf, others)
-        qvalue = it.rest + it.share * (it.reward + it.discount * carry.value)
-        returns = it.reward + it.discount * carry.returns
-        lower = upper = None
-        if running_mean:
-            num_visits = it.weight + it.own
-            value = (it.value_before * num_visits + returns) / (num_visits + 1.0)
-            bounds = ()
-        else:
-            counts = it.own
-            bounds = ()
-            if prove:
-                ends = it.reward + it.discount * carry.lower, it.reward + it.discount * carry.upper
-                bounds = (
-                    jnp.maximum(it.rest_lower + it.share * jnp.minimum(*ends), limits.low),
-                    jnp.minimum(it.rest_upper + it.share * jnp.maximum(*ends), limits.high),
-                )
-                lower, upper = jnp.maximum(it.lower, bounds[0]), jnp.maximum(it.upper, bounds[1])
-                counts = jnp.where(bounds[1] < lower - limits.slack, 0.0, it.own)
-            value = (it.total + counts * qvalue) / (1.0 + it.weight + counts)
-            if prove:
-                value = jnp.clip(value, lower, upper)
-        live = path.live[:, level]
-        columns.append((qvalue, bounds, (value, lower, upper) if prove else (value,)))
+        told, value, lower, upper, returns = _level(
+            carry, jax.tree.map(lambda leaf, level=level: leaf[level], others), node.lower is not None, limits
+        )
+        levels.append(told)
+        live = path.live[level]
         carry = _Carry(
-            row=jnp.where(live, path.row[:, level], carry.row),
+            row=jnp.where(live, path.row[level], carry.row),
             value=jnp.where(live, value, carry.value),
-            lower=None if lower is None else jnp.where(live, lower, carry.lower),
-            upper=None if upper is None else jnp.where(live, upper, carry.upper),
+            lower=jnp.where(live, lower, carry.lower),
+            upper=jnp.where(live, upper, carry.upper),
             returns=returns,
             going_on=live,
         )
-    qvalue, bounds, nodes = jax.tree.map(lambda *level: jnp.stack(level, axis=1), *columns)
-    going_on = carry.going_on & (take(tree.up, carry.row)[:, 0] >= 0)
-    return _Told(qvalue, bounds, jnp.stack(nodes, axis=-1)), carry._replace(going_on=going_on)
+    told = jax.tree.map(lambda *level: jnp.stack(level), *levels)
+    return told, carry._replace(going_on=carry.going_on & (take(tree.nodes.parent, carry.row) >= 0))
 
 
-def _others(
-    tree: Tree,
-    path: _Path,
-    edges: Float[Array, "W D A F"],
-    here: Bool[Array, "W D A"],
-    raw_value: Float[Array, "W D"],
-    limits: Limits,
-) -> _Others:
-    visits = edges[..., VISITS]
-    counted = jnp.where(here, 0.0, visits)
-    lower = upper = None
-    if has_bounds(edges):
-        # An action proven worse than another says nothing of what the node is worth.
-        counted = jnp.where(beaten(edges, limits), 0.0, counted)
-        lower = jnp.max(jnp.where(here, -jnp.inf, edges[..., EDGE_LOWER]), axis=-1)
-        upper = jnp.max(jnp.where(here, -jnp.inf, edges[..., EDGE_UPPER]), axis=-1)
-    below = take(tree.facts, path.below)
-    outcomes = _other_outcomes(tree, path, limits) if tree.follows.size else (1.0, 0.0, 0.0, 0.0)
+def _level(carry: _Carry, it: _Others, prove: bool, limits: Limits) -> tuple[_Told, Array, Array, Array, Array]:
+    """What one level is told, and what it passes up: value, bounds, and the simulation's own return."""
+    qvalue = it.rest + it.share * (it.reward + it.discount * carry.value)
+    returns = it.reward + it.discount * carry.returns
+    if not prove and limits.num_outcomes == 1:
+        # mctx's running mean, so that both agree to the last bit.
+        value = (it.value_before * it.num_visits + returns) / (it.num_visits + 1.0)
+        return _Told(qvalue, carry.lower, carry.upper, value), value, carry.lower, carry.upper, returns
+    ends = it.reward + it.discount * carry.lower, it.reward + it.discount * carry.upper
+    lower = jnp.maximum(it.rest_lower + it.share * jnp.minimum(*ends), limits.low)
+    upper = jnp.minimum(it.rest_upper + it.share * jnp.maximum(*ends), limits.high)
+    node_lower, node_upper = jnp.maximum(it.lower, lower), jnp.maximum(it.upper, upper)
+    beaten_now = upper < node_lower - limits.slack
+    value = jnp.where(
+        beaten_now, it.total * it.per_other_visit, (it.total + it.own * qvalue) * it.per_visit
+    )
+    value = jnp.clip(value, node_lower, node_upper)
+    return _Told(qvalue, lower, upper, value), value, node_lower, node_upper, returns
+
+
+def _others(tree: Tree, path: _Path, node: Node, here: Bool[Array, "D W A"], limits: Limits) -> _Others:
+    # An action proven worse than another says nothing of what the node is worth.
+    counted = jnp.where(here | beaten(node, limits), 0.0, node.visits)
+    lower, upper = jnp.full_like(node.value, limits.low), jnp.full_like(node.value, limits.high)
+    if node.lower is not None and node.upper is not None:
+        lower = jnp.max(jnp.where(here, -jnp.inf, node.lower), axis=-1)
+        upper = jnp.max(jnp.where(here, -jnp.inf, node.upper), axis=-1)
+    share, rest, rest_lower, rest_upper = _other_outcomes(tree, path, limits)
+    weight, own = jnp.sum(counted, axis=-1), jnp.sum(jnp.where(here, node.visits, 0.0), axis=-1)
     return _Others(
-        weight=jnp.sum(counted, axis=-1),
-        total=raw_value + jnp.sum(counted * edges[..., QVALUE], axis=-1),
-        own=jnp.sum(visits * here, axis=-1),
+        num_visits=jnp.sum(node.visits, axis=-1),
+        total=node.raw_value + jnp.sum(counted * node.qvalues, axis=-1),
+        own=own,
+        per_visit=1.0 / (1.0 + weight + own),
+        per_other_visit=1.0 / (1.0 + weight),
         lower=lower,
         upper=upper,
-        value_before=take(tree.nodes, path.row)[..., VALUE],
-        reward=below[..., REWARD],
-        discount=below[..., DISCOUNT],
-        share=outcomes[0],
-        rest=outcomes[1],
-        rest_lower=outcomes[2],
-        rest_upper=outcomes[3],
+        value_before=node.value,
+        reward=take(tree.nodes.reward, path.below),
+        discount=take(tree.nodes.discount, path.below),
+        share=share,
+        rest=rest,
+        rest_lower=rest_lower,
+        rest_upper=rest_upper,
     )
 
 
-def _other_outcomes(tree: Tree, path: _Path, limits: Limits) -> tuple[Float[Array, "W D"], ...]:
+def _other_outcomes(tree: Tree, path: _Path, limits: Limits) -> tuple[Float[Array, "D W"], ...]:
     """Probability of the outcome followed; expected value of the others and within which bounds."""
-    rows = outcome_rows(at_actions(tree.child, path.row, path.action), limits)
-    facts, nodes = take(tree.facts, rows), take(tree.nodes, rows)
-    prob = facts[..., PROB]
+    if tree.nodes.prob is None:
+        zeros = jnp.zeros(path.row.shape)
+        return zeros + 1.0, zeros, zeros, zeros
+    rows = outcome_rows(take_action(tree.nodes.child, path.row, path.action), limits)
+    prob, reward, discount = (
+        take(column, rows) for column in (tree.nodes.prob, tree.nodes.reward, tree.nodes.discount)
+    )
     mine = rows == path.below[..., None]
 
-    def expected(value: Float[Array, "W D C"]) -> Float[Array, "W D"]:
-        return jnp.sum(jnp.where(mine | (prob == 0), 0.0, prob * value), axis=-1)
+    def expected(value: Float[Array, "D W C"]) -> Float[Array, "D W"]:
+        return jnp.sum(jnp.where(mine, 0.0, prob * value), axis=-1)
 
-    def seen_from_above(value: Float[Array, "W D C"]) -> Float[Array, "W D C"]:
-        return facts[..., REWARD] + facts[..., DISCOUNT] * value
-
-    share = jnp.sum(jnp.where(mine, prob, 0.0), axis=-1)
-    rest = expected(seen_from_above(nodes[..., VALUE]))
-    if nodes.shape[-1] == 1:
-        return share, rest, rest, rest
-    ends = seen_from_above(nodes[..., LOWER]), seen_from_above(nodes[..., UPPER])
-    return share, rest, expected(jnp.minimum(*ends)), expected(jnp.maximum(*ends))
+    lower, upper = bounds_of(node_at(tree, rows), limits)
+    ends = reward + discount * lower, reward + discount * upper
+    return (
+        jnp.sum(jnp.where(mine, prob, 0.0), axis=-1),
+        expected(reward + discount * take(tree.nodes.value, rows)),
+        expected(jnp.minimum(*ends)),
+        expected(jnp.maximum(*ends)),
+    )

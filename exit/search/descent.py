@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from exit.search.node import Limits
-from exit.search.tree import LOWER, OVER, PROB, UNVISITED, UPPER, Tree, at_actions, take
-
+from exit.search.node import Limits, bounds_of, settled
+from exit.search.tree import OVER, UNVISITED, Tree, node_at, take, take_action
 
 _HOPS = 4
 """Levels between two looks at whether every path has ended."""
@@ -32,7 +31,7 @@ def descend(tree: Tree, root: Int[Array, " W"], action: Int[Array, " W"], limits
     """Follow each root's action, and then what every node goes on to next."""
 
     def hop(row: Int[Array, " W"]) -> Int[Array, " W"]:
-        return take(tree.next, row)[:, 0]
+        return take(tree.nodes.next_row, row)
 
     def hops(row: Int[Array, " W"]) -> Int[Array, " W"]:
         # Nothing is lost by hopping on where a path has ended: it stays.
@@ -42,13 +41,13 @@ def descend(tree: Tree, root: Int[Array, " W"], action: Int[Array, " W"], limits
 
     first = onward(tree, root, row_below(tree, root, action, limits))
     row = jax.lax.while_loop(lambda row: jnp.any(hop(row) != row), hops, first)
-    action = jnp.where(row == root, action, take(tree.next, row)[:, 1])
+    action = jnp.where(row == root, action, take(tree.nodes.next_action, row))
     return Descent(row, action, row_below(tree, row, action, limits))
 
 
 def onward(tree: Tree, row: Int[Array, "..."], below: Int[Array, "..."]) -> Int[Array, "..."]:
     """Where a simulation at `row` that is to follow `below` goes on, or `row` if it leaves the tree there."""
-    over = take(tree.next, jnp.maximum(below, 0))[..., 1] == OVER
+    over = take(tree.nodes.next_action, jnp.maximum(below, 0)) == OVER
     return jnp.where((below == UNVISITED) | over, row, below)
 
 
@@ -60,15 +59,14 @@ def row_below(
     After chance, the outcome whose visits lag most behind its probability; one whose value is proven
     needs no more.
     """
-    base = at_actions(tree.child, row, action)
-    if limits.num_outcomes == 1:
+    base = take_action(tree.nodes.child, row, action)
+    if tree.nodes.prob is None or tree.nodes.follows is None:
         return base
     rows = outcome_rows(base, limits)
-    prob, follows = take(tree.facts, rows)[..., PROB], take(tree.follows, rows)
+    prob, follows = take(tree.nodes.prob, rows), take(tree.nodes.follows, rows)
     useful = prob > 0
-    nodes = take(tree.nodes, rows)
-    if nodes.shape[-1] > 1:
-        useful &= nodes[..., UPPER] - nodes[..., LOWER] > limits.slack
+    if tree.nodes.lower is not None:
+        useful &= ~settled(*bounds_of(node_at(tree, rows), limits), limits)
     lag = prob * (1 + jnp.sum(follows, axis=-1, keepdims=True)) - follows
     outcome = jnp.argmax(jnp.where(useful, lag, -jnp.inf), axis=-1)
     return jnp.where(base == UNVISITED, UNVISITED, base + outcome.astype(jnp.int32))

@@ -1,5 +1,7 @@
 """New nodes: the rules, the network, and what is known of a node before it is visited."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -7,9 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search.config import SearchConfig
-from exit.search.node import Limits, is_legal, node_of
+from exit.search.node import Limits, Node, is_legal
 from exit.search.policy import interior_action
-from exit.search.tree import OVER, UNVISITED, Rows
+from exit.search.tree import OVER, UNVISITED, Nodes
 
 
 def legal_logits(logits: Float[Array, "... A"], legal_actions: Bool[Array, "... A"]) -> Float[Array, "... A"]:
@@ -19,18 +21,18 @@ def legal_logits(logits: Float[Array, "... A"], legal_actions: Bool[Array, "... 
     return jnp.where(legal_actions, logits - highest, least)
 
 
-def root_rows(
+def root_nodes(
     state: State,
     prior_logits: Float[Array, "M A"],
     value: Float[Array, " M"],
     limits: Limits,
     config: SearchConfig,
-) -> Rows:
-    """Rows of roots; `prior_logits` as `legal_logits` gives them, `value` 0 where the game is over."""
-    nobody = jnp.full_like(value, UNVISITED, jnp.int32)
+) -> Nodes:
+    """Roots; `prior_logits` as `legal_logits` gives them, `value` 0 where the game is over."""
+    nobody = jnp.full_like(value, -1, jnp.int32)
     zeros = jnp.zeros_like(value)
-    facts = [value, zeros, zeros, zeros + 1.0]
-    return _rows(state, prior_logits, value, facts, jnp.stack([nobody, nobody], axis=-1), limits, config)
+    way = _Way(zeros, zeros, zeros + 1.0 if limits.num_outcomes > 1 else None, nobody, nobody)
+    return _fresh(state, prior_logits, value, way, limits, config)
 
 
 def outcomes(
@@ -43,8 +45,8 @@ def outcomes(
     predict: PredictFn,
     limits: Limits,
     config: SearchConfig,
-) -> Rows:
-    """Rows of every outcome of an action in W unfinished states, those of one action in a run."""
+) -> Nodes:
+    """Nodes after every outcome of an action in W unfinished states, those of one action in a run."""
 
     def apply(state: State, action: Int[Array, ""], outcome: Int[Array, ""]) -> tuple:
         next_state, step = game.apply(state, action, outcome)
@@ -56,41 +58,49 @@ def outcomes(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found
     )
     prior_logits, value = predict(params, observation)
-    value = jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0)
-    facts = [value, step.reward, step.discount]
+    prob = None
     if limits.num_outcomes > 1:
-        facts.append(jax.vmap(game.outcome_probs)(state, action).reshape(-1))
-    up = jnp.repeat(jnp.stack([parent, action], axis=-1), limits.num_outcomes, axis=0)
-    prior_logits = legal_logits(prior_logits, legal_actions)
-    return _rows(next_state, prior_logits, value, facts, up, limits, config)
+        prob = jax.vmap(game.outcome_probs)(state, action).reshape(-1)
+        # What cannot happen must not spoil an expectation, whatever the rules make of it.
+        step = jax.tree.map(lambda leaf: jnp.where(prob > 0, leaf, 0.0), step)
+        value = jnp.where(prob > 0, value, 0.0)
+    parent, action = (jnp.repeat(leaf, limits.num_outcomes) for leaf in (parent, action))
+    way = _Way(step.reward, step.discount, prob, parent, action)
+    value = jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0)
+    return _fresh(next_state, legal_logits(prior_logits, legal_actions), value, way, limits, config)
 
 
-def _rows(
+class _Way(NamedTuple):
+    """How nodes are reached; columns of `Nodes`."""
+
+    reward: Float[Array, " M"]
+    discount: Float[Array, " M"]
+    prob: Float[Array, " M"] | None
+    parent: Int[Array, " M"]
+    parent_action: Int[Array, " M"]
+
+
+def _fresh(
     state: State,
     prior_logits: Float[Array, "M A"],
     value: Float[Array, " M"],
-    facts: list[Float[Array, " M"]],
-    up: Int[Array, "M 2"],
+    way: _Way,
     limits: Limits,
     config: SearchConfig,
-) -> Rows:
+) -> Nodes:
+    """Nodes that have not been visited."""
     legal_actions = is_legal(prior_logits)
-    over = ~jnp.any(legal_actions, axis=-1)
     zeros = jnp.zeros_like(prior_logits)
-    edges, nodes = [zeros, zeros], [value]
-    if config.prove:
-        nowhere = jnp.where(legal_actions, 0.0, -jnp.inf)
-        edges += [limits.low + nowhere, limits.high + nowhere]
-        nodes += [jnp.where(over, 0.0, limits.low), jnp.where(over, 0.0, limits.high)]
-    edges = jnp.stack(edges, axis=-1)
-    action = interior_action(node_of(prior_logits, edges, value, value, limits), config.policy, limits)
-    return Rows(
-        prior_logits=prior_logits,
-        edges=edges,
-        nodes=jnp.stack(nodes, axis=-1),
-        facts=jnp.stack(facts[: 4 if limits.num_outcomes > 1 else 3], axis=-1),
-        # The row itself comes first; only `append` knows it.
-        next=jnp.stack([jnp.zeros_like(action), jnp.where(over, OVER, action)], axis=-1),
-        up=up,
+    lower = jnp.where(legal_actions, limits.low, -jnp.inf) if config.prove else None
+    upper = jnp.where(legal_actions, limits.high, -jnp.inf) if config.prove else None
+    node = Node(prior_logits, zeros, zeros, lower, upper, value, value)
+    action = interior_action(node, config.policy, limits)
+    return Nodes(
         state=state,
+        child=jnp.full_like(zeros, UNVISITED, jnp.int32),
+        follows=None if way.prob is None else jnp.zeros_like(value),
+        next_row=way.parent,
+        next_action=jnp.where(jnp.any(legal_actions, axis=-1), action, OVER),
+        **node._asdict(),
+        **way._asdict(),
     )

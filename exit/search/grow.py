@@ -14,22 +14,19 @@ from exit.search.backup import back_up
 from exit.search.config import PUCT, Gumbel, SearchConfig
 from exit.search.descent import Descent, descend
 from exit.search.halving import Halving
-from exit.search.node import Limits, Node, bounds_of, has_bounds, is_legal, node_of, settled
+from exit.search.node import Limits, bounds_of, is_legal, open_actions, settled
 from exit.search.tree import (
-    RAW_VALUE,
+    OVER,
     UNVISITED,
-    VALUE,
     Tree,
     append,
     before_writing,
     empty,
-    put_at_actions,
+    node_at,
+    put_action,
     states_at,
     take,
 )
-
-_NARROWEST = 8
-"""Lanes below which a batch is not made narrower: the network gains no more."""
 
 
 class Forest(NamedTuple):
@@ -85,8 +82,8 @@ def plant(
     known = prior_logits
     if isinstance(config.policy, PUCT):
         known = expand.legal_logits(explore, is_legal(prior_logits))
-    roots = expand.root_rows(state, known, value, Limits.of(game), config)
-    tree = append(empty(roots, rows, chance=game.num_outcomes > 1), roots, jnp.int32(num_states))
+    roots = expand.root_nodes(state, known, value, Limits.of(game), config)
+    tree = append(empty(roots, rows), roots, jnp.int32(num_states))
     return Forest(
         tree=tree,
         root=jnp.arange(num_states, dtype=jnp.int32),
@@ -95,29 +92,6 @@ def plant(
         spent=jnp.zeros(num_states, jnp.int32),
         halving=halving.before_first(num_states, num_actions) if by_rounds(config) else None,
     )
-
-
-def root_node(forest: Forest, limits: Limits) -> Node:
-    """The roots as nodes."""
-    return node_of(
-        take(forest.tree.prior_logits, forest.root),
-        take(forest.tree.edges, forest.root),
-        take(forest.tree.facts, forest.root)[:, RAW_VALUE],
-        take(forest.tree.nodes, forest.root)[:, VALUE],
-        limits,
-    )
-
-
-def root_bounds(forest: Forest, limits: Limits) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
-    """What is proven of the roots; 0 and 0 where the game is over."""
-    legal = is_legal(take(forest.tree.prior_logits, forest.root))
-    over = ~jnp.any(legal, axis=-1)
-    edges = take(forest.tree.edges, forest.root)
-    if has_bounds(edges):
-        lower, upper = bounds_of(edges)
-    else:
-        lower, upper = jnp.full(over.shape, limits.low), jnp.full(over.shape, limits.high)
-    return jnp.where(over, 0.0, lower), jnp.where(over, 0.0, upper)
 
 
 def grow(
@@ -191,8 +165,8 @@ def _running(
     """Trees with budget left to spend and something left to find out."""
     left = forest.spent < budget
     if config.prove:
-        left &= ~settled(*root_bounds(forest, limits), limits)
-    return left & jnp.any(is_legal(take(forest.tree.prior_logits, forest.root)), axis=-1)
+        left &= ~settled(*bounds_of(node_at(forest.tree, forest.root), limits), limits)
+    return left & (take(forest.tree.nodes.next_action, forest.root) != OVER)
 
 
 def _some(forest: Forest, lane: Int[Array, " L"]) -> Forest:
@@ -236,7 +210,7 @@ def _step(
 
     (descent, state), (active, size) = before_writing(look, (root, action), (active, tree.size))
     tree = tree._replace(size=size)
-    rows = expand.outcomes(
+    nodes = expand.outcomes(
         params,
         state,
         descent.action,
@@ -250,8 +224,9 @@ def _step(
     place = jnp.arange(new.shape[0], dtype=jnp.int32)
     first_row = tree.size + place * limits.num_outcomes
     num_used = limits.num_outcomes * jnp.max(jnp.where(new, place + 1, 0))
-    tree = append(tree, rows, num_used)
-    tree = tree._replace(child=put_at_actions(tree.child, descent.row, descent.action, first_row, new))
+    tree = append(tree, nodes, num_used)
+    child = put_action(tree.nodes.child, descent.row, descent.action, first_row, new)
+    tree = tree._replace(nodes=tree.nodes._replace(child=child))
     leaf = jnp.where(new, first_row, jnp.maximum(descent.below, 0))
     tree = back_up(tree, leaf, ~new, active, limits=limits, config=config, shared_roots=leaves > 1)
     return forest._replace(tree=tree)
@@ -262,21 +237,27 @@ def _root_actions(
 ) -> tuple[Forest, Int[Array, "L K"], Bool[Array, "L K"]]:
     """Actions that this step simulates at each lane's root, and which of them count."""
     here, policy, budget = _some(forest, work.lane), config.policy, take(budget, work.lane)
-    node = root_node(here, limits)
+    node = node_at(here.tree, here.root)
     turn = here.halving
     if isinstance(policy, Gumbel):
         _, scaled = gumbel.completed_qvalues(node, policy, limits)
         score = gumbel.root_score(here.explore, scaled)
-        num_legal = jnp.sum(is_legal(node.prior_logits), axis=-1)
         if here.halving is not None:
-            turn = halving.next_turn(here.halving, score, node.open, budget, num_legal, policy)
+            turn = halving.next_turn(
+                here.halving,
+                score,
+                open_actions(node, limits),
+                budget,
+                gumbel.num_considered(node, policy),
+                policy,
+            )
             leaves = min(policy.max_num_considered_actions, score.shape[-1]) if policy.rounds else 1
             turn, action, active = halving.take_turn(turn, score, budget - here.spent, leaves, work.alive)
         else:
-            action = gumbel.halving_action(node, score, budget, here.spent, policy, num_legal=num_legal)
+            action = gumbel.halving_action(node, score, budget, here.spent, policy, limits)
             action, active = action[:, None], work.alive[:, None]
     else:
-        action, active = puct.puct_action(node, policy)[:, None], work.alive[:, None]
+        action, active = puct.puct_action(node, policy, limits)[:, None], work.alive[:, None]
 
     def put_back(all_lanes: Array, some: Array) -> Array:
         return all_lanes.at[work.lane].set(some, unique_indices=True)

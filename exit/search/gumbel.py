@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from exit.search.config import Gumbel
-from exit.search.node import Limits, Node
+from exit.search.node import Limits, Node, is_legal, open_actions
 from exit.search.schedule import considered_visit
 
 _NEVER = -jnp.inf
@@ -46,7 +46,7 @@ def interior_action(node: Node, policy: Gumbel, limits: Limits) -> Int[Array, ".
     _, scaled = completed_qvalues(node, policy, limits)
     improved = jax.nn.softmax(node.prior_logits + scaled)
     lag = improved - node.visits / (1 + jnp.sum(node.visits, axis=-1, keepdims=True))
-    return jnp.argmax(jnp.where(node.open, lag, _NEVER), axis=-1).astype(jnp.int32)
+    return jnp.argmax(jnp.where(open_actions(node, limits), lag, _NEVER), axis=-1).astype(jnp.int32)
 
 
 def root_score(
@@ -62,13 +62,12 @@ def halving_action(
     budget: Int[Array, "..."],
     spent: Int[Array, "..."],
     policy: Gumbel,
-    *,
-    num_legal: Int[Array, "..."],
+    limits: Limits,
 ) -> Int[Array, "..."]:
     """The root's next action by sequential halving over the whole budget, one simulation at a time."""
     visit = considered_visit(
         budget,
-        jnp.minimum(policy.max_num_considered_actions, num_legal),
+        num_considered(node, policy),
         jnp.minimum(spent, budget),
         max_num_considered=policy.max_num_considered_actions,
     )[..., None]
@@ -76,8 +75,13 @@ def halving_action(
     # best of those that have fallen out.
     visits = node.visits
     apart = jnp.where(visits >= visit, visits - visit, 1e9 - visits)
-    turn = _least(apart, node.open)
+    turn = _least(apart, open_actions(node, limits))
     return jnp.argmax(jnp.where(turn, score, _NEVER), axis=-1).astype(jnp.int32)
+
+
+def num_considered(node: Node, policy: Gumbel) -> Int[Array, "..."]:
+    """How many root actions sequential halving starts from."""
+    return jnp.minimum(policy.max_num_considered_actions, jnp.sum(is_legal(node.prior_logits), axis=-1))
 
 
 def _least(values: Float[Array, "... A"], among: Bool[Array, "... A"]) -> Bool[Array, "... A"]:

@@ -42,7 +42,7 @@ def next_turn(
     score: Float[Array, "B A"],
     is_open: Bool[Array, "B A"],
     budget: Int[Array, " B"],
-    num_legal: Int[Array, " B"],
+    num_considered: Int[Array, " B"],
     policy: Gumbel,
 ) -> Halving:
     """The same, with a new round begun where the last one is over; only open actions take part."""
@@ -50,7 +50,6 @@ def next_turn(
     round_over = ~jnp.any(pending, axis=-1)
     nobody = ~jnp.any(running, axis=-1)
     level_over = round_over & (nobody | (halving.rounds_left == 0))
-    num_considered = jnp.minimum(policy.max_num_considered_actions, num_legal)
     # The last level is that of two actions: it lasts, or a new halving starts.
     restart = nobody | (halving.level_size == 0)
     if policy.anytime:

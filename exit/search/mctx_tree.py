@@ -81,18 +81,16 @@ def run(
         loop_fn=functools.partial(_loop_to_budget, budget),
     )
     return Findings(
-        node=_node(tree, tree.ROOT_INDEX, legal_actions),
+        node=_node(tree, tree.ROOT_INDEX),
         prior_logits=prior_logits,
         explore=explore,
-        candidates=legal_actions,
-        proven=jnp.zeros_like(legal_actions),
         lower=jnp.where(over, 0.0, limits.low),
         upper=jnp.where(over, 0.0, limits.high),
         spent=budget,
     )
 
 
-def _node(tree: Any, index: int, legal_actions: Array) -> Node:
+def _node(tree: Any, index: int) -> Node:
     """One node of every tree."""
     qvalues = tree.children_rewards[:, index] + tree.children_discounts[:, index] * tree.children_values[:, index]
     return Node(
@@ -101,7 +99,8 @@ def _node(tree: Any, index: int, legal_actions: Array) -> Node:
         qvalues=qvalues,
         raw_value=tree.raw_values[:, index],
         value=tree.node_values[:, index],
-        open=legal_actions,
+        lower=None,
+        upper=None,
     )
 
 
@@ -164,18 +163,16 @@ def _halving_at_root(
 ) -> Int[Array, ""]:
     """Sequential halving with Gumbel, at the root of one tree, by the schedule of that tree's budget."""
     del rng_key
-    legal_actions = ~tree.root_invalid_actions
-    visits = tree.children_visits[node_index]
-    node = _node(jax.tree.map(lambda leaf: leaf[None], tree), node_index, legal_actions[None])
+    node = _node(jax.tree.map(lambda leaf: leaf[None], tree), node_index)
     node = jax.tree.map(lambda leaf: leaf[0], node)
     score = gumbel.root_score(tree.extra_data.explore, _qtransform(policy, limits)(tree, node_index))
     return gumbel.halving_action(
         node,
         score,
         tree.extra_data.budget,
-        jnp.sum(visits),
+        jnp.sum(tree.children_visits[node_index]),
         policy,
-        num_legal=jnp.sum(legal_actions),
+        limits,
     )
 
 

@@ -6,27 +6,22 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from exit.game import Game
-from exit.search.tree import EDGE_LOWER, EDGE_UPPER, QVALUE, VISITS
 
 
 class Node(NamedTuple):
-    """Nodes of any leading shape; values to the player to move there.
+    """What is known of nodes and their actions; columns of `exit.search.tree.Nodes`.
 
     Attributes:
-      prior_logits: of each action; the least finite number where illegal.
-      visits: simulations through each action, as floats.
-      qvalues: of visited actions; arbitrary where unvisited.
-      raw_value: the network's value.
-      value: mean of the network's value and the visited actions', by visits.
-      open: actions that may be simulated: legal and, with proofs, neither settled nor beaten.
+      lower, upper: None without proofs.
     """
 
     prior_logits: Float[Array, "... A"]
     visits: Float[Array, "... A"]
     qvalues: Float[Array, "... A"]
+    lower: Float[Array, "... A"] | None
+    upper: Float[Array, "... A"] | None
     raw_value: Float[Array, "..."]
     value: Float[Array, "..."]
-    open: Bool[Array, "... A"]
 
 
 class Limits(NamedTuple):
@@ -53,43 +48,19 @@ class Limits(NamedTuple):
         return cls(low, high, slack, game.num_outcomes)
 
 
-def node_of(
-    prior_logits: Float[Array, "... A"],
-    edges: Float[Array, "... A F"],
-    raw_value: Float[Array, "..."],
-    value: Float[Array, "..."],
-    limits: Limits,
-) -> Node:
-    """The node with these columns of the tree."""
-    return Node(
-        prior_logits=prior_logits,
-        visits=edges[..., VISITS],
-        qvalues=edges[..., QVALUE],
-        raw_value=raw_value,
-        value=value,
-        open=_open(prior_logits, edges, limits),
-    )
-
-
 def is_legal(prior_logits: Float[Array, "... A"]) -> Bool[Array, "... A"]:
     """Which actions are legal, as the logits tell it."""
     return prior_logits > jnp.finfo(prior_logits.dtype).min
 
 
-def has_bounds(edges: Float[Array, "... F"]) -> bool:
-    """Whether the tree keeps proofs."""
-    return edges.shape[-1] > EDGE_LOWER
-
-
-def bounds_of(edges: Float[Array, "... A F"]) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Bounds of nodes: those of the action with the greatest."""
-    return jnp.max(edges[..., EDGE_LOWER], axis=-1), jnp.max(edges[..., EDGE_UPPER], axis=-1)
-
-
-def beaten(edges: Float[Array, "... A F"], limits: Limits) -> Bool[Array, "... A"]:
-    """Actions that are proven worse than another one."""
-    lower, _ = bounds_of(edges)
-    return edges[..., EDGE_UPPER] < lower[..., None] - limits.slack
+def bounds_of(node: Node, limits: Limits) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Bounds of nodes: the greatest of their actions'; 0 and 0 where the game is over."""
+    over = ~jnp.any(is_legal(node.prior_logits), axis=-1)
+    if node.lower is None or node.upper is None:
+        lower, upper = jnp.full(over.shape, limits.low), jnp.full(over.shape, limits.high)
+    else:
+        lower, upper = jnp.max(node.lower, axis=-1), jnp.max(node.upper, axis=-1)
+    return jnp.where(over, 0.0, lower), jnp.where(over, 0.0, upper)
 
 
 def settled(lower: Array, upper: Array, limits: Limits) -> Bool[Array, "..."]:
@@ -97,13 +68,21 @@ def settled(lower: Array, upper: Array, limits: Limits) -> Bool[Array, "..."]:
     return upper - lower <= limits.slack
 
 
-def _open(
-    prior_logits: Float[Array, "... A"], edges: Float[Array, "... A F"], limits: Limits
-) -> Bool[Array, "... A"]:
-    if not has_bounds(edges):
-        return is_legal(prior_logits)
-    lower, upper = edges[..., EDGE_LOWER], edges[..., EDGE_UPPER]
-    node_lower, _ = bounds_of(edges)
-    # Whatever cannot raise the node's lower bound cannot matter. While the node's own bounds are apart, the
-    # action with the greatest upper bound is open.
-    return is_legal(prior_logits) & (upper > node_lower[..., None] + limits.slack) & (upper - lower > limits.slack)
+def beaten(node: Node, limits: Limits) -> Bool[Array, "... A"]:
+    """Actions that are proven worse than another one."""
+    if node.lower is None or node.upper is None:
+        return jnp.zeros(node.visits.shape, bool)
+    return node.upper < jnp.max(node.lower, axis=-1, keepdims=True) - limits.slack
+
+
+def open_actions(node: Node, limits: Limits) -> Bool[Array, "... A"]:
+    """Actions that a simulation may follow: legal and, with proofs, neither settled nor beaten.
+
+    Whatever cannot raise the node's lower bound cannot matter. While the node's own bounds are apart,
+    the action with the greatest upper bound is open.
+    """
+    legal_actions = is_legal(node.prior_logits)
+    if node.lower is None or node.upper is None:
+        return legal_actions
+    hope = node.upper > jnp.max(node.lower, axis=-1, keepdims=True) + limits.slack
+    return legal_actions & hope & ~settled(node.lower, node.upper, limits)

@@ -11,4 +11,4 @@ def interior_action(node: Node, policy: Policy, limits: Limits) -> Int[Array, ".
     """The action that the next simulation through each node follows."""
     if isinstance(policy, Gumbel):
         return gumbel.interior_action(node, policy, limits)
-    return puct.puct_action(node, policy)
+    return puct.puct_action(node, policy, limits)

@@ -9,9 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 from exit.search import gumbel
 from exit.search.config import Gumbel, SearchConfig
 from exit.search.expand import legal_logits
-from exit.search.grow import Forest, root_bounds, root_node
-from exit.search.node import Limits, Node, beaten, has_bounds, is_legal, settled
-from exit.search.tree import EDGE_LOWER, EDGE_UPPER, take
+from exit.search.grow import Forest
+from exit.search.node import Limits, Node, beaten, bounds_of, is_legal, settled
+from exit.search.tree import node_at
 
 
 class SearchResult(NamedTuple):
@@ -51,8 +51,6 @@ class Findings(NamedTuple):
       node: the roots as nodes.
       prior_logits: the network's, without noise, as `legal_logits` gives them.
       explore: the same with the noise that the root explores by.
-      candidates: legal actions that are not proven worse than another one.
-      proven: actions whose own value is proven.
       lower, upper: bounds of the roots.
       spent: simulations.
     """
@@ -60,8 +58,6 @@ class Findings(NamedTuple):
     node: Node
     prior_logits: Float[Array, "B A"]
     explore: Float[Array, "B A"]
-    candidates: Bool[Array, "B A"]
-    proven: Bool[Array, "B A"]
     lower: Float[Array, " B"]
     upper: Float[Array, " B"]
     spent: Int[Array, " B"]
@@ -69,20 +65,8 @@ class Findings(NamedTuple):
 
 def findings(forest: Forest, limits: Limits) -> Findings:
     """What a forest says of its roots."""
-    node = root_node(forest, limits)
-    lower, upper = root_bounds(forest, limits)
-    candidates = is_legal(node.prior_logits)
-    proven = jnp.zeros_like(candidates)
-    edges = take(forest.tree.edges, forest.root)
-    if has_bounds(edges):
-        proven = candidates & settled(edges[..., EDGE_LOWER], edges[..., EDGE_UPPER], limits)
-        candidates &= ~beaten(edges, limits)
-        # Once the root is proven, only moves known to be worth as much are left.
-        best = edges[..., EDGE_LOWER] >= lower[:, None] - limits.slack
-        candidates &= best | ~settled(lower, upper, limits)[:, None]
-    return Findings(
-        node, forest.prior_logits, forest.explore, candidates, proven, lower, upper, forest.spent
-    )
+    node = node_at(forest.tree, forest.root)
+    return Findings(node, forest.prior_logits, forest.explore, *bounds_of(node, limits), forest.spent)
 
 
 def summarise(
@@ -93,24 +77,25 @@ def summarise(
     legal_actions = is_legal(found.prior_logits)
     over = ~jnp.any(legal_actions, axis=-1)
     prior = jnp.where(legal_actions, jax.nn.softmax(found.prior_logits), 0.0)
+    candidates, proven = _candidates(found, limits)
     if isinstance(policy, Gumbel):
         # The root's own statistics, without the noise that PUCT would put into its prior.
         qvalues, scaled = gumbel.completed_qvalues(node, policy, limits)
-        weights = jax.nn.softmax(legal_logits(found.prior_logits + scaled, found.candidates))
-        visits = jnp.where(found.candidates, node.visits, -1.0)
-        last = (visits == jnp.max(visits, axis=-1, keepdims=True)) | (found.proven & found.candidates)
-        score = jnp.where(last & found.candidates, gumbel.root_score(found.explore, scaled), -jnp.inf)
+        weights = jax.nn.softmax(legal_logits(found.prior_logits + scaled, candidates))
+        visits = jnp.where(candidates, node.visits, -1.0)
+        last = (visits == jnp.max(visits, axis=-1, keepdims=True)) | (proven & candidates)
+        score = jnp.where(last & candidates, gumbel.root_score(found.explore, scaled), -jnp.inf)
         action = jnp.argmax(score, axis=-1)
     else:
         qvalues = jnp.where(node.visits > 0, node.qvalues, node.value[:, None])
-        counted = jnp.where(found.candidates, node.visits, 0.0)
+        counted = jnp.where(candidates, node.visits, 0.0)
         # Proofs may leave no move that was visited: then the prior decides among those left.
-        counted = jnp.where(jnp.sum(counted, axis=-1, keepdims=True) > 0, counted, found.candidates * prior)
+        counted = jnp.where(jnp.sum(counted, axis=-1, keepdims=True) > 0, counted, candidates * prior)
         weights = counted / jnp.maximum(jnp.sum(counted, axis=-1, keepdims=True), 1e-30)
         action = drawn_action(weights, draw, policy.temperature)
     # With nothing simulated the answer is the reflex, to the last bit.
     reflex = found.spent == 0
-    weights = jnp.where(reflex[:, None], prior, jnp.where(found.candidates, weights, 0.0))
+    weights = jnp.where(reflex[:, None], prior, jnp.where(candidates, weights, 0.0))
     value = jnp.sum(weights * qvalues, axis=-1) if isinstance(policy, Gumbel) else node.value
     value = jnp.where(reflex, node.raw_value, jnp.clip(value, found.lower, found.upper))
     return SearchResult(
@@ -125,6 +110,19 @@ def summarise(
         prior=prior,
         prior_value=node.raw_value,
     )
+
+
+def _candidates(found: Findings, limits: Limits) -> tuple[Bool[Array, "B A"], Bool[Array, "B A"]]:
+    """Moves that may be played, none of them proven worse than another, and moves whose value is proven."""
+    node = found.node
+    legal_actions = is_legal(node.prior_logits)
+    if node.lower is None or node.upper is None:
+        return legal_actions, jnp.zeros_like(legal_actions)
+    # Once the state is proven, only moves known to be worth as much are left.
+    best = node.lower >= found.lower[:, None] - limits.slack
+    open_end = ~settled(found.lower, found.upper, limits)[:, None]
+    proven = legal_actions & settled(node.lower, node.upper, limits)
+    return legal_actions & ~beaten(node, limits) & (best | open_end), proven
 
 
 def drawn_action(

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from exit.game import State
+from exit.search.node import Node
 
 UNVISITED = -1
 """In place of a row: nothing there yet."""
@@ -23,106 +24,79 @@ UNVISITED = -1
 OVER = -1
 """In place of the action that a node goes on with: the game is over there."""
 
-# Columns of `Tree.edges`.
-VISITS, QVALUE, EDGE_LOWER, EDGE_UPPER = range(4)
-# Columns of `Tree.nodes`.
-VALUE, LOWER, UPPER = range(3)
-# Columns of `Tree.facts`.
-RAW_VALUE, REWARD, DISCOUNT, PROB = range(4)
-
-
 Read = TypeVar("Read")
 Others = TypeVar("Others", bound=Any)
 
 
-class Tree(NamedTuple):
-    """N rows, one a node. An action that has been simulated owns C rows in a run, one an outcome.
-
-    A node lies in a later row than its parent. Rows at `size` and beyond hold nothing.
+class Nodes(NamedTuple):
+    """Nodes of any leading shape; values to the player to move at the node.
 
     Attributes:
-      size: rows handed out.
-      child: first of the rows under each action, or UNVISITED.
+      state: the position.
       prior_logits: of each action; the least finite number where illegal.
-      edges: visits and Q-value of each action, to the player to move at the node; with proofs also its
-        bounds. Q-values of unvisited actions mean nothing.
-      nodes: value to the player to move, the node's own evaluation among it; with proofs also its bounds.
-      facts: the network's value, reward and signed discount on the way here (to the player who moved),
-        and, in games of chance, the probability of the outcome that led here.
-      next: row that the next simulation goes on to, or the row itself if the simulation leaves the tree
-        here, as at every root; and its action, or OVER.
-      up: row of the parent, -1 for a root, and the action there.
-      follows: simulations that went on through the row; in games of chance only.
-      states: leaves `[N, ...]`.
+      child: first of the rows under each action, one for each outcome, or UNVISITED.
+      visits: simulations through each action, as floats.
+      qvalues: of visited actions; of others they mean nothing.
+      lower, upper: proven bounds of each action, -inf where illegal; None without proofs.
+      raw_value: the network's value; 0 where the game is over.
+      value: mean of the network's value and the visited actions', by visits.
+      reward, discount: on the way here, to the player who moved.
+      prob: probability of the outcome that led here; None in deterministic games.
+      follows: simulations that went on through here after that outcome; None in deterministic games.
+      parent, parent_action: row of the parent, -1 for a root, and the action there.
+      next_row: row that the next simulation goes on to, or the node's own if it leaves the tree here.
+      next_action: its action, or OVER.
+    """
+
+    state: State
+    prior_logits: Float[Array, "... A"]
+    child: Int[Array, "... A"]
+    visits: Float[Array, "... A"]
+    qvalues: Float[Array, "... A"]
+    lower: Float[Array, "... A"] | None
+    upper: Float[Array, "... A"] | None
+    raw_value: Float[Array, "..."]
+    value: Float[Array, "..."]
+    reward: Float[Array, "..."]
+    discount: Float[Array, "..."]
+    prob: Float[Array, "..."] | None
+    follows: Float[Array, "..."] | None
+    parent: Int[Array, "..."]
+    parent_action: Int[Array, "..."]
+    next_row: Int[Array, "..."]
+    next_action: Int[Array, "..."]
+
+
+class Tree(NamedTuple):
+    """N rows. A node lies in a later row than its parent.
+
+    Attributes:
+      size: rows handed out; those beyond hold nothing.
+      nodes: leaves `[N, ...]`.
     """
 
     size: Int[Array, ""]
-    child: Int[Array, "N A"]
-    prior_logits: Float[Array, "N A"]
-    edges: Float[Array, "N A F"]
-    nodes: Float[Array, "N G"]
-    facts: Float[Array, "N H"]
-    next: Int[Array, "N 2"]
-    up: Int[Array, "N 2"]
-    follows: Int[Array, " M"]
-    states: State
+    nodes: Nodes
 
 
-class Rows(NamedTuple):
-    """M new rows, by the columns of `Tree`."""
-
-    prior_logits: Float[Array, "M A"]
-    edges: Float[Array, "M A F"]
-    nodes: Float[Array, "M G"]
-    facts: Float[Array, "M H"]
-    next: Int[Array, "M 2"]
-    up: Int[Array, "M 2"]
-    state: State
-
-
-def empty(rows: Rows, num_rows: int, *, chance: bool) -> Tree:
+def empty(nodes: Nodes, num_rows: int) -> Tree:
     """Room for `num_rows` rows like these."""
-
-    def room(leaf: Array) -> Array:
-        return jnp.zeros((num_rows, *leaf.shape[1:]), leaf.dtype)
-
-    return Tree(
-        size=jnp.int32(0),
-        child=room(rows.prior_logits).astype(jnp.int32),
-        prior_logits=room(rows.prior_logits),
-        edges=room(rows.edges),
-        nodes=room(rows.nodes),
-        facts=room(rows.facts),
-        next=room(rows.next),
-        up=room(rows.up),
-        follows=jnp.zeros(num_rows if chance else 0, jnp.int32),
-        states=jax.tree.map(room, rows.state),
-    )
+    room = jax.tree.map(lambda leaf: jnp.zeros((num_rows, *leaf.shape[1:]), leaf.dtype), nodes)
+    return Tree(jnp.int32(0), room)
 
 
-def append(tree: Tree, rows: Rows, num_used: Int[Array, ""]) -> Tree:
-    """Write rows behind the last one; those beyond `num_used` are free to be written over."""
+def append(tree: Tree, nodes: Nodes, num_used: Int[Array, ""]) -> Tree:
+    """Write rows behind the last one; those beyond `num_used` are free to be written over.
+
+    New nodes leave the tree where they are, whatever their `next_row` says.
+    """
+    here = tree.size + jnp.arange(nodes.parent.shape[0], dtype=jnp.int32)
+    nodes = nodes._replace(next_row=here)
 
     def write(old: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), tree.size, axis=0)
 
-    here = tree.size + jnp.arange(rows.next.shape[0], dtype=jnp.int32)
-    fresh = jnp.full(rows.prior_logits.shape, UNVISITED, jnp.int32)
-    follows = tree.follows
-    if follows.size:
-        follows = write(follows, jnp.zeros(fresh.shape[0], jnp.int32))
-    return Tree(
-        size=tree.size + num_used,
-        child=write(tree.child, fresh),
-        prior_logits=write(tree.prior_logits, rows.prior_logits),
-        edges=write(tree.edges, rows.edges),
-        nodes=write(tree.nodes, rows.nodes),
-        facts=write(tree.facts, rows.facts),
-        next=write(tree.next, rows.next.at[:, 0].set(here)),
-        up=write(tree.up, rows.up),
-        follows=follows,
-        states=jax.tree.map(write, tree.states, rows.state),
-    )
+    return Tree(tree.size + num_used, jax.tree.map(write, tree.nodes, nodes))
 
 
 def before_writing(
@@ -155,40 +129,46 @@ def take(array: Array, rows: Int[Array, "..."]) -> Array:
     return array.at[rows].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
+def take_action(array: Array, rows: Int[Array, "..."], actions: Int[Array, "..."]) -> Array:
+    """One entry of each row of `[N, A]`."""
+    return array.at[rows, actions].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
 def put(array: Array, rows: Int[Array, "..."], values: Array, keep: Bool[Array, "..."]) -> Array:
     """Write rows where `keep`; those rows are all different."""
-    beyond = array.shape[0] + jnp.arange(rows.size, dtype=jnp.int32).reshape(rows.shape)
-    return array.at[jnp.where(keep, rows, beyond)].set(
+    return array.at[_kept(array, rows, keep)].set(
         values.astype(array.dtype), mode="drop", unique_indices=True, wrap_negative_indices=False
     )
 
 
-def at_actions(array: Array, rows: Int[Array, "..."], actions: Int[Array, "..."]) -> Array:
-    """One entry of each row of `[N, A, ...]`."""
-    return array.at[rows, actions].get(mode="promise_in_bounds", wrap_negative_indices=False)
-
-
-def put_at_actions(
+def put_action(
     array: Array,
     rows: Int[Array, "..."],
     actions: Int[Array, "..."],
     values: Array,
     keep: Bool[Array, "..."],
 ) -> Array:
-    """Write one entry of each row of `[N, A, ...]` where `keep`; those entries are all different."""
-    beyond = array.shape[0] + jnp.arange(rows.size, dtype=jnp.int32).reshape(rows.shape)
-    return array.at[jnp.where(keep, rows, beyond), actions].set(
+    """Write one entry of each row of `[N, A]` where `keep`; those entries are all different."""
+    return array.at[_kept(array, rows, keep), actions].set(
         values.astype(array.dtype), mode="drop", unique_indices=True, wrap_negative_indices=False
     )
 
 
+def _kept(array: Array, rows: Int[Array, "..."], keep: Bool[Array, "..."]) -> Int[Array, "..."]:
+    """The rows to keep; in place of the others, different rows that do not exist."""
+    beyond = array.shape[0] + jnp.arange(rows.size, dtype=jnp.int32).reshape(rows.shape)
+    return jnp.where(keep, rows, beyond)
+
+
 def states_at(tree: Tree, rows: Int[Array, "..."]) -> State:
     """The states of some rows."""
-    return jax.tree.map(lambda leaf: take(leaf, rows), tree.states)
+    return jax.tree.map(lambda leaf: take(leaf, rows), tree.nodes.state)
 
 
-def row_bytes(tree: Tree) -> int:
-    """Memory of one row."""
-    arrays = jax.tree.leaves(tree._replace(size=None))
-    num_rows = tree.child.shape[0]
-    return sum(leaf.nbytes for leaf in arrays) // num_rows
+def node_at(tree: Tree, rows: Int[Array, "..."]) -> Node:
+    """What is known of some rows and their actions."""
+    return Node(*(None if column is None else take(column, rows) for column in _columns(tree)))
+
+
+def _columns(tree: Tree) -> tuple[Array | None, ...]:
+    return tuple(getattr(tree.nodes, name) for name in Node._fields)
