@@ -193,7 +193,7 @@ class _Others(NamedTuple):
     """What each level knows without the action followed, and how the row below enters it.
 
     Attributes:
-      num_visits: before this one.
+      num_visits: through the node before, the network's evaluation among them.
       total: Q-values of the other actions that count by their visits, and the network's value.
       own: visits of the action followed, this one included.
       per_visit, per_other_visit: one over all visits that count, the network's among them, with and without
@@ -225,34 +225,29 @@ def _values(
     tree: Tree, carry: _Carry, path: _Path, node: Node, here: Bool[Array, "D W A"], *, limits: Limits
 ) -> tuple[_Told, _Carry]:
     """Values and bounds, level by level; whatever does not depend on the level below is done before."""
-    others = _others(tree, path, node, here, limits)
-    levels = []
-    for level in range(_LEVELS):
-        told, value, lower, upper, returns = _level(
-            carry, jax.tree.map(lambda leaf, level=level: leaf[level], others), node.lower is not None, limits
-        )
-        levels.append(told)
-        live = path.live[level]
-        carry = _Carry(
-            row=jnp.where(live, path.row[level], carry.row),
-            value=jnp.where(live, value, carry.value),
-            lower=jnp.where(live, lower, carry.lower),
-            upper=jnp.where(live, upper, carry.upper),
-            returns=returns,
-            going_on=live,
-        )
-    told = jax.tree.map(lambda *level: jnp.stack(level), *levels)
+    plain = node.lower is None and limits.num_outcomes == 1
+
+    def level(carry: _Carry, it: tuple[_Path, _Others]) -> tuple[_Carry, _Told]:
+        path, others = it
+        told, up = _level(carry, others, plain, limits)
+        up = jax.tree.map(lambda new, old: jnp.where(path.live, new, old), up, carry)
+        return up._replace(row=jnp.where(path.live, path.row, carry.row), going_on=path.live), told
+
+    # XLA would merge the levels of a loop unrolled, and compute every level anew for each one above it.
+    carry, told = jax.lax.scan(
+        level, carry, (path, _others(tree, path, node, here, limits)), unroll=_LEVELS if plain else 1
+    )
     return told, carry._replace(going_on=carry.going_on & (take(tree.nodes.parent, carry.row) >= 0))
 
 
-def _level(carry: _Carry, it: _Others, prove: bool, limits: Limits) -> tuple[_Told, Array, Array, Array, Array]:
-    """What one level is told, and what it passes up: value, bounds, and the simulation's own return."""
+def _level(carry: _Carry, it: _Others, plain: bool, limits: Limits) -> tuple[_Told, _Carry]:
+    """What one level is told and passes up."""
     qvalue = it.rest + it.share * (it.reward + it.discount * carry.value)
     returns = it.reward + it.discount * carry.returns
-    if not prove and limits.num_outcomes == 1:
+    if plain:
         # mctx's running mean, so that both agree to the last bit.
         value = (it.value_before * it.num_visits + returns) / (it.num_visits + 1.0)
-        return _Told(qvalue, carry.lower, carry.upper, value), value, carry.lower, carry.upper, returns
+        return _Told(qvalue, carry.lower, carry.upper, value), carry._replace(value=value, returns=returns)
     ends = it.reward + it.discount * carry.lower, it.reward + it.discount * carry.upper
     lower = jnp.maximum(it.rest_lower + it.share * jnp.minimum(*ends), limits.low)
     upper = jnp.minimum(it.rest_upper + it.share * jnp.maximum(*ends), limits.high)
@@ -262,7 +257,8 @@ def _level(carry: _Carry, it: _Others, prove: bool, limits: Limits) -> tuple[_To
         beaten_now, it.total * it.per_other_visit, (it.total + it.own * qvalue) * it.per_visit
     )
     value = jnp.clip(value, node_lower, node_upper)
-    return _Told(qvalue, lower, upper, value), value, node_lower, node_upper, returns
+    up = carry._replace(value=value, lower=node_lower, upper=node_upper, returns=returns)
+    return _Told(qvalue, lower, upper, value), up
 
 
 def _others(tree: Tree, path: _Path, node: Node, here: Bool[Array, "D W A"], limits: Limits) -> _Others:
