@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from exit.game import Game, State
 from exit.network import Params, make_network
-from exit.search import SearchConfig, SearchResult, search
+from exit.search import PUCT, Gumbel, SearchConfig, SearchResult, search, without_noise
 from tests.tiny import NET, random_params, random_states
 
 BATCH = 12
@@ -38,7 +38,16 @@ def predict_of(game: Game, params: Params, observation: Array) -> tuple[Array, A
 
 
 DEFAULT = SearchConfig(max_simulations=CAPACITY)
-QUIET = replace(DEFAULT, gumbel_scale=0.0)
+UNPROVEN = replace(DEFAULT, prove=False)
+QUIET = without_noise(DEFAULT)
+
+POLICIES = {
+    "gumbel": Gumbel(),
+    "anytime": Gumbel(anytime=True),
+    "rounds": Gumbel(rounds=True),
+    "anytime rounds": Gumbel(anytime=True, rounds=True),
+    "puct": PUCT(),
+}
 
 
 @functools.cache

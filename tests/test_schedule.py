@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from exit.search import considered_visit
+from exit.search.schedule import considered_visit
 
 
 def _halving(num_considered: int, budget: int) -> list[int]:

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from exit.game import Game, State, is_terminal
 from exit.network import make_network
-from exit.search import SearchConfig, search
+from exit.search import Gumbel, SearchConfig, search
 from exit.selfplay import SelfPlayConfig, Trajectory, initial_states, self_play
 from exit.targets import make_targets
 from games.tic_tac_toe import TicTacToe, TicTacToeState
 from tests.planted import BonusHeap, Chain, Dice
 from tests.tiny import NET, random_params, row
 
-SEARCH = SearchConfig(max_simulations=4, gumbel_scale=0.0, value_scale=0.02)
+SEARCH = SearchConfig(max_simulations=4, policy=Gumbel(gumbel_scale=0.0, value_scale=0.02))
 CONFIG = SelfPlayConfig(num_games=16, num_steps=14, budget=4, max_random_plies=4, sample_fraction=0.0)
 
 
