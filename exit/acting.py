@@ -11,7 +11,7 @@ from exit.errors import UsageError
 from exit.evaluate import ActFn
 from exit.game import Game, State
 from exit.network import Network, Params, PredictFn
-from exit.search import SearchConfig, SearchResult, check_budget, search
+from exit.search import Gumbel, SearchConfig, SearchResult, Thinker, check_budget, search, without_noise
 
 Budget = int | np.ndarray | Int[Array, " B"]
 """Simulations, one number for all states or one for each."""
@@ -23,13 +23,34 @@ def make_act_fn(params: Params, *, game: Game, network: Network, config: SearchC
     The same game, network, configuration and number of states share one compiled program, whatever the
     parameters and budgets.
     """
-    quiet = replace(config, gumbel_scale=0.0)
+    quiet = without_noise(config)
 
     def act(states: State, budget: Budget) -> SearchResult:
         budgets = budget_of_each(states, budget, quiet.max_simulations)
         return _search(params, states, budgets, game=game, predict=network.predict, config=quiet)
 
     return act
+
+
+def make_thinker(
+    params: Params,
+    *,
+    game: Game,
+    network: Network,
+    config: SearchConfig,
+    rounds: bool,
+    max_bytes: int | None = None,
+) -> Thinker:
+    """These parameters thinking on: the same search, its halving repeated instead of planned ahead.
+
+    Args:
+      rounds: evaluate all leaves of a halving round as one batch; for single states.
+      max_bytes: memory that a tree may fill; None is most of what is available.
+    """
+    quiet = replace(without_noise(config), use_mctx=False)
+    if isinstance(quiet.policy, Gumbel):
+        quiet = replace(quiet, policy=replace(quiet.policy, anytime=True, rounds=rounds))
+    return Thinker(params, game, network.predict, quiet, max_bytes)
 
 
 def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[np.ndarray, " B"]:

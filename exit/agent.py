@@ -1,31 +1,36 @@
 """What a user of the library holds: a trained agent that acts at any budget."""
 
 import dataclasses
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
 
-from exit.acting import Budget, budget_of_each, make_act_fn
+from exit.acting import Budget, budget_of_each, make_act_fn, make_thinker
 from exit.catalog import load_config, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
 from exit.errors import UsageError
 from exit.game import Game, State
 from exit.loop import RunConfig, acting_template
-from exit.network import NetworkConfig, Params, make_network
+from exit.network import Params, make_network
 from exit.rundir import read_info, require_settings
-from exit.search import SearchConfig, SearchResult
+from exit.search import (
+    SearchConfig,
+    SearchResult,
+    Thinker,
+    Thought,
+    advance,
+    think,
+    think_more,
+    think_until,
+)
 
 # The settings that decide how an agent plays; the others only decided how it was trained.
 _ACTING = ("game.", "network.", "search.")
-
-
-# Programs that this process has met a deadline with; the first call of each compiles, which is not charged.
-_COMPILED: set[tuple[Game, NetworkConfig, SearchConfig, int]] = set()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +109,8 @@ class Agent:
           state: one position, or positions stacked along a leading axis.
           budget: simulations, one number or one for each state; 0 is pure reflex. With a deadline it is
             the most that is spent, and None then means the capacity.
-          deadline_ms: stop thinking after this many milliseconds. The budget is doubled from 0 while
-            the next search is expected to end in time, so the answer is never less than the reflex's;
+          deadline_ms: stop thinking after this many milliseconds. Halving is then repeated as time
+            allows, instead of planned for the whole budget; the answer is never less than the reflex's;
             compilation is not charged.
 
         Returns:
@@ -123,30 +128,58 @@ class Agent:
         states = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state) if single else state
         capacity = self.search.max_simulations
         most = budget_of_each(states, capacity if budget is None else budget, capacity)
-        result = self._search(states, most) if deadline_ms is None else self._until(states, most, deadline_ms)
+        if deadline_ms is None:
+            network = make_network(self.config.network, self.game)
+            act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
+            result = jax.block_until_ready(act_fn(states, most))  # pyright: ignore[reportArgumentType]
+        else:
+            result = think_until(self._thinker(rounds=len(most) == 1), states, most, deadline_ms)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result
 
-    def _search(self, states: State, budget: Int[np.ndarray, " B"]) -> SearchResult:
-        network = make_network(self.config.network, self.game)
-        act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
-        return jax.block_until_ready(act_fn(states, budget))  # pyright: ignore[reportArgumentType]
+    def think(self, state: State, budget: int, *, max_bytes: int | None = None) -> Thought:
+        """Search one state, without a batch axis, and keep the tree.
 
-    def _until(self, states: State, budget: Int[np.ndarray, " B"], deadline_ms: float | int) -> SearchResult:
-        """The largest doubling of the budget that is expected to be searched in time."""
-        begun = time.perf_counter()
-        result = self._search(states, np.zeros_like(budget))
-        program = (self.config.game, self.config.network, self.search, len(budget))
-        if program not in _COMPILED:
-            _COMPILED.add(program)
-            begun = time.perf_counter()
-        reach = 1
-        while True:
-            started = time.perf_counter()
-            spent = 1e3 * (started - begun)
-            if spent >= deadline_ms:
-                return result
-            result = self._search(states, np.minimum(budget, reach))
-            took = 1e3 * (time.perf_counter() - started)
-            if reach >= budget.max(initial=0) or spent + 3 * took > deadline_ms:
-                return result
-            reach *= 2
+        The answer is in `thought.result`. The budget may be of any size: the tree grows by doubling,
+        each of which compiles the search once.
+
+        Args:
+          max_bytes: memory that the tree may fill; None is most of what is available.
+
+        Raises:
+          UsageError: the budget is negative, or the tree would not fit in the memory allowed.
+        """
+        return _asked(think, self._thinker(max_bytes), state, budget)
+
+    def think_more(self, thought: Thought, budget: int, *, max_bytes: int | None = None) -> Thought:
+        """Add simulations to a thought: n and then m give the same as n + m at once.
+
+        Raises:
+          UsageError: as `think`; the thought handed over stays as it is.
+        """
+        return _asked(think_more, self._thinker(max_bytes), thought, budget)
+
+    def advance(self, thought: Thought, action: int, outcome: int = 0) -> Thought:
+        """The thought about the state after a move, and after what chance made of it: the tree below is kept.
+
+        Raises:
+          UsageError: the move is illegal, or the outcome cannot happen.
+        """
+        return _asked(advance, self._thinker(), thought, int(action), int(outcome))
+
+    def _thinker(self, max_bytes: int | None = None, *, rounds: bool = True) -> Thinker:
+        return make_thinker(
+            self.params,
+            game=self.game,
+            network=make_network(self.config.network, self.game),
+            config=self.search,
+            rounds=rounds,
+            max_bytes=max_bytes,
+        )
+
+
+def _asked(function: Callable[..., Thought], *arguments: Any) -> Thought:
+    """What the function answers; what was wrong with the question as a usage error."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

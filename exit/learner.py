@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from exit.devices import divided
 from exit.game import Game, symmetries_of
 from exit.network import Network, Params
 from exit.replay import Replay, sample
@@ -105,6 +106,7 @@ def learn(
         examples = sample(replay, key_sample, config.batch_size)
         if config.augment:
             examples = augment(examples, key_symmetry, game=game)
+        examples = divided(examples)
         gradient_fn = jax.value_and_grad(_loss, has_aux=True)
         (_, (policy_loss, value_loss)), grads = gradient_fn(
             state.params, examples, game=game, network=network, value_weight=config.value_weight

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 from exit import replay as ring
 from exit.acting import make_act_fn
 from exit.checkpoint import WarnFn, restore_latest, save
+from exit.devices import everywhere
 from exit.errors import UsageError, UserError
 from exit.evaluate import EvaluationConfig, Yardstick, critical_sample, decide, mistakes
 from exit.game import Game, State
@@ -144,7 +145,8 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
         config=config.learner,
         total_updates=_total_updates(config),
     )
-    return RunState(learner, replay, games, state.iteration + 1), metrics, jnp.mean(played.prior_entropy)
+    state = everywhere(RunState(learner, replay, games, state.iteration + 1))
+    return state, metrics, jnp.mean(played.prior_entropy)
 
 
 def train(
@@ -199,8 +201,6 @@ def acting_template(config: RunConfig) -> Params:
 
 def _require_runnable(config: RunConfig) -> None:
     """Raise UsageError where network, search and game do not fit each other, before anything is written."""
-    if config.game.num_outcomes > 1:
-        raise UsageError(f"{config.game.name} has chance outcomes; search serves deterministic games only")
     try:
         jax.eval_shape(lambda: init_run(config))
     except ValueError as error:
@@ -278,9 +278,9 @@ def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
     template = jax.eval_shape(lambda: init_run(config))
     found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn, set_aside=True)
     if found is None:
-        return jax.jit(init_run, static_argnames="config")(config)
+        return everywhere(jax.jit(init_run, static_argnames="config")(config))
     _, trees = found
-    return jax.tree.map(jnp.asarray, trees["run"])
+    return everywhere(jax.tree.map(jnp.asarray, trees["run"]))
 
 
 @dataclass

@@ -15,6 +15,7 @@ import click
 from exit import __version__
 from exit.cli import act, bench, games, play, solve, train
 from exit.cli.options import Invocation, debug_option
+from exit.devices import use_all_cores
 from exit.errors import UsageError, UserError
 
 _SUCCESS, _FAILURE, _BAD_USAGE, _INTERRUPTED = 0, 1, 2, 130
@@ -74,6 +75,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    use_all_cores()
     code = run()
     if code == _INTERRUPTED:
         # Threads of XLA may still compile; tearing the interpreter down under them crashes it.

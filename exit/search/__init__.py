@@ -1,16 +1,30 @@
 """Explicit tree search at a budget set per call."""
 
-from exit.search.api import check_budget, search
-from exit.search.config import PUCT, Gumbel, Policy, SearchConfig, prefix_consistent
+from exit.search.api import check_budget, search, search_curve
+from exit.search.config import PUCT, Gumbel, Policy, SearchConfig, prefix_consistent, without_noise
+from exit.search.forest import Findings
+from exit.search.grow import StopFn
 from exit.search.result import SearchResult
+from exit.search.thought import Thinker, Thought, TooMuchThought, advance, think, think_more, think_until
 
 __all__ = [
     "PUCT",
+    "Findings",
     "Gumbel",
     "Policy",
     "SearchConfig",
     "SearchResult",
+    "StopFn",
+    "Thinker",
+    "Thought",
+    "TooMuchThought",
+    "advance",
     "check_budget",
     "prefix_consistent",
     "search",
+    "search_curve",
+    "think",
+    "think_more",
+    "think_until",
+    "without_noise",
 ]

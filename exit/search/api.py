@@ -8,16 +8,17 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
+from exit.devices import over_devices
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search import mctx_tree
-from exit.search.config import SearchConfig
+from exit.search.config import SearchConfig, prefix_consistent
 from exit.search.expand import legal_logits
-from exit.search.grow import Forest, grow, num_rows, plant
+from exit.search.forest import Forest, findings, num_rows, plant
+from exit.search.grow import StopFn, grow
 from exit.search.node import Limits
 from exit.search.noise import Noise, draw_noise, explored
-from exit.search.result import SearchResult, findings, summarise
-from exit.search.spread import over_devices
+from exit.search.result import SearchResult, summarise
 
 
 def search(
@@ -29,6 +30,7 @@ def search(
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
+    stop_fn: StopFn | None = None,
 ) -> SearchResult:
     """Improve the policy at each state, each with its own simulation budget.
 
@@ -44,36 +46,93 @@ def search(
       state: leaves have a leading batch axis B, which is spread over the local devices if it divides.
       budget: simulations per state, in [0, config.max_simulations]; 0 returns the prior. Under `jit`
         it cannot be checked and is clamped; `num_simulations` in the result tells what was spent.
+      stop_fn: ends the search of states that have been thought about enough, before their budget is spent.
 
     Raises:
-      ValueError: a concrete budget is out of range; names the field to raise. Or mctx is to search a game
-        of chance.
+      ValueError: a concrete budget is out of range; names the field to raise. Or mctx is asked for what
+        it cannot do: games of chance, `stop_fn`.
     """
     if not isinstance(budget, Tracer):
         check_budget(np.asarray(budget), config.max_simulations)
-    if config.use_mctx and game.num_outcomes > 1:
-        raise ValueError(f"{game.name} has chance outcomes; search.use_mctx serves deterministic games only")
+    if config.use_mctx and (game.num_outcomes > 1 or stop_fn is not None):
+        lacking = "stop_fn" if game.num_outcomes == 1 else f"games of chance such as {game.name}"
+        raise ValueError(f"mctx cannot serve {lacking}; set search.use_mctx=False")
     budget = jnp.clip(jnp.asarray(budget, jnp.int32), 0, config.max_simulations)
     noise = draw_noise(rng_key, budget.shape[0], game.num_actions, config.policy)
-    search_fn = _search_with_mctx if config.use_mctx else _search
-    search_fn = functools.partial(search_fn, game=game, predict=predict, config=config)
-    return over_devices(search_fn, params, (state, budget, noise))
+    if config.use_mctx:
+        search_fn = functools.partial(_search_with_mctx, game=game, predict=predict, config=config)
+    else:
+        search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=stop_fn)
+        budget = budget[:, None]
+    result = over_devices(search_fn, params, (state, budget, noise))
+    return result if config.use_mctx else jax.tree.map(lambda leaf: leaf[:, 0], result)
 
 
-def _search(
+def search_curve(
     params: Params,
-    batch: tuple[State, Int[Array, " B"], Noise],
+    rng_key: Key[Array, ""],
+    state: State,
+    budgets: Int[Array, " S"],
     *,
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
 ) -> SearchResult:
-    state, budget, noise = batch
-    rows = num_rows(budget.shape[0], config.max_simulations, game, config)
-    forest = plant_at(params, state, noise, rows, game=game, predict=predict, config=config)
-    forest = grow(params, forest, budget, game=game, predict=predict, config=config)
+    """What searches of several budgets find, for the cost of the longest: snapshots of one search.
+
+    Args:
+      rng_key: consumed.
+      state: leaves have a leading batch axis B.
+      budgets: simulations per state, rising, each in [0, config.max_simulations].
+
+    Returns:
+      Results with leading axes `[S, B]`, equal to those of `search` with each budget and the same key.
+
+    Raises:
+      ValueError: the policy plans for the whole budget, so that its snapshots are not what it would do
+        with less (see `prefix_consistent`); or concrete budgets are out of range or do not rise.
+    """
+    if not prefix_consistent(config.policy) or config.use_mctx:
+        raise ValueError(
+            "a curve from one search needs a policy whose first n simulations do not depend on the budget; "
+            "set search.policy.anytime=True or search.policy=PUCT, with search.use_mctx=False"
+        )
+    if not isinstance(budgets, Tracer):
+        check_budget(np.asarray(budgets), config.max_simulations)
+        if np.any(np.diff(np.asarray(budgets)) < 0):
+            raise ValueError(f"budgets {list(np.asarray(budgets))} do not rise; sort them")
+    num_states = jax.tree.leaves(state)[0].shape[0]
+    noise = draw_noise(rng_key, num_states, game.num_actions, config.policy)
+    budgets = jnp.clip(jnp.asarray(budgets, jnp.int32), 0, config.max_simulations)
+    budgets = jnp.broadcast_to(budgets, (num_states, budgets.shape[0]))
+    search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=None)
+    result = over_devices(search_fn, params, (state, budgets, noise))
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), result)
+
+
+def _search(
+    params: Params,
+    batch: tuple[State, Int[Array, "B S"], Noise],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+    stop_fn: StopFn | None,
+) -> SearchResult:
+    """Results `[B, S]` of one search, looked at when each of S rising budgets is spent."""
+    state, budgets, noise = batch
     limits = Limits.of(game)
-    return summarise(findings(forest, limits), noise.move, limits=limits, config=config)
+    rows = num_rows(budgets.shape[0], config.max_simulations, game, config)
+    forest = plant_at(params, state, noise, rows, game=game, predict=predict, config=config)
+
+    def go_on(forest: Forest, budget: Int[Array, " B"]) -> tuple[Forest, SearchResult]:
+        forest = grow(params, forest, budget, game=game, predict=predict, config=config, stop_fn=stop_fn)
+        return forest, summarise(findings(forest, limits), noise.move, limits=limits, config=config)
+
+    if budgets.shape[1] == 1:
+        return jax.tree.map(lambda leaf: leaf[:, None], go_on(forest, budgets[:, 0])[1])
+    _, results = jax.lax.scan(go_on, forest, budgets.T)
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), results)
 
 
 def _search_with_mctx(
@@ -87,8 +146,15 @@ def _search_with_mctx(
     state, budget, noise = batch
     prior_logits, value = evaluate(params, state, game=game, predict=predict)
     found = mctx_tree.run(
-        params, state, prior_logits, value, explored(prior_logits, noise, config.policy), budget,
-        game=game, predict=predict, config=config,
+        params,
+        state,
+        prior_logits,
+        value,
+        explored(prior_logits, noise, config.policy),
+        budget,
+        game=game,
+        predict=predict,
+        config=config,
     )
     return summarise(found, noise.move, limits=Limits.of(game), config=config)
 

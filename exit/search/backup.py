@@ -145,9 +145,7 @@ def _some_levels(
         return onward(tree, row, row_below(tree, row, action, limits))
 
     # A root goes on with whatever the policy says: it has no next row of its own.
-    next_row, (action, _) = before_writing(
-        look, (path.row, news.next_action), (news.next_action, tree.size)
-    )
+    next_row, (action, _) = before_writing(look, (path.row, news.next_action), (news.next_action, tree.size))
     nodes = nodes._replace(
         next_row=put(nodes.next_row, path.row, next_row, below_root),
         next_action=put(nodes.next_action, path.row, action, below_root),
@@ -253,9 +251,7 @@ def _level(carry: _Carry, it: _Others, plain: bool, limits: Limits) -> tuple[_To
     upper = jnp.minimum(it.rest_upper + it.share * jnp.maximum(*ends), limits.high)
     node_lower, node_upper = jnp.maximum(it.lower, lower), jnp.maximum(it.upper, upper)
     beaten_now = upper < node_lower - limits.slack
-    value = jnp.where(
-        beaten_now, it.total * it.per_other_visit, (it.total + it.own * qvalue) * it.per_visit
-    )
+    value = jnp.where(beaten_now, it.total * it.per_other_visit, (it.total + it.own * qvalue) * it.per_visit)
     value = jnp.clip(value, node_lower, node_upper)
     up = carry._replace(value=value, lower=node_lower, upper=node_upper, returns=returns)
     return _Told(qvalue, lower, upper, value), up

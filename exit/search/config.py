@@ -1,6 +1,6 @@
 """How `search` searches."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 def _check_numbers(config: object, *names: str) -> None:
@@ -100,6 +100,13 @@ class SearchConfig:
             raise ValueError("search.use_mctx needs search.prove=False; mctx proves nothing")
         if self.use_mctx and isinstance(self.policy, Gumbel) and (self.policy.anytime or self.policy.rounds):
             raise ValueError("search.use_mctx needs anytime and rounds to be False; mctx has neither")
+
+
+def without_noise(config: SearchConfig) -> SearchConfig:
+    """The same search without exploration: a function of state and parameters alone."""
+    if isinstance(config.policy, Gumbel):
+        return replace(config, policy=replace(config.policy, gumbel_scale=0.0))
+    return replace(config, policy=replace(config.policy, dirichlet_fraction=0.0, temperature=0.0))
 
 
 def prefix_consistent(policy: Policy) -> bool:

@@ -1,97 +1,24 @@
 """Growing a forest: many simulations side by side, until every tree has had its budget."""
 
-import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search import expand, gumbel, halving, puct
 from exit.search.backup import back_up
-from exit.search.config import PUCT, Gumbel, SearchConfig
+from exit.search.config import Gumbel, SearchConfig
 from exit.search.descent import Descent, descend
-from exit.search.halving import Halving
-from exit.search.node import Limits, bounds_of, is_legal, open_actions, settled
-from exit.search.tree import (
-    OVER,
-    UNVISITED,
-    Tree,
-    append,
-    before_writing,
-    empty,
-    node_at,
-    put_action,
-    states_at,
-    take,
-)
+from exit.search.forest import Findings, Forest, findings, num_leaves, some_trees
+from exit.search.node import Limits, open_actions, settled
+from exit.search.tree import OVER, UNVISITED, append, before_writing, node_at, put_action, states_at, take
 
-
-class Forest(NamedTuple):
-    """B trees that grow side by side.
-
-    Attributes:
-      tree: the pool they grow in.
-      root: row of each root.
-      prior_logits: of each root, the network's.
-      explore: the same with noise, what the root explores by.
-      spent: simulations of each tree since its root was planted.
-      halving: how far sequential halving by rounds is; None for other policies.
-    """
-
-    tree: Tree
-    root: Int[Array, " B"]
-    prior_logits: Float[Array, "B A"]
-    explore: Float[Array, "B A"]
-    spent: Int[Array, " B"]
-    halving: Halving | None
-
-
-def by_rounds(config: SearchConfig) -> bool:
-    """Whether the root is searched in rounds of sequential halving."""
-    return isinstance(config.policy, Gumbel) and (config.policy.rounds or config.policy.anytime)
-
-
-def num_leaves(game: Game, config: SearchConfig) -> int:
-    """Leaves that one step collects in one tree."""
-    if isinstance(config.policy, Gumbel) and config.policy.rounds:
-        return min(config.policy.max_num_considered_actions, game.num_actions)
-    return 1
-
-
-def num_rows(num_states: int, budget: int, game: Game, config: SearchConfig) -> int:
-    """Rows that are enough for so many simulations of each state: roots, simulations, a step's free rows."""
-    return num_states * (1 + (budget + num_leaves(game, config)) * game.num_outcomes)
-
-
-def plant(
-    state: State,
-    prior_logits: Float[Array, "B A"],
-    value: Float[Array, " B"],
-    explore: Float[Array, "B A"],
-    rows: int,
-    *,
-    game: Game,
-    config: SearchConfig,
-) -> Forest:
-    """Trees that are nothing but their roots, with room for `rows` rows in all."""
-    num_states, num_actions = explore.shape
-    # PUCT knows the noise as prior; Gumbel search adds it to the score.
-    known = prior_logits
-    if isinstance(config.policy, PUCT):
-        known = expand.legal_logits(explore, is_legal(prior_logits))
-    roots = expand.root_nodes(state, known, value, Limits.of(game), config)
-    tree = append(empty(roots, rows), roots, jnp.int32(num_states))
-    return Forest(
-        tree=tree,
-        root=jnp.arange(num_states, dtype=jnp.int32),
-        prior_logits=prior_logits,
-        explore=explore,
-        spent=jnp.zeros(num_states, jnp.int32),
-        halving=halving.before_first(num_states, num_actions) if by_rounds(config) else None,
-    )
+StopFn = Callable[[Findings], Bool[Array, " B"]]
+"""Asked before every simulation, told of some roots: True where enough has been thought."""
 
 
 def grow(
@@ -102,8 +29,9 @@ def grow(
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
+    stop_fn: StopFn | None = None,
 ) -> Forest:
-    """Simulate until every tree has spent its budget or is proven.
+    """Simulate until every tree has spent its budget, is proven, or `stop_fn` says so.
 
     A number of lanes work side by side; a lane whose tree is finished takes up the next one, those with
     the most to do first. So a tree that is finished costs nothing, whatever the others still have to do.
@@ -112,7 +40,11 @@ def grow(
       budget: simulations since the root was planted, those before this call included.
     """
     limits = Limits.of(game)
-    left = jnp.where(_running(forest, budget, limits, config), budget - forest.spent, 0)
+
+    def running(forest: Forest, budget: Int[Array, " B"]) -> Bool[Array, " B"]:
+        return _running(forest, budget, limits, config, stop_fn)
+
+    left = jnp.where(running(forest, budget), budget - forest.spent, 0)
     queue = jnp.argsort(-left, stable=True).astype(jnp.int32)
     num_queued = jnp.sum(left > 0)
     num_lanes = min(budget.shape[0], max(1, _num_lanes() // num_leaves(game, config)))
@@ -124,7 +56,7 @@ def grow(
         forest = _step(
             params, work.forest, budget, work, game=game, predict=predict, limits=limits, config=config
         )
-        alive = work.alive & _running(_some(forest, work.lane), take(budget, work.lane), limits, config)
+        alive = work.alive & running(some_trees(forest, work.lane), take(budget, work.lane))
         if num_lanes == budget.shape[0]:
             return work._replace(forest=forest, alive=alive)
         ticket = work.num_taken + jnp.cumsum(~alive) - 1
@@ -160,24 +92,20 @@ def _num_lanes() -> int:
 
 
 def _running(
-    forest: Forest, budget: Int[Array, " B"], limits: Limits, config: SearchConfig
+    forest: Forest,
+    budget: Int[Array, " B"],
+    limits: Limits,
+    config: SearchConfig,
+    stop_fn: StopFn | None,
 ) -> Bool[Array, " B"]:
     """Trees with budget left to spend and something left to find out."""
+    found = findings(forest, limits)
     left = forest.spent < budget
     if config.prove:
-        left &= ~settled(*bounds_of(node_at(forest.tree, forest.root), limits), limits)
+        left &= ~settled(found.lower, found.upper, limits)
+    if stop_fn is not None:
+        left &= ~stop_fn(found)
     return left & (take(forest.tree.nodes.next_action, forest.root) != OVER)
-
-
-def _some(forest: Forest, lane: Int[Array, " L"]) -> Forest:
-    """The same forest with only some of its roots."""
-    return forest._replace(
-        root=take(forest.root, lane),
-        prior_logits=take(forest.prior_logits, lane),
-        explore=take(forest.explore, lane),
-        spent=take(forest.spent, lane),
-        halving=jax.tree.map(lambda leaf: take(leaf, lane), forest.halving),
-    )
 
 
 def _step(
@@ -196,15 +124,13 @@ def _step(
     leaves = action.shape[1]
     root = jnp.repeat(take(forest.root, work.lane), leaves)
     action, active = action.reshape(-1), active.reshape(-1)
-    if active.shape[0] > 1 and active.shape[0] != budget.shape[0]:
+    if leaves > 1 or work.lane.shape[0] < budget.shape[0]:
         # Those that count come first, so that no row is left unused.
         order = jnp.argsort(~active, stable=True)
         root, action, active = take(root, order), take(action, order), take(active, order)
     tree = forest.tree
 
-    def look(
-        root: Int[Array, " W"], action: Int[Array, " W"]
-    ) -> tuple[Descent, State]:
+    def look(root: Int[Array, " W"], action: Int[Array, " W"]) -> tuple[Descent, State]:
         descent = descend(tree, root, action, limits)
         return descent, states_at(tree, descent.row)
 
@@ -236,7 +162,7 @@ def _root_actions(
     forest: Forest, budget: Int[Array, " B"], work: _Work, limits: Limits, config: SearchConfig
 ) -> tuple[Forest, Int[Array, "L K"], Bool[Array, "L K"]]:
     """Actions that this step simulates at each lane's root, and which of them count."""
-    here, policy, budget = _some(forest, work.lane), config.policy, take(budget, work.lane)
+    here, policy, budget = some_trees(forest, work.lane), config.policy, take(budget, work.lane)
     node = node_at(here.tree, here.root)
     turn = here.halving
     if isinstance(policy, Gumbel):

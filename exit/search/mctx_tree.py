@@ -18,8 +18,8 @@ from exit.network import Params, PredictFn
 from exit.search import gumbel
 from exit.search.config import Gumbel, SearchConfig
 from exit.search.expand import legal_logits
+from exit.search.forest import Findings
 from exit.search.node import Limits, Node, is_legal
-from exit.search.result import Findings
 
 # Chex dataclasses hide their fields from type checkers.
 _RootFnOutput: Any = mctx.RootFnOutput
@@ -59,11 +59,12 @@ def run(
         )
     else:
         known = legal_logits(explore, legal_actions)
+        qtransform: Any = _legal_by_parent_and_siblings
         interior_fn = functools.partial(
             mctx.muzero_action_selection,
             pb_c_init=policy.pb_c_init,
             pb_c_base=policy.pb_c_base,
-            qtransform=_legal_by_parent_and_siblings,
+            qtransform=qtransform,
         )
         root_fn = functools.partial(interior_fn, depth=0)
     recurrent_fn: Any = functools.partial(_recurrent, game=game, predict=predict)
@@ -90,9 +91,11 @@ def run(
     )
 
 
-def _node(tree: Any, index: int) -> Node:
+def _node(tree: Any, index: int | Int[Array, ""]) -> Node:
     """One node of every tree."""
-    qvalues = tree.children_rewards[:, index] + tree.children_discounts[:, index] * tree.children_values[:, index]
+    qvalues = (
+        tree.children_rewards[:, index] + tree.children_discounts[:, index] * tree.children_values[:, index]
+    )
     return Node(
         prior_logits=tree.children_prior_logits[:, index],
         visits=tree.children_visits[:, index].astype(jnp.float32),

@@ -31,7 +31,9 @@ def draw_noise(rng_key: Key[Array, ""], num_states: int, num_actions: int, polic
     key_move, key_dirichlet, _ = jax.random.split(rng_key, 3)
     root = jnp.zeros(shape)
     if policy.dirichlet_fraction > 0:
-        root = jax.random.dirichlet(key_dirichlet, jnp.full(num_actions, policy.dirichlet_alpha), (num_states,))
+        root = jax.random.dirichlet(
+            key_dirichlet, jnp.full(num_actions, policy.dirichlet_alpha), (num_states,)
+        )
     return Noise(root, jax.random.gumbel(key_move, shape))
 
 

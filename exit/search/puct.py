@@ -19,4 +19,6 @@ def puct_action(node: Node, policy: PUCT, limits: Limits) -> Int[Array, "..."]:
     num_visits = 1 + jnp.sum(node.visits, axis=-1, keepdims=True)
     weight = policy.pb_c_init + jnp.log((num_visits + policy.pb_c_base + 1.0) / policy.pb_c_base)
     bonus = jnp.sqrt(num_visits) * weight * jax.nn.softmax(node.prior_logits) / (node.visits + 1)
-    return jnp.argmax(jnp.where(open_actions(node, limits), stretched + bonus, -jnp.inf), axis=-1).astype(jnp.int32)
+    return jnp.argmax(jnp.where(open_actions(node, limits), stretched + bonus, -jnp.inf), axis=-1).astype(
+        jnp.int32
+    )

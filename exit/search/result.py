@@ -9,9 +9,8 @@ from jaxtyping import Array, Bool, Float, Int
 from exit.search import gumbel
 from exit.search.config import Gumbel, SearchConfig
 from exit.search.expand import legal_logits
-from exit.search.grow import Forest
-from exit.search.node import Limits, Node, beaten, bounds_of, is_legal, settled
-from exit.search.tree import node_at
+from exit.search.forest import Findings
+from exit.search.node import Limits, beaten, is_legal, settled
 
 
 class SearchResult(NamedTuple):
@@ -42,31 +41,6 @@ class SearchResult(NamedTuple):
     upper: Float[Array, " B"]
     prior: Float[Array, "B A"]
     prior_value: Float[Array, " B"]
-
-
-class Findings(NamedTuple):
-    """What trees say of their roots.
-
-    Attributes:
-      node: the roots as nodes.
-      prior_logits: the network's, without noise, as `legal_logits` gives them.
-      explore: the same with the noise that the root explores by.
-      lower, upper: bounds of the roots.
-      spent: simulations.
-    """
-
-    node: Node
-    prior_logits: Float[Array, "B A"]
-    explore: Float[Array, "B A"]
-    lower: Float[Array, " B"]
-    upper: Float[Array, " B"]
-    spent: Int[Array, " B"]
-
-
-def findings(forest: Forest, limits: Limits) -> Findings:
-    """What a forest says of its roots."""
-    node = node_at(forest.tree, forest.root)
-    return Findings(node, forest.prior_logits, forest.explore, *bounds_of(node, limits), forest.spent)
 
 
 def summarise(

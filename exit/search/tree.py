@@ -100,7 +100,7 @@ def append(tree: Tree, nodes: Nodes, num_used: Int[Array, ""]) -> Tree:
 
 
 def before_writing(
-    read_fn: Callable[..., Read], arguments: tuple[Array, ...], others: Others
+    read_fn: Callable[..., Read], arguments: tuple[Any, ...], others: Others
 ) -> tuple[Read, Others]:
     """`read_fn(*arguments)` and `others`, such that whatever depends on them comes after all that they read.
 
@@ -167,8 +167,5 @@ def states_at(tree: Tree, rows: Int[Array, "..."]) -> State:
 
 def node_at(tree: Tree, rows: Int[Array, "..."]) -> Node:
     """What is known of some rows and their actions."""
-    return Node(*(None if column is None else take(column, rows) for column in _columns(tree)))
-
-
-def _columns(tree: Tree) -> tuple[Array | None, ...]:
-    return tuple(getattr(tree.nodes, name) for name in Node._fields)
+    columns = {name: getattr(tree.nodes, name) for name in Node._fields}
+    return Node(**jax.tree.map(lambda column: take(column, rows), columns))

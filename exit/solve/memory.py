@@ -1,13 +1,10 @@
-"""How much memory the solver may fill, and how much the process has used."""
+"""How much memory the solver may fill."""
 
-import os
-import resource
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from exit.errors import UserError
 from exit.game import Game
+from exit.memory import available_bytes
 
 _SHARE_OF_AVAILABLE = 0.8
 
@@ -48,26 +45,6 @@ class MemoryLimit(NamedTuple):
             )
 
 
-def available_bytes() -> int:
-    """Memory the process can still take, of the machine or of its container."""
-    free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for line in _lines("/proc/meminfo"):
-        if line.startswith("MemAvailable:"):
-            free = int(line.split()[1]) * 1024
-    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
-    if limit and used and limit[0].strip().isdecimal():
-        free = min(free, int(limit[0]) - int(used[0]))
-    return free
-
-
-def _lines(path: str) -> list[str]:
-    """Lines of a file; none where it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-
-
 def memory_limit(game: Game, key_bytes: int, max_bytes: int | None) -> MemoryLimit:
     """The limit given, or most of what is available."""
     if max_bytes is None:
@@ -75,9 +52,3 @@ def memory_limit(game: Game, key_bytes: int, max_bytes: int | None) -> MemoryLim
     # Keys exist four times while sorted runs are merged. At the end they exist twice, beside values, their
     # order, sorted values and the sort's scratch space.
     return MemoryLimit(game, max_bytes, max(4 * key_bytes, 2 * key_bytes + 32))
-
-
-def peak_megabytes() -> float:
-    """Greatest memory the process has held, in units of 1e6 bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

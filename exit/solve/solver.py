@@ -8,10 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from exit.game import Game, num_states_of
+from exit.memory import peak_megabytes
 from exit.solve.expand import chunk_rows, initial_key, successors
 from exit.solve.keys import Keys, map_rows
 from exit.solve.layers import ProgressFn, reachable_layers
-from exit.solve.memory import MemoryLimit, TooLarge, memory_limit, peak_megabytes
+from exit.solve.memory import MemoryLimit, TooLarge, memory_limit
 from exit.solve.order import solving_order
 from exit.solve.table import Table, action_values, best_values
 
