@@ -152,7 +152,7 @@ def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -
     """
     forest = jax.tree.map(np.asarray, thought.forest)
     root = int(forest.root[0])
-    state = jax.tree.map(lambda leaf: leaf[root], forest.tree.nodes.state)
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf[root]), forest.tree.nodes.state)
     _check_move(thinker.game, state, action, outcome)
     base = int(forest.tree.nodes.child[root, action])
     if base == UNVISITED:

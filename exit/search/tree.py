@@ -120,7 +120,7 @@ def before_writing(
     return found
 
 
-def _with(read_fn: Callable[..., Read], others: Others, arguments: tuple[Array, ...]) -> tuple[Read, Others]:
+def _with(read_fn: Callable[..., Read], others: Others, arguments: tuple[Any, ...]) -> tuple[Read, Others]:
     return read_fn(*arguments), others
 
 
