@@ -1,6 +1,7 @@
-"""What search proves, against exact values: it is true, it is used, and enough simulations prove most things."""
+"""What search proves: it is true, it is used, and enough simulations prove nearly everything."""
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -103,7 +104,7 @@ def test_a_larger_budget_does_not_play_worse(game: Game) -> None:
         np.concatenate([_found(game, budget, seed).regrets for seed in range(4)])
         for budget in (0, 4, 16, 64, 256)
     ]
-    for fewer, more in zip(regrets, regrets[1:], strict=False):
+    for fewer, more in itertools.pairwise(regrets):
         growth = more - fewer
         assert growth.mean() <= 2 * growth.std() / np.sqrt(growth.size)
     assert regrets[-1].mean() < 0.2 * regrets[0].mean()
