@@ -19,6 +19,7 @@ from exit.loop import RunConfig, RunState, TrainingDiverged
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
 from games.nim import Nim
+from tests.planted import Dice
 from tests.tiny import assert_same_bits, contents, saved_state, tiny_config, train_tiny
 
 CONFIG = tiny_config()
@@ -201,3 +202,18 @@ def test_a_game_in_which_nothing_can_go_wrong_is_not_measured(
     config = replace(CONFIG, game=Nim((1, 1)), evaluation=EvaluationConfig(budget=2))
     for row in train_tiny(tmp_path / "run", config):
         assert (row["reflex_mistake_rate"], row["search_mistake_rate"]) == (None, None)
+
+
+@pytest.mark.slow
+def test_a_game_of_chance_is_trained_and_measured_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XIT_CACHE_DIR", str(tmp_path / "cache"))
+    config = tiny_config(
+        game=Dice(), evaluation=EvaluationConfig(num_positions=16, budget=4), num_iterations=2
+    )
+    reports = train_tiny(tmp_path / "run", config)
+    assert [row["iteration"] for row in reports] == [1, 2]
+    for row in reports:
+        assert np.isfinite([row["policy_loss"], row["value_loss"]]).all()
+        assert 0 <= row["search_mistake_rate"] <= row["reflex_mistake_rate"] <= 1

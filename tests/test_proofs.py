@@ -107,4 +107,4 @@ def test_a_larger_budget_does_not_play_worse(game: Game) -> None:
     for fewer, more in itertools.pairwise(regrets):
         growth = more - fewer
         assert growth.mean() <= 2 * growth.std() / np.sqrt(growth.size)
-    assert regrets[-1].mean() < 0.2 * regrets[0].mean()
+    assert regrets[-1].mean() < 0.5 * regrets[0].mean()

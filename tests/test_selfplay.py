@@ -138,6 +138,22 @@ def test_what_is_recorded_is_what_search_says_and_its_choice_is_played() -> None
         )
 
 
+def test_in_a_game_of_chance_outcomes_follow_its_odds_and_rewards_its_rules() -> None:
+    config = SelfPlayConfig(num_games=64, num_steps=16, budget=4, max_random_plies=0)
+    _, last, played = _played(Dice(), config)
+    after = _following(played.state, last)
+    before, kept = played.state, np.asarray(played.discount) == 0
+    assert kept.sum() > 64
+    np.testing.assert_array_equal(played.reward, np.where(kept, before.face, 0))
+    np.testing.assert_array_equal(np.asarray(after.rolls)[~kept], np.asarray(before.rolls)[~kept] - 1)
+    # Every game starts afresh after its last face is kept.
+    assert (np.asarray(after.rolls)[kept] == 3).all()
+    faces = np.bincount(np.asarray(after.face)[~kept], minlength=7)
+    share = faces.sum() / 6
+    assert faces[0] == 0
+    assert (np.abs(faces[1:] - share) < 5 * np.sqrt(share * 5 / 6)).all()
+
+
 SAMPLED = SelfPlayConfig(num_games=256, num_steps=12, budget=4, sample_fraction=1.0)
 
 
