@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from exit.game import Step
@@ -157,6 +156,3 @@ def _race_value(mine: int, theirs: int) -> float:
         sum(prob * after(steps) for steps, prob in zip(*move, strict=True) if prob > 0)
         for move in zip(_STEPS, _ODDS, strict=True)
     )
-
-
-assert np.allclose(np.sum(_ODDS, axis=1), 1.0)

@@ -199,7 +199,7 @@ def test_what_mctx_cannot_do_is_refused(settings: dict[str, Any], message: str) 
         ("pb_c_base", float("inf")),
     ],
 )
-def test_numbers_that_puct_cannot_use_are_refused(field: str, value: float) -> None:
+def test_numbers_that_puct_cannot_use_are_refused(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{field} is .*must be"):
         PUCT(**{field: value})
 
@@ -213,6 +213,6 @@ def test_numbers_that_puct_cannot_use_are_refused(field: str, value: float) -> N
         ("maxvisit_init", float("inf")),
     ],
 )
-def test_numbers_that_gumbel_search_cannot_use_are_refused(field: str, value: float) -> None:
+def test_numbers_that_gumbel_search_cannot_use_are_refused(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{field} is .*must be"):
         Gumbel(**{field: value})
