@@ -137,7 +137,9 @@ def test_bench_writes_the_figures_of_the_contract(trained: _Run, tmp_path: Path,
     assert {"game", "run", "solver", "hardware", "amortization_gap", "exploitability"} <= set(figures)
     reflex, search = figures["budgets"]
     assert (reflex["budget"], search["budget"]) == (0, 4)
-    assert (reflex["mean_simulations"], search["mean_simulations"]) == (0, 4)
+    # What is proven early needs no more simulations.
+    assert reflex["mean_simulations"] == 0
+    assert 2 < search["mean_simulations"] < 4
     assert 0 < search["mistake_rate"] < reflex["mistake_rate"] < reflex["critical_mistake_rate"] < 1
     assert figures["amortization_gap"] == pytest.approx(reflex["mean_regret"] - search["mean_regret"])
     assert figures["certified"] is False
