@@ -89,12 +89,11 @@ def _configs(num_states: int, num_simulations: int) -> dict[str, SearchConfig]:
 def measure(num_states: int, num_simulations: int, repeats: int) -> list[dict[str, Any]]:
     """One row: mctx and each of our searches, timed in turn."""
     configs = _configs(num_states, num_simulations)
-    states, observation = _states(num_states), jax.vmap(_GAME.observe)(_states(num_states))
     policy = mctx_policy(_GAME, _NETWORK.predict, num_simulations)
     # Compiled for the one device that its inputs are on.
     compiled, inputs = (
         jax.jit(policy),
-        jax.device_put((_params(), jax.random.key(2), states), jax.devices()[0]),
+        jax.device_put((_params(), jax.random.key(2), _states(num_states)), jax.devices()[0]),
     )
     runs = {"mctx": functools.partial(compiled, *inputs)}
     runs |= {name: functools.partial(_run_ours, config, num_states) for name, config in configs.items()}
@@ -102,13 +101,7 @@ def measure(num_states: int, num_simulations: int, repeats: int) -> list[dict[st
     found = {name: jax.block_until_ready(run()) for name, run in runs.items()}
     num_spent = {name: int(found[name].num_simulations.sum()) for name in configs}
     num_spent["mctx"] = num_states * num_simulations
-    watches = {}
-    for name, config in configs.items():
-        watched = functools.partial(_run_ours, config, num_states, None)
-        # Rounds, and trees proven early, leave rows of a batch empty.
-        spent = num_spent[name] if name == "ours" else None
-        evaluations = evaluations_of(watched, _NETWORK.predict, num_states, spent)
-        watches[name] = network_alone(_params(), observation, evaluations, _NETWORK.predict)
+    watches = {name: _network_alone(name, configs[name], num_states, num_spent[name]) for name in configs}
     turns = []
     for turn in range(repeats):
         _progress(f"{num_states} x {num_simulations}: turn {turn + 1} of {repeats}")
@@ -128,6 +121,16 @@ def measure(num_states: int, num_simulations: int, repeats: int) -> list[dict[st
         | ({"equal": equal} if name == "ours" else {})
         for name in runs
     ]
+
+
+def _network_alone(name: str, config: SearchConfig, num_states: int, num_spent: int) -> Callable[[], float]:
+    """A stopwatch for the evaluations of one of our searches."""
+    watched = functools.partial(_run_ours, config, num_states, None)
+    # Rounds, and trees proven early, leave rows of a batch empty.
+    num_rows_used = num_spent if name == "ours" else None
+    evaluations = evaluations_of(watched, _NETWORK.predict, num_states, num_rows_used)
+    observation = jax.vmap(_GAME.observe)(_states(num_states))
+    return network_alone(_params(), observation, evaluations, _NETWORK.predict)
 
 
 def _figures(name: str, num_spent: dict[str, int], turns: list[dict[str, Any]]) -> dict[str, Any]:
