@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Real
 
 Whole = TypeVar("Whole")
 Batch = TypeVar("Batch")
@@ -39,14 +41,19 @@ def use_all_cores() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()
 
 
-def over_devices(function: Callable[[Whole, Batch], Result], whole: Whole, batch: Batch) -> Result:
+def over_devices(
+    function: Callable[[Whole, Batch], Result], whole: Whole, batch: Batch, work: Real[Array, " B"]
+) -> Result:
     """`function(whole, batch)`, every local device working on its share of the batch's leading axis.
 
     For functions that treat the entries of a batch independently: the result is the same, up to how
     products of matrices round. Where a caller has divided the batch already, or it is too small or
     does not divide, one device does it all.
+
+    Args:
+      work: how much each entry is expected to take; entries are dealt out such that all devices have as much.
     """
-    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0])
+    mesh = _mesh(work.shape[0])
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return function(whole, batch)
     everything, part = PartitionSpec(), PartitionSpec("batch")
@@ -54,7 +61,11 @@ def over_devices(function: Callable[[Whole, Batch], Result], whole: Whole, batch
     spread: Any = jax.shard_map(
         function, mesh=mesh, in_specs=(everything, part), out_specs=part, check_vma=False
     )
-    return spread(whole, batch)
+    # Entries in order of their work, dealt like cards.
+    order = jnp.argsort(-work, stable=True).reshape(-1, mesh.size).T.reshape(-1)
+    result = spread(whole, jax.tree.map(lambda leaf: leaf[order], batch))
+    back = jnp.argsort(order)
+    return jax.tree.map(lambda leaf: leaf[back], result)
 
 
 def divided(batch: Batch) -> Batch:

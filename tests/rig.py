@@ -50,9 +50,13 @@ POLICIES = {
 }
 
 
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""Compiler options for what runs so little that optimising it would take most of the time."""
+
+
 @functools.cache
-def rig_of(game: Game, config: SearchConfig = DEFAULT) -> Rig:
-    """A rig for a game, compiled once a process."""
+def rig_of(game: Game, config: SearchConfig = DEFAULT, *, optimised: bool = False) -> Rig:
+    """A rig for a game, compiled once a process; `optimised` as programs are by default."""
     traces: list[int] = []
 
     def counting_predict(
@@ -61,5 +65,8 @@ def rig_of(game: Game, config: SearchConfig = DEFAULT) -> Rig:
         traces.append(1)
         return predict_of(game, params, observation)
 
-    run_fn = jax.jit(functools.partial(search, game=game, predict=counting_predict, config=config))
+    run_fn = jax.jit(
+        functools.partial(search, game=game, predict=counting_predict, config=config),
+        compiler_options=None if optimised else QUICKLY,
+    )
     return Rig(game, random_params(game), random_states(game, BATCH, 7, seed=1), traces, run_fn)

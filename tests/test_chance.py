@@ -16,7 +16,7 @@ from exit.search.noise import Noise
 from exit.solve import ExactMoves, exact_moves_of_keys, states_of, unfinished_keys
 from tests.chance_games import Bets, Race
 from tests.planted import Dice, LeakyHeap
-from tests.rig import predict_of
+from tests.rig import QUICKLY, predict_of
 from tests.tiny import random_params, table_of
 
 BATCH = 12
@@ -52,7 +52,8 @@ def _positions(game: Game, seed: int = 0) -> _Positions:
 def _search_fn(game: Game) -> Any:
     config = SearchConfig(max_simulations=CAPACITY, policy=POLICIES[game])
     return jax.jit(
-        functools.partial(search, game=game, predict=functools.partial(predict_of, game), config=config)
+        functools.partial(search, game=game, predict=functools.partial(predict_of, game), config=config),
+        compiler_options=QUICKLY,
     )
 
 

@@ -16,7 +16,7 @@ from exit.network import Params
 from exit.search import PUCT, Gumbel, SearchConfig, SearchResult
 from games.connect_four import ConnectFour
 from games.tic_tac_toe import TicTacToe
-from tests.rig import BATCH, UNPROVEN, Rig, predict_of, rig_of
+from tests.rig import BATCH, QUICKLY, UNPROVEN, Rig, predict_of, rig_of
 
 # mctx as it stands, its types loosened: its dataclasses are opaque to type checkers.
 MCTX: Any = mctx
@@ -105,8 +105,7 @@ def _mctx_fn(game: Game, policy: Gumbel | PUCT, capacity: int) -> Any:
         )
         return found, found.search_tree.summary()
 
-    # The reference runs once or twice: most of its time would go into optimising it.
-    return jax.jit(run, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(run, compiler_options=QUICKLY)
 
 
 def _of_mctx(rig: Rig, policy: Gumbel | PUCT, budget: int) -> Any:
@@ -164,8 +163,8 @@ LONG = np.resize([200, 0, 1, 64, 2, 17], BATCH)
 )
 def test_both_trees_give_the_same_bits_at_mixed_budgets(policy: Gumbel | PUCT) -> None:
     config = SearchConfig(max_simulations=200, policy=policy, prove=False)
-    own = rig_of(TicTacToe(), config).run(LONG)
-    reference = rig_of(TicTacToe(), replace(config, use_mctx=True)).run(LONG)
+    own = rig_of(TicTacToe(), config, optimised=True).run(LONG)
+    reference = rig_of(TicTacToe(), replace(config, use_mctx=True), optimised=True).run(LONG)
     np.testing.assert_array_equal(own.num_simulations, LONG)
     for name, value in own._asdict().items():
         np.testing.assert_array_equal(value, getattr(reference, name), err_msg=name)

@@ -107,7 +107,7 @@ def network_alone(
 def _steps_program(predict: PredictFn, spread: bool, num_rows: int) -> Callable[..., Any]:
     """Evaluate batches of so many rows, one after another, on each device."""
 
-    def steps(whole: tuple[Params, Int[Array, ""]], observation: Float[Array, "B ..."]) -> Float[Array, "1"]:
+    def steps(whole: tuple[Params, Int[Array, ""]], observation: Float[Array, "B ..."]) -> Float[Array, " B"]:
         params, num_steps = whole
         rows = observation[jnp.arange(num_rows) % observation.shape[0]]
 
@@ -116,12 +116,14 @@ def _steps_program(predict: PredictFn, spread: bool, num_rows: int) -> Callable[
             prior_logits, value = predict(params, rows + 0 * total)
             return total + jnp.sum(prior_logits) + jnp.sum(value)
 
-        return jax.lax.fori_loop(0, num_steps, evaluate, jnp.float32(0))[None]
+        total = jax.lax.fori_loop(0, num_steps, evaluate, jnp.float32(0))
+        return jnp.broadcast_to(total, observation.shape[:1])
 
     def program(
         params: Params, observation: Float[Array, "B ..."], num_steps: Int[Array, ""]
-    ) -> Float[Array, " D"]:
+    ) -> Float[Array, " B"]:
         whole = (params, num_steps)
-        return over_devices(steps, whole, observation) if spread else steps(whole, observation)
+        work = jnp.zeros(observation.shape[0])
+        return over_devices(steps, whole, observation, work=work) if spread else steps(whole, observation)
 
     return jax.jit(program)

@@ -63,8 +63,8 @@ def search(
         search_fn = functools.partial(_search_with_mctx, game=game, predict=predict, config=config)
     else:
         search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=stop_fn)
-        budget = budget[:, None]
-    result = over_devices(search_fn, params, (state, budget, noise))
+    spent = budget if config.use_mctx else budget[:, None]
+    result = over_devices(search_fn, params, (state, spent, noise), work=budget)
     return result if config.use_mctx else jax.tree.map(lambda leaf: leaf[:, 0], result)
 
 
@@ -106,7 +106,7 @@ def search_curve(
     budgets = jnp.clip(jnp.asarray(budgets, jnp.int32), 0, config.max_simulations)
     budgets = jnp.broadcast_to(budgets, (num_states, budgets.shape[0]))
     search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=None)
-    result = over_devices(search_fn, params, (state, budgets, noise))
+    result = over_devices(search_fn, params, (state, budgets, noise), work=budgets[:, -1])
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), result)
 
 

@@ -1,0 +1,85 @@
+"""A batch divided among devices gives what one device gives; run in a process of its own, which has two."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from exit.devices import divided, everywhere, over_devices, use_all_cores
+from exit.network import make_network
+from exit.search import Gumbel, SearchConfig, search
+from games.tic_tac_toe import TicTacToe
+from tests.tiny import NET, random_params, random_states
+
+BATCH = 16
+
+
+def searched() -> dict[str, np.ndarray]:
+    """One search with mixed budgets."""
+    game = TicTacToe()
+    found = jax.jit(
+        lambda params, states, budget: search(
+            params,
+            jax.random.key(5),
+            states,
+            budget,
+            game=game,
+            predict=make_network(NET, game).predict,
+            config=SearchConfig(max_simulations=40, policy=Gumbel()),
+        )
+    )(random_params(game), random_states(game, BATCH, 5, seed=2), jnp.arange(BATCH) * 5 % 41)
+    return {name: np.asarray(value) for name, value in found._asdict().items()}
+
+
+def work_of_each_device() -> np.ndarray:
+    """Work that each entry's device was given in all."""
+    work = jnp.array([9, 1, 1, 1, 9, 1, 1, 1, 5, 5, 3, 3])
+    return np.asarray(over_devices(lambda _, mine: jnp.full(mine.shape, mine.sum()), (), work, work=work))
+
+
+def in_two_devices(statement: str, path: Path, **environment: str) -> Any:
+    """What a statement saves to `path` in a process with two devices."""
+    code = f"import numpy as np; from tests import test_devices as here; path = {str(path)!r}; {statement}"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "PYTHONPATH": ".", "JAX_NUM_CPU_DEVICES": "2", **environment},
+    )
+    return np.load(path)
+
+
+def test_a_divided_search_finds_the_same(tmp_path: Path) -> None:
+    alone = searched()
+    found = in_two_devices("np.savez(path, **here.searched())", tmp_path / "found.npz")
+    for name, value in alone.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+
+
+def test_work_is_dealt_out_evenly(tmp_path: Path) -> None:
+    found = in_two_devices("np.save(path, here.work_of_each_device())", tmp_path / "work.npy")
+    assert sorted(set(found.tolist())) == [20]
+    assert set(work_of_each_device().tolist()) == {40}
+
+
+def test_on_one_device_nothing_is_moved() -> None:
+    tree = {"a": jnp.arange(8)}
+    assert everywhere(tree) is tree
+    assert divided(tree) is tree
+
+
+@pytest.mark.parametrize(
+    "variable", [{"JAX_NUM_CPU_DEVICES": "2"}, {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}]
+)
+def test_what_the_user_has_set_stands(monkeypatch: pytest.MonkeyPatch, variable: dict[str, str]) -> None:
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    use_all_cores()
+    assert dict(os.environ) == before
