@@ -2,7 +2,8 @@
 
 Karnin et al. 2013, with the schedule of Danihelka et al. 2022. A round visits every action in the running
 once; who goes on is decided between rounds. Below different root actions nothing is shared, so the actions of
-a round may be simulated in any order, or all at once, with the same result.
+a round may be simulated in any order, or all at once, with the same result. Proofs are the exception: one at
+a time, an action that an earlier one of its round has decided is skipped.
 """
 
 from typing import NamedTuple
