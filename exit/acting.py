@@ -1,6 +1,7 @@
 """Parameters made to act: search without exploration noise, behind one compiled program."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import replace
 
 import jax
@@ -8,7 +9,6 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from exit.errors import UsageError
-from exit.evaluate import ActFn
 from exit.game import Game, State
 from exit.network import Network, Params, PredictFn
 from exit.search import Gumbel, SearchConfig, SearchResult, Thinker, check_budget, search, without_noise
@@ -17,7 +17,9 @@ Budget = int | np.ndarray | Int[Array, " B"]
 """Simulations, one number for all states or one for each."""
 
 
-def make_act_fn(params: Params, *, game: Game, network: Network, config: SearchConfig) -> ActFn:
+def make_act_fn(
+    params: Params, *, game: Game, network: Network, config: SearchConfig
+) -> Callable[[State, Budget], SearchResult]:
     """`act(states, budget)` of these parameters, deterministic: no noise at the root.
 
     The same game, network, configuration and number of states share one compiled program, whatever the

@@ -131,7 +131,7 @@ class Agent:
         if deadline_ms is None:
             network = make_network(self.config.network, self.game)
             act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
-            result = jax.block_until_ready(act_fn(states, most))  # pyright: ignore[reportArgumentType]
+            result = jax.block_until_ready(act_fn(states, most))
         else:
             result = think_until(self._thinker(rounds=len(most) == 1), states, most, deadline_ms)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result

@@ -1,7 +1,7 @@
 """The loop: continued runs end where they would have, and reports and checkpoints come when they should."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,13 @@ def test_each_report_has_one_row_however_often_the_run_was_interrupted(whole: Pa
     assert seconds == sorted(seconds)
 
 
+def _figure(row: Mapping[str, float | int | None], name: str) -> float:
+    """A figure that must have been measured."""
+    figure = row[name]
+    assert figure is not None, name
+    return figure
+
+
 def test_the_figures_are_what_their_names_say(whole: Path) -> None:
     rows = read_metrics(whole)
     assert [row["positions"] for row in rows] == [16, 32, 48, 64]
@@ -116,9 +123,9 @@ def test_the_figures_are_what_their_names_say(whole: Path) -> None:
     for row in rows:
         assert row["num_iterations"] == 4
         assert row["reflex_mistake_rate"] is None
-        assert 0 <= row["entropy"] <= np.log(9)  # pyright: ignore[reportOperatorIssue]
+        assert 0 <= _figure(row, "entropy") <= np.log(9)
         for name in ("policy_loss", "value_loss", "grad_norm", "learning_rate", "positions_per_second"):
-            assert row[name] >= 0, name  # pyright: ignore[reportOptionalOperand]
+            assert _figure(row, name) >= 0, name
     assert rows[-1]["seconds_left"] == 0
 
 
@@ -136,7 +143,8 @@ def _cheap_iteration(losses: Callable[[int], float]) -> Any:
     def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, Any, Any]:
         state = state._replace(iteration=state.iteration + 1)
         loss = losses(int(state.iteration))
-        return state, loop_module.LearnerMetrics(loss, 0.1, 0.1, 0.1), 1.0  # pyright: ignore[reportArgumentType]
+        figures = (jnp.float32(figure) for figure in (loss, 0.1, 0.1, 0.1))
+        return state, loop_module.LearnerMetrics(*figures), 1.0
 
     return iterate
 

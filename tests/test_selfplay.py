@@ -185,12 +185,12 @@ def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: st
 
 def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
     """A trajectory with these figures, `[T]` or `[T, B]`, whose states tell their time and game."""
-    value, reward, discount = (np.asarray(column, np.float32) for column in (value, reward, discount))
+    value, reward, discount = (jnp.asarray(column, jnp.float32) for column in (value, reward, discount))
     if value.ndim == 1:
         value, reward, discount = value[:, None], reward[:, None], discount[:, None]
     number = jnp.arange(value.size, dtype=jnp.int32).reshape(value.shape)
     weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
-    return Trajectory({"number": number}, weights, value, reward, discount, jnp.zeros(value.shape))  # pyright: ignore[reportArgumentType]
+    return Trajectory({"number": number}, weights, value, reward, discount, jnp.zeros(value.shape))
 
 
 def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:

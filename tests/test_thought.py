@@ -242,8 +242,11 @@ def test_a_deadline_is_met_and_used(monkeypatch: pytest.MonkeyPatch, deadline_ms
     assert spent[0] >= np.floor(deadline_ms) - 1e-6
 
 
-def test_with_time_to_spare_the_whole_budget_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, _ = until(1e9, monkeypatch, ms_each=1.0)
+@pytest.mark.parametrize("deadline_ms", [1e9, float("inf")])
+def test_with_time_to_spare_the_whole_budget_is_spent(
+    monkeypatch: pytest.MonkeyPatch, deadline_ms: float
+) -> None:
+    found, _ = until(deadline_ms, monkeypatch, ms_each=1.0)
     assert found.num_simulations.tolist() == [1000, 1000, 7]
 
 

@@ -12,7 +12,7 @@ from exit.devices import over_devices
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search import mctx_tree
-from exit.search.config import SearchConfig, prefix_consistent
+from exit.search.config import SearchConfig, require_prefix_consistent
 from exit.search.expand import legal_logits
 from exit.search.forest import Forest, findings, num_rows, plant
 from exit.search.grow import StopFn, grow
@@ -63,9 +63,8 @@ def search(
         search_fn = functools.partial(_search_with_mctx, game=game, predict=predict, config=config)
     else:
         search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=stop_fn)
-    spent = budget if config.use_mctx else budget[:, None]
-    result = over_devices(search_fn, params, (state, spent, noise), work=budget)
-    return result if config.use_mctx else jax.tree.map(lambda leaf: leaf[:, 0], result)
+    result = over_devices(search_fn, params, (state, budget[:, None], noise), work=budget)
+    return jax.tree.map(lambda leaf: leaf[:, 0], result)
 
 
 def search_curve(
@@ -92,11 +91,7 @@ def search_curve(
       ValueError: the policy plans for the whole budget, so that its snapshots are not what it would do
         with less (see `prefix_consistent`); or concrete budgets are out of range or do not rise.
     """
-    if not prefix_consistent(config.policy) or config.use_mctx:
-        raise ValueError(
-            "a curve from one search needs a policy whose first n simulations do not depend on the budget; "
-            "set search.policy.anytime=True or search.policy=PUCT, with search.use_mctx=False"
-        )
+    require_prefix_consistent(config)
     if not isinstance(budgets, Tracer):
         check_budget(np.asarray(budgets), config.max_simulations)
         if np.any(np.diff(np.asarray(budgets)) < 0):
@@ -137,12 +132,13 @@ def _search(
 
 def _search_with_mctx(
     params: Params,
-    batch: tuple[State, Int[Array, " B"], Noise],
+    batch: tuple[State, Int[Array, "B 1"], Noise],
     *,
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
 ) -> SearchResult:
+    """The same of one budget, by the reference."""
     state, budget, noise = batch
     prior_logits, value = evaluate(params, state, game=game, predict=predict)
     found = mctx_tree.run(
@@ -151,12 +147,13 @@ def _search_with_mctx(
         prior_logits,
         value,
         explored(prior_logits, noise, config.policy),
-        budget,
+        budget[:, 0],
         game=game,
         predict=predict,
         config=config,
     )
-    return summarise(found, noise.move, limits=Limits.of(game), config=config)
+    result = summarise(found, noise.move, limits=Limits.of(game), config=config)
+    return jax.tree.map(lambda leaf: leaf[:, None], result)
 
 
 def evaluate(

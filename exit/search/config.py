@@ -116,3 +116,12 @@ def prefix_consistent(policy: Policy) -> bool:
     for the whole budget: its first n simulations are not the search of budget n.
     """
     return isinstance(policy, PUCT) or policy.anytime
+
+
+def require_prefix_consistent(config: SearchConfig) -> None:
+    """Raise ValueError unless a search so configured can be continued, and looked at on the way."""
+    if not prefix_consistent(config.policy) or config.use_mctx:
+        raise ValueError(
+            "continuing a search, or looking at it on the way, needs a policy whose first n simulations do "
+            "not depend on the budget; set search.policy.anytime=True or search.policy=PUCT, without mctx"
+        )

@@ -53,7 +53,6 @@ def summarise(
     prior = jnp.where(legal_actions, jax.nn.softmax(found.prior_logits), 0.0)
     candidates, proven = _candidates(found, limits)
     if isinstance(policy, Gumbel):
-        # The root's own statistics, without the noise that PUCT would put into its prior.
         qvalues, scaled = gumbel.completed_qvalues(node, policy, limits)
         weights = jax.nn.softmax(legal_logits(found.prior_logits + scaled, candidates))
         visits = jnp.where(candidates, node.visits, -1.0)

@@ -14,7 +14,7 @@ from exit.game import Game, State
 from exit.memory import available_bytes
 from exit.network import Params, PredictFn
 from exit.search.api import plant_at
-from exit.search.config import SearchConfig, prefix_consistent
+from exit.search.config import SearchConfig, require_prefix_consistent
 from exit.search.forest import Forest, by_rounds, findings, num_rows
 from exit.search.grow import grow
 from exit.search.halving import before_first
@@ -70,7 +70,7 @@ def think(thinker: Thinker, state: State, budget: int) -> Thought:
       ValueError: the policy plans for the whole budget, or the budget is negative.
       TooMuchThought: so many simulations do not fit in the memory allowed; nothing is allocated.
     """
-    _require_prefix_consistent(thinker.config)
+    require_prefix_consistent(thinker.config)
     rows = max(_FIRST_ROWS, 2 * num_rows(1, 0, thinker.game, thinker.config))
     planted = _plant(
         thinker.params,
@@ -108,7 +108,7 @@ def think_until(
     Raises:
       ValueError: the policy plans for the whole budget.
     """
-    _require_prefix_consistent(thinker.config)
+    require_prefix_consistent(thinker.config)
     program = {"game": thinker.game, "predict": thinker.predict, "config": thinker.config}
     rows = num_rows(len(budget), int(budget.max(initial=0)), thinker.game, thinker.config)
     compiled = _grow_in_place._cache_size()
@@ -122,7 +122,7 @@ def think_until(
         now = time.perf_counter()
         left = deadline_ms / 1e3 - (now - begun)
         # As much as is left, as far as the last chunk tells; at most twice as much as that.
-        chunk = min(2 * chunk, int(chunk * left / took)) if took else chunk
+        chunk = int(min(2 * chunk, chunk * left / took)) if took else chunk
         if left <= 0 or chunk < 1:
             break
         reach += chunk
@@ -131,14 +131,6 @@ def think_until(
         )
         took = time.perf_counter() - now
     return result
-
-
-def _require_prefix_consistent(config: SearchConfig) -> None:
-    if not prefix_consistent(config.policy) or config.use_mctx:
-        raise ValueError(
-            "thinking on needs a policy whose first n simulations do not depend on the budget; "
-            "set search.policy.anytime=True or search.policy=PUCT, with search.use_mctx=False"
-        )
 
 
 def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -> Thought:
