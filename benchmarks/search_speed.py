@@ -81,7 +81,7 @@ def _configs(num_states: int, num_simulations: int) -> dict[str, SearchConfig]:
         "ours, proofs": SearchConfig(max_simulations=num_simulations),
     }
     if num_states == 1:
-        rounds = Gumbel(rounds=True)
+        rounds = Gumbel(side_by_side=True)
         configs["ours, rounds"] = SearchConfig(max_simulations=num_simulations, prove=False, policy=rounds)
     return configs
 
@@ -160,7 +160,7 @@ def _share_equal(ours: SearchResult, theirs: Any) -> float:
 def _tree_bytes(config: SearchConfig, num_states: int) -> int:
     """Bytes of the trees of all states on all devices."""
     nothing = jnp.zeros((num_states, _GAME.num_actions))
-    rows = num_rows(num_states, config.max_simulations, _GAME, config)
+    rows = num_rows(num_states, config.max_simulations, _GAME)
     planted = functools.partial(plant_at, rows=rows, game=_GAME, predict=_NETWORK.predict, config=config)
     return _bytes(jax.eval_shape(planted, _params(), _states(num_states), Noise(nothing, nothing)))
 

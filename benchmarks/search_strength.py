@@ -31,9 +31,9 @@ from exit.solve import load_or_solve
 _BUDGETS = (4, 16, 64, 256)
 _POLICIES: dict[str, Policy] = {
     "halving": Gumbel(),
-    "halving, by rounds": Gumbel(rounds=True),
+    "halving, side by side": Gumbel(side_by_side=True),
     "anytime halving": Gumbel(anytime=True),
-    "anytime, by rounds": Gumbel(anytime=True, rounds=True),
+    "anytime, side by side": Gumbel(anytime=True, side_by_side=True),
     "PUCT": PUCT(),
 }
 

@@ -89,7 +89,7 @@ def _grown(
 ) -> Forest:
     """The whole forest of a search without noise, which `search` does not return."""
     nothing = jnp.zeros((_NUM_STATES, game.num_actions))
-    rows = num_rows(_NUM_STATES, config.max_simulations, game, config)
+    rows = num_rows(_NUM_STATES, config.max_simulations, game)
     forest = plant_at(
         params, states, Noise(nothing, nothing), rows, game=game, predict=predict, config=config
     )

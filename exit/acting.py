@@ -40,18 +40,18 @@ def make_thinker(
     game: Game,
     network: Network,
     config: SearchConfig,
-    rounds: bool,
+    side_by_side: bool,
     max_bytes: int | None = None,
 ) -> Thinker:
     """These parameters thinking on: the same search, its halving repeated instead of planned ahead.
 
     Args:
-      rounds: evaluate all leaves of a halving round as one batch; for single states.
+      side_by_side: search the root's actions side by side, if the policy can; for single states.
       max_bytes: memory that a tree may fill; None is most of what is available.
     """
     quiet = replace(without_noise(config), use_mctx=False)
     if isinstance(quiet.policy, Gumbel):
-        quiet = replace(quiet, policy=replace(quiet.policy, anytime=True, rounds=rounds))
+        quiet = replace(quiet, policy=replace(quiet.policy, anytime=True, side_by_side=side_by_side))
     return Thinker(params, game, network.predict, quiet, max_bytes)
 
 

@@ -133,7 +133,7 @@ class Agent:
             act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
             result = jax.block_until_ready(act_fn(states, most))
         else:
-            result = think_until(self._thinker(rounds=len(most) == 1), states, most, deadline_ms)
+            result = think_until(self._thinker(side_by_side=len(most) == 1), states, most, deadline_ms)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result
 
     def think(self, state: State, budget: int, *, max_bytes: int | None = None) -> Thought:
@@ -166,13 +166,13 @@ class Agent:
         """
         return _asked(advance, self._thinker(), thought, int(action), int(outcome))
 
-    def _thinker(self, max_bytes: int | None = None, *, rounds: bool = True) -> Thinker:
+    def _thinker(self, max_bytes: int | None = None, *, side_by_side: bool = True) -> Thinker:
         return make_thinker(
             self.params,
             game=self.game,
             network=make_network(self.config.network, self.game),
             config=self.search,
-            rounds=rounds,
+            side_by_side=side_by_side,
             max_bytes=max_bytes,
         )
 

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Real
+from jaxtyping import Array, Int, Real
 
+Own = TypeVar("Own")
+NewOwn = TypeVar("NewOwn")
 Whole = TypeVar("Whole")
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -17,7 +20,12 @@ Result = TypeVar("Result")
 _FEWEST = 4
 """Entries of a batch that a device is worth giving."""
 
-_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
+_FLAGS = {
+    # A device is one core: small operations lose more by changing threads than they gain.
+    "xla_cpu_multi_thread_eigen": "false",
+    "xla_cpu_enable_concurrency_optimized_scheduler": "false",
+    "xla_cpu_experimental_ynn_fusion_type": "",
+}
 
 
 def use_all_cores() -> None:
@@ -37,8 +45,8 @@ def use_all_cores() -> None:
         jax.config.update("jax_num_cpu_devices", 1 << (num_cores.bit_length() - 1))
     except RuntimeError:  # JAX has started.
         return
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD}".strip()
+    ours = (f"--{name}={value}" for name, value in _FLAGS.items() if name not in flags)
+    os.environ["XLA_FLAGS"] = " ".join([flags, *ours]).strip()
 
 
 def over_devices(
@@ -68,6 +76,74 @@ def over_devices(
     return jax.tree.map(lambda leaf: leaf[back], result)
 
 
+@dataclass(frozen=True)
+class Team:
+    """Devices that compute in step, as one of them sees them.
+
+    Attributes:
+      index: which of them this one is.
+      count: how many there are.
+    """
+
+    index: Int[Array, ""] | int
+    count: int
+
+
+def in_step(
+    function: Callable[[Team, Own, Whole], tuple[NewOwn, Result]], own: Own, whole: Whole
+) -> tuple[NewOwn, Result]:
+    """`function(team, own, whole)` on every local device; its second result must be the same on all.
+
+    Within, devices learn of each other through `gathered`, which all must reach equally often. Where a caller
+    has given each device its share already, a device is a team of one.
+
+    Args:
+      own: what each device has for itself; leaves have a leading axis of devices, which `function` does
+        not see. So has the first result.
+      whole: what all devices are given.
+    """
+    count = team_size()
+
+    def on_each(own: Own, whole: Whole) -> tuple[NewOwn, Result]:
+        index = jax.lax.axis_index("batch") if count > 1 else 0
+        new_own, result = function(Team(index, count), jax.tree.map(lambda leaf: leaf[0], own), whole)
+        return jax.tree.map(lambda leaf: leaf[None], new_own), result
+
+    if count == 1:
+        return on_each(own, whole)
+    each, everything = PartitionSpec("batch"), PartitionSpec()
+    together: Any = jax.shard_map(
+        on_each,
+        mesh=_all_devices(),
+        in_specs=(each, everything),
+        out_specs=(each, everything),
+        check_vma=False,
+    )
+    return together(own, whole)
+
+
+def team_size() -> int:
+    """How many devices `in_step` uses here."""
+    return 1 if jax.sharding.get_abstract_mesh().manual_axes else len(jax.local_devices())
+
+
+def for_step(own: Own, whole: Whole) -> tuple[Own, Whole]:
+    """Arrays where `in_step` wants them; not under `jit`.
+
+    Where arrays lie is part of a program: what is placed alike is compiled once.
+    """
+    if len(jax.local_devices()) == 1:
+        return own, whole
+    places = (NamedSharding(_all_devices(), spec) for spec in (PartitionSpec("batch"), PartitionSpec()))
+    own_place, whole_place = places
+    return jax.device_put(own, own_place), jax.device_put(whole, whole_place)
+
+
+def gathered(team: Team, array: Array) -> Array:
+    """The array of every device of a team, along a new leading axis."""
+    return array[None] if team.count == 1 else jax.lax.all_gather(array, "batch")
+
+
 def divided(batch: Batch) -> Batch:
     """The same batch, placed such that what is computed from it is divided among the local devices."""
     mesh = _mesh(jax.tree.leaves(batch)[0].shape[0])
@@ -85,6 +161,11 @@ def everywhere(tree: Whole) -> Whole:
     if len(devices) == 1:
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(_all_devices(), PartitionSpec()))
+
+
+def can_divide(size: int) -> bool:
+    """Whether there are several devices and a batch of this size is worth dividing among them."""
+    return _mesh(size) is not None
 
 
 def _mesh(size: int) -> Mesh | None:

@@ -44,8 +44,8 @@ QUIET = without_noise(DEFAULT)
 POLICIES = {
     "gumbel": Gumbel(),
     "anytime": Gumbel(anytime=True),
-    "rounds": Gumbel(rounds=True),
-    "anytime rounds": Gumbel(anytime=True, rounds=True),
+    "side by side": Gumbel(side_by_side=True),
+    "anytime side by side": Gumbel(anytime=True, side_by_side=True),
     "puct": PUCT(),
 }
 

@@ -23,7 +23,7 @@ BATCH = 12
 CAPACITY = 1500
 POLICIES = {
     Dice(): Gumbel(gumbel_scale=0.0),
-    Bets(): Gumbel(gumbel_scale=0.0, anytime=True, rounds=True),
+    Bets(): Gumbel(gumbel_scale=0.0, anytime=True, side_by_side=True),
     Race(): PUCT(dirichlet_fraction=0.0, temperature=0.0),
     LeakyHeap(): Gumbel(gumbel_scale=0.0, anytime=True),
 }

@@ -153,7 +153,7 @@ def test_a_negative_capacity_is_refused() -> None:
 
 
 def test_without_noise_nothing_else_changes() -> None:
-    policy = Gumbel(max_num_considered_actions=5, value_scale=0.3, anytime=True, rounds=True)
+    policy = Gumbel(max_num_considered_actions=5, value_scale=0.3, anytime=True, side_by_side=True)
     config = SearchConfig(max_simulations=9, policy=policy, prove=False)
     assert without_noise(config) == replace(config, policy=replace(policy, gumbel_scale=0.0))
     config = SearchConfig(policy=PUCT(pb_c_init=3.0, dirichlet_alpha=1.0))

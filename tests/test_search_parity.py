@@ -176,8 +176,8 @@ def test_both_trees_give_the_same_bits_at_mixed_budgets(policy: Gumbel | PUCT) -
     ("settings", "message"),
     [
         ({"prove": True}, "use_mctx needs search.prove=False"),
-        ({"prove": False, "policy": Gumbel(anytime=True)}, "use_mctx needs anytime and rounds"),
-        ({"prove": False, "policy": Gumbel(rounds=True)}, "use_mctx needs anytime and rounds"),
+        ({"prove": False, "policy": Gumbel(anytime=True)}, "use_mctx needs anytime and side_by_side"),
+        ({"prove": False, "policy": Gumbel(side_by_side=True)}, "use_mctx needs anytime and side_by_side"),
     ],
 )
 def test_what_mctx_cannot_do_is_refused(settings: dict[str, Any], message: str) -> None:

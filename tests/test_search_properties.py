@@ -144,15 +144,15 @@ def test_proofs_only_accumulate(config: SearchConfig, seed: int, budgets: np.nda
 
 @settings(max_examples=NUM_EXAMPLES)
 @given(seed=SEEDS, budgets=BUDGETS, scale=SCALES)
-def test_simulating_a_round_at_once_finds_what_one_at_a_time_finds(
+def test_side_by_side_finds_what_one_after_another_finds(
     seed: int, budgets: np.ndarray, scale: float
 ) -> None:
-    """Without proofs, by which one at a time leaves out what the others of its round have decided."""
+    """Without proofs, by which one after another leaves out what the others of its level have decided."""
     case = _case(seed, scale)
     found = [
         rig_of(GAME, replace(DEFAULT, policy=POLICIES[name], prove=False)).run(
             budgets, states=case.states, params=case.params
         )
-        for name in ("anytime", "anytime rounds")
+        for name in ("anytime", "anytime side by side")
     ]
     _assert_alike(*found)

@@ -1,6 +1,8 @@
 """`search(...)`: improve the policy at a batch of states, each with its own simulation budget."""
 
 import functools
+from collections.abc import Callable
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +10,20 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key
 
-from exit.devices import over_devices
+from exit.devices import Team, can_divide, in_step, over_devices
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.search import mctx_tree
-from exit.search.config import SearchConfig, require_prefix_consistent
+from exit.search import mctx_tree, side_by_side
+from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
 from exit.search.expand import legal_logits
 from exit.search.forest import Forest, findings, num_rows, plant
 from exit.search.grow import StopFn, grow
 from exit.search.node import Limits
 from exit.search.noise import Noise, draw_noise, explored
 from exit.search.result import SearchResult, summarise
+from exit.search.side_by_side import SideBySide, grow_side_by_side
+
+T = TypeVar("T")
 
 
 def search(
@@ -61,9 +66,10 @@ def search(
     noise = draw_noise(rng_key, budget.shape[0], game.num_actions, config.policy)
     if config.use_mctx:
         search_fn = functools.partial(_search_with_mctx, game=game, predict=predict, config=config)
+        result = over_devices(search_fn, params, (state, budget[:, None], noise), work=budget)
     else:
-        search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=stop_fn)
-    result = over_devices(search_fn, params, (state, budget[:, None], noise), work=budget)
+        batch = (state, budget[:, None], noise)
+        result = _search(params, batch, game=game, predict=predict, config=config, stop_fn=stop_fn)
     return jax.tree.map(lambda leaf: leaf[:, 0], result)
 
 
@@ -100,8 +106,8 @@ def search_curve(
     noise = draw_noise(rng_key, num_states, game.num_actions, config.policy)
     budgets = jnp.clip(jnp.asarray(budgets, jnp.int32), 0, config.max_simulations)
     budgets = jnp.broadcast_to(budgets, (num_states, budgets.shape[0]))
-    search_fn = functools.partial(_search, game=game, predict=predict, config=config, stop_fn=None)
-    result = over_devices(search_fn, params, (state, budgets, noise), work=budgets[:, -1])
+    batch = (state, budgets, noise)
+    result = _search(params, batch, game=game, predict=predict, config=config, stop_fn=None)
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 1, 0), result)
 
 
@@ -114,19 +120,77 @@ def _search(
     config: SearchConfig,
     stop_fn: StopFn | None,
 ) -> SearchResult:
-    """Results `[B, S]` of one search, looked at when each of S rising budgets is spent."""
+    """Results `[B, S]` of one search, looked at when each of S rising budgets is spent.
+
+    Many states are divided among the devices; the actions of few may be.
+    """
+    settings = {"game": game, "predict": predict, "config": config, "stop_fn": stop_fn}
+    budgets = batch[1]
+    if not is_side_by_side(config.policy):
+        search_fn = functools.partial(_one_after_another, **settings)
+    elif not can_divide(budgets.shape[0]):
+        return in_step(functools.partial(_side_by_side, **settings), (), (params, batch))[1]
+    else:
+
+        def search_fn(params: Params, batch: tuple[State, Int[Array, "B S"], Noise]) -> SearchResult:
+            return in_step(functools.partial(_side_by_side, **settings), (), (params, batch))[1]
+
+    return over_devices(search_fn, params, batch, work=budgets[:, -1])
+
+
+def _one_after_another(
+    params: Params,
+    batch: tuple[State, Int[Array, "B S"], Noise],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+    stop_fn: StopFn | None,
+) -> SearchResult:
     state, budgets, noise = batch
     limits = Limits.of(game)
-    rows = num_rows(budgets.shape[0], config.max_simulations, game, config)
+    rows = num_rows(budgets.shape[0], config.max_simulations, game)
     forest = plant_at(params, state, noise, rows, game=game, predict=predict, config=config)
 
     def go_on(forest: Forest, budget: Int[Array, " B"]) -> tuple[Forest, SearchResult]:
         forest = grow(params, forest, budget, game=game, predict=predict, config=config, stop_fn=stop_fn)
         return forest, summarise(findings(forest, limits), noise.move, limits=limits, config=config)
 
+    return _looked_at(go_on, forest, budgets)
+
+
+def _side_by_side(
+    team: Team,
+    own: tuple[()],
+    whole: tuple[Params, tuple[State, Int[Array, "B S"], Noise]],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+    stop_fn: StopFn | None,
+) -> tuple[tuple[()], SearchResult]:
+    params, (state, budgets, noise) = whole
+    limits = Limits.of(game)
+    rows = side_by_side.num_rows(budgets.shape[0], config.max_simulations, team.count, game)
+    trees = plant_side_by_side(team, params, state, noise, rows, game=game, predict=predict, config=config)
+
+    def go_on(trees: SideBySide, budget: Int[Array, " B"]) -> tuple[SideBySide, SearchResult]:
+        trees = grow_side_by_side(
+            team, params, trees, budget, game=game, predict=predict, config=config, stop_fn=stop_fn
+        )
+        found = side_by_side.findings(trees, limits)
+        return trees, summarise(found, noise.move, limits=limits, config=config)
+
+    return own, _looked_at(go_on, trees, budgets)
+
+
+def _looked_at(
+    go_on: Callable[[T, Int[Array, " B"]], tuple[T, SearchResult]], trees: T, budgets: Int[Array, "B S"]
+) -> SearchResult:
+    """Results `[B, S]` when each of the budgets is spent."""
     if budgets.shape[1] == 1:
-        return jax.tree.map(lambda leaf: leaf[:, None], go_on(forest, budgets[:, 0])[1])
-    _, results = jax.lax.scan(go_on, forest, budgets.T)
+        return jax.tree.map(lambda leaf: leaf[:, None], go_on(trees, budgets[:, 0])[1])
+    _, results = jax.lax.scan(go_on, trees, budgets.T)
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), results)
 
 
@@ -178,7 +242,24 @@ def plant_at(
     """Trees of nothing but these states, with room for `rows` rows in all."""
     prior_logits, value = evaluate(params, state, game=game, predict=predict)
     explore = explored(prior_logits, noise, config.policy)
-    return plant(state, prior_logits, value, explore, rows, game=game, config=config)
+    return plant(state, prior_logits, value, explore, rows=rows, game=game, config=config)
+
+
+def plant_side_by_side(
+    team: Team,
+    params: Params,
+    state: State,
+    noise: Noise,
+    rows: int,
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+) -> SideBySide:
+    """The same, a tree for each root action, with room for `rows` rows on each device."""
+    prior_logits, value = evaluate(params, state, game=game, predict=predict)
+    explore = explored(prior_logits, noise, config.policy)
+    return side_by_side.plant(team, state, prior_logits, value, explore, rows, game=game, config=config)
 
 
 def check_budget(budget: np.ndarray, max_simulations: int) -> None:

@@ -22,21 +22,19 @@ def back_up(
     *,
     limits: Limits,
     config: SearchConfig,
-    shared_roots: bool,
 ) -> Tree:
     """Tell every node above each leaf, and choose where it goes next.
 
     Args:
-      leaf: last row of each path; no two paths share a node other than the root.
+      leaf: last row of each path; no two paths share a node.
       revisited: the leaf is an old one, at which the game is over.
-      shared_roots: paths may share their root, whose own value is then not kept.
     """
     value = take(tree.nodes.value, leaf)
     lower, upper = bounds_of(node_at(tree, leaf), limits)
     tree = _follow(tree, leaf, active & revisited)
 
     def some_levels(carry: tuple[Tree, Carry]) -> tuple[Tree, Carry]:
-        return _some_levels(*carry, limits=limits, config=config, shared_roots=shared_roots)
+        return _some_levels(*carry, limits=limits, config=config)
 
     start = Carry(leaf, value, lower, upper, value, active)
     tree, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1].going_on), some_levels, (tree, start))
@@ -68,9 +66,7 @@ class _News(NamedTuple):
     next_action: Int[Array, "D W"]
 
 
-def _some_levels(
-    tree: Tree, carry: Carry, *, limits: Limits, config: SearchConfig, shared_roots: bool
-) -> tuple[Tree, Carry]:
+def _some_levels(tree: Tree, carry: Carry, *, limits: Limits, config: SearchConfig) -> tuple[Tree, Carry]:
     def read(carry: Carry) -> tuple[_News, Carry]:
         return _news(tree, carry, limits=limits, config=config)
 
@@ -87,7 +83,7 @@ def _some_levels(
         qvalues=write(nodes.qvalues, told.qvalue),
         lower=write(nodes.lower, told.lower),
         upper=write(nodes.upper, told.upper),
-        value=put(nodes.value, path.row, told.value, below_root if shared_roots else path.live),
+        value=put(nodes.value, path.row, told.value, path.live),
     )
     tree = tree._replace(nodes=nodes)
 

@@ -20,10 +20,11 @@ class Gumbel:
       maxvisit_init: visits added to the most visited action's when weighing Q-values.
       rescale_values: stretch each node's Q-values to [0, 1] before weighing them; False keeps their
         size, divided by the width of the game's value bounds.
-      anytime: repeat small halvings instead of one that is planned for the whole budget. Only then is a
-        search of n simulations the first n of a longer one.
-      rounds: simulate the actions in the running together, one leaf of each, as one batch for the
-        network. Halving is then decided between rounds.
+      anytime: halve again and again, for longer each time, instead of once, planned for the whole
+        budget. Only then is a search of n simulations the first n of a longer one.
+      side_by_side: search below the root's actions side by side, divided among the devices, for single
+        states. Without proofs the result is the same; with them, an action that another one has decided
+        may be simulated a little longer.
     """
 
     max_num_considered_actions: int = 16
@@ -32,7 +33,7 @@ class Gumbel:
     maxvisit_init: float = 50.0
     rescale_values: bool = True
     anytime: bool = False
-    rounds: bool = False
+    side_by_side: bool = False
 
     def __post_init__(self) -> None:
         _check_numbers(self, "gumbel_scale", "value_scale", "maxvisit_init")
@@ -98,8 +99,13 @@ class SearchConfig:
             raise ValueError(f"search.max_simulations is {self.max_simulations}; it must be 0 or more")
         if self.use_mctx and self.prove:
             raise ValueError("search.use_mctx needs search.prove=False; mctx proves nothing")
-        if self.use_mctx and isinstance(self.policy, Gumbel) and (self.policy.anytime or self.policy.rounds):
-            raise ValueError("search.use_mctx needs anytime and rounds to be False; mctx has neither")
+        if self.use_mctx and (is_side_by_side(self.policy) or getattr(self.policy, "anytime", False)):
+            raise ValueError("search.use_mctx needs anytime and side_by_side to be False; mctx has neither")
+
+
+def is_side_by_side(policy: Policy) -> bool:
+    """Whether the root's actions are searched side by side."""
+    return isinstance(policy, Gumbel) and policy.side_by_side
 
 
 def without_noise(config: SearchConfig) -> SearchConfig:

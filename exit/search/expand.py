@@ -1,5 +1,6 @@
 """New nodes: the rules, the network, and what is known of a node before it is visited."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -45,8 +46,14 @@ def outcomes(
     predict: PredictFn,
     limits: Limits,
     config: SearchConfig,
+    num_wanted: Int[Array, ""] | None = None,
 ) -> Nodes:
-    """Nodes after every outcome of an action in W unfinished states, those of one action in a run."""
+    """Nodes after every outcome of an action in W unfinished states, those of one action in a run.
+
+    Args:
+      num_wanted: how many of the states count, from the first on; None where it is most of them. What
+        the others become means nothing.
+    """
 
     def apply(state: State, action: Int[Array, ""], outcome: Int[Array, ""]) -> tuple:
         next_state, step = game.apply(state, action, outcome)
@@ -57,7 +64,10 @@ def outcomes(
     next_state, step, legal_actions, observation = jax.tree.map(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found
     )
-    prior_logits, value = predict(params, observation)
+    if num_wanted is None:
+        prior_logits, value = predict(params, observation)
+    else:
+        prior_logits, value = _predict_first(params, observation, num_wanted * limits.num_outcomes, predict)
     prob = None
     if limits.num_outcomes > 1:
         prob = jax.vmap(game.outcome_probs)(state, action).reshape(-1)
@@ -68,6 +78,22 @@ def outcomes(
     way = _Way(step.reward, step.discount, prob, parent, action)
     value = jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0)
     return _fresh(next_state, legal_logits(prior_logits, legal_actions), value, way, limits, config)
+
+
+def _predict_first(
+    params: Params, observation: Float[Array, "M ..."], num_wanted: Int[Array, ""], predict: PredictFn
+) -> tuple[Float[Array, "M A"], Float[Array, " M"]]:
+    """What the network says of the first rows, in the narrowest of some batches that holds them."""
+    num_rows = observation.shape[0]
+    widths = sorted({1} | {-(-num_rows * part // 4) for part in (1, 2, 3, 4)})
+
+    def predict_rows(width: int) -> tuple[Array, Array]:
+        prior_logits, value = predict(params, observation[:width])
+        beyond = num_rows - width
+        return jnp.pad(prior_logits, ((0, beyond), (0, 0))), jnp.pad(value, (0, beyond))
+
+    narrowest = jnp.sum(num_wanted > jnp.array(widths[:-1], jnp.int32))
+    return jax.lax.switch(narrowest, [functools.partial(predict_rows, width) for width in widths])
 
 
 class _Way(NamedTuple):

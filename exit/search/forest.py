@@ -23,7 +23,8 @@ class Forest(NamedTuple):
       prior_logits: of each root, the network's.
       explore: the same with noise, what the root explores by.
       spent: simulations of each tree since its root was planted.
-      halving: how far sequential halving by rounds is; None for other policies.
+      halving: how far sequential halving level by level is; None for other policies.
+      only_action: the only action that is simulated at each root; None where the policy chooses.
     """
 
     tree: Tree
@@ -32,23 +33,17 @@ class Forest(NamedTuple):
     explore: Float[Array, "B A"]
     spent: Int[Array, " B"]
     halving: Halving | None
+    only_action: Int[Array, " B"] | None = None
 
 
-def by_rounds(config: SearchConfig) -> bool:
-    """Whether the root is searched in rounds of sequential halving."""
-    return isinstance(config.policy, Gumbel) and (config.policy.rounds or config.policy.anytime)
+def by_levels(config: SearchConfig) -> bool:
+    """Whether the root is searched level by level, not by a schedule of single visits."""
+    return isinstance(config.policy, Gumbel) and config.policy.anytime
 
 
-def num_leaves(game: Game, config: SearchConfig) -> int:
-    """Leaves that one step collects in one tree."""
-    if isinstance(config.policy, Gumbel) and config.policy.rounds:
-        return min(config.policy.max_num_considered_actions, game.num_actions)
-    return 1
-
-
-def num_rows(num_states: int, budget: int, game: Game, config: SearchConfig) -> int:
+def num_rows(num_states: int, budget: int, game: Game) -> int:
     """Rows that are enough for so many simulations of each state: roots, simulations, a step's free rows."""
-    return num_states * (1 + (budget + num_leaves(game, config)) * game.num_outcomes)
+    return num_states * (1 + (budget + 1) * game.num_outcomes)
 
 
 def plant(
@@ -56,8 +51,8 @@ def plant(
     prior_logits: Float[Array, "B A"],
     value: Float[Array, " B"],
     explore: Float[Array, "B A"],
-    rows: int,
     *,
+    rows: int,
     game: Game,
     config: SearchConfig,
 ) -> Forest:
@@ -75,7 +70,7 @@ def plant(
         prior_logits=prior_logits,
         explore=explore,
         spent=jnp.zeros(num_states, jnp.int32),
-        halving=halving.before_first(num_states, num_actions) if by_rounds(config) else None,
+        halving=halving.before_first(num_states, num_actions) if by_levels(config) else None,
     )
 
 
@@ -87,6 +82,7 @@ def some_trees(forest: Forest, lane: Int[Array, " L"]) -> Forest:
         explore=take(forest.explore, lane),
         spent=take(forest.spent, lane),
         halving=jax.tree.map(lambda leaf: take(leaf, lane), forest.halving),
+        only_action=None if forest.only_action is None else take(forest.only_action, lane),
     )
 
 

@@ -13,8 +13,8 @@ from exit.search import expand, gumbel, halving, puct
 from exit.search.backup import back_up
 from exit.search.config import Gumbel, SearchConfig
 from exit.search.descent import Descent, descend
-from exit.search.forest import Findings, Forest, findings, num_leaves, some_trees
-from exit.search.node import Limits, open_actions, settled
+from exit.search.forest import Findings, Forest, findings, some_trees
+from exit.search.node import Limits, settled
 from exit.search.tree import OVER, UNVISITED, append, before_writing, node_at, put_action, states_at, take
 
 StopFn = Callable[[Findings], Bool[Array, " B"]]
@@ -47,7 +47,7 @@ def grow(
     left = jnp.where(running(forest, budget), budget - forest.spent, 0)
     queue = jnp.argsort(-left, stable=True).astype(jnp.int32)
     num_queued = jnp.sum(left > 0)
-    num_lanes = min(budget.shape[0], max(1, _num_lanes() // num_leaves(game, config)))
+    num_lanes = min(budget.shape[0], _num_lanes())
 
     def alive_fn(work: _Work) -> Bool[Array, ""]:
         return jnp.any(work.alive)
@@ -104,8 +104,12 @@ def _running(
     """Trees with budget left to spend and something left to find out."""
     found = findings(forest, limits)
     left = forest.spent < budget
-    if config.prove:
-        left &= ~settled(found.lower, found.upper, limits)
+    if found.node.lower is not None and found.node.upper is not None:
+        lower, upper = found.lower, found.upper
+        if forest.only_action is not None:
+            own = (jnp.arange(left.shape[0]), forest.only_action)
+            lower, upper = found.node.lower[own], found.node.upper[own]
+        left &= ~settled(lower, upper, limits)
     if stop_fn is not None:
         left &= ~stop_fn(found)
     return left & (take(forest.tree.nodes.next_action, forest.root) != OVER)
@@ -122,15 +126,16 @@ def _step(
     limits: Limits,
     config: SearchConfig,
 ) -> Forest:
-    """One simulation in each lane's tree, or one of each action of its round."""
-    forest, action, active = _root_actions(forest, budget, work, limits, config)
-    leaves = action.shape[1]
-    root = jnp.repeat(take(forest.root, work.lane), leaves)
-    action, active = action.reshape(-1), active.reshape(-1)
-    if leaves > 1 or work.lane.shape[0] < budget.shape[0]:
+    """One simulation in each lane's tree."""
+    forest, root, action = _root_actions(forest, budget, work, limits, config)
+    active, num_wanted = work.alive, None
+    if work.lane.shape[0] < budget.shape[0] or forest.only_action is not None:
         # Those that count come first, so that no row is left unused.
         order = jnp.argsort(~active, stable=True)
         root, action, active = take(root, order), take(action, order), take(active, order)
+    if forest.only_action is not None:
+        # Levels end for all actions at about the same time: often most lanes have nothing to do.
+        num_wanted = jnp.sum(active, dtype=jnp.int32)
     tree = forest.tree
 
     def look(root: Int[Array, " W"], action: Int[Array, " W"]) -> tuple[Descent, State]:
@@ -148,6 +153,7 @@ def _step(
         predict=predict,
         limits=limits,
         config=config,
+        num_wanted=num_wanted,
     )
     new = active & (descent.below == UNVISITED)
     place = jnp.arange(new.shape[0], dtype=jnp.int32)
@@ -157,42 +163,34 @@ def _step(
     child = put_action(tree.nodes.child, descent.row, descent.action, first_row, new)
     tree = tree._replace(nodes=tree.nodes._replace(child=child))
     leaf = jnp.where(new, first_row, jnp.maximum(descent.below, 0))
-    tree = back_up(tree, leaf, ~new, active, limits=limits, config=config, shared_roots=leaves > 1)
-    return forest._replace(tree=tree)
+    return forest._replace(tree=back_up(tree, leaf, ~new, active, limits=limits, config=config))
 
 
 def _root_actions(
     forest: Forest, budget: Int[Array, " B"], work: _Work, limits: Limits, config: SearchConfig
-) -> tuple[Forest, Int[Array, "L K"], Bool[Array, "L K"]]:
-    """Actions that this step simulates at each lane's root, and which of them count."""
+) -> tuple[Forest, Int[Array, " L"], Int[Array, " L"]]:
+    """Root of each lane's tree, and the action that its next simulation follows there."""
     here, policy, budget = some_trees(forest, work.lane), config.policy, take(budget, work.lane)
-    node = node_at(here.tree, here.root)
     turn = here.halving
-    if isinstance(policy, Gumbel):
+    if here.only_action is not None:
+        action = here.only_action
+    elif isinstance(policy, Gumbel):
+        node = node_at(here.tree, here.root)
         _, scaled = gumbel.completed_qvalues(node, policy, limits)
         score = gumbel.root_score(here.explore, scaled)
-        if here.halving is not None:
-            turn = halving.next_turn(
-                here.halving,
-                score,
-                open_actions(node, limits),
-                budget,
-                gumbel.num_considered(node, policy),
-                policy,
-            )
-            leaves = min(policy.max_num_considered_actions, score.shape[-1]) if policy.rounds else 1
-            turn, action, active = halving.take_turn(turn, score, budget - here.spent, leaves, work.alive)
+        if turn is not None:
+            turn = halving.present_level(turn, score, node, budget, policy, limits)
+            action = halving.next_action(turn, score, node, limits)
         else:
             action = gumbel.halving_action(node, score, budget, here.spent, policy, limits)
-            action, active = action[:, None], work.alive[:, None]
     else:
-        action, active = puct.puct_action(node, policy, limits)[:, None], work.alive[:, None]
+        action = puct.puct_action(node_at(here.tree, here.root), policy, limits)
 
     def put_back(all_lanes: Array, some: Array) -> Array:
         return all_lanes.at[work.lane].set(some, unique_indices=True)
 
-    spent = here.spent + jnp.sum(active, axis=-1)
     forest = forest._replace(
-        spent=put_back(forest.spent, spent), halving=jax.tree.map(put_back, forest.halving, turn)
+        spent=put_back(forest.spent, here.spent + work.alive),
+        halving=jax.tree.map(put_back, forest.halving, turn),
     )
-    return forest, action, active
+    return forest, here.root, action

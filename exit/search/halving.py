@@ -1,9 +1,9 @@
-"""Sequential halving by rounds: which root actions are in the running, and which are still to be visited.
+"""Sequential halving level by level: which root actions are in the running, and how far each is to go.
 
-Karnin et al. 2013, with the schedule of Danihelka et al. 2022. A round visits every action in the running
-once; who goes on is decided between rounds. Below different root actions nothing is shared, so the actions of
-a round may be simulated in any order, or all at once, with the same result. Proofs are the exception: one at
-a time, an action that an earlier one of its round has decided is skipped.
+Karnin et al. 2013, with the schedule of Danihelka et al. 2022. A level visits every action in the running
+equally often; who goes on is decided between levels. Below different root actions nothing is shared, so the
+simulations of a level may be done in any order, or side by side, with the same result. Proofs are the
+exception: one after another, an action that an earlier one of its level has decided is skipped.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from exit.search import gumbel
 from exit.search.config import Gumbel
+from exit.search.node import Limits, Node, open_actions
+
+_PAST_EACH = 4
+"""Simulations past for each one of a new halving that may end at any time: there are few halvings, and none
+of them is most of the search."""
+
+_FOR_EVER = 1 << 30
+"""Visits that nothing reaches."""
 
 
 class Halving(NamedTuple):
@@ -20,82 +29,94 @@ class Halving(NamedTuple):
 
     Attributes:
       running: actions of the present level.
-      pending: those of them that this round has not visited yet.
+      goal: visits that each of them has at its end.
       level_size: how many actions the level started with; 0 before the first.
-      rounds_left: rounds of the level after this one.
+      length: simulations that the halving is planned for.
     """
 
     running: Bool[Array, "B A"]
-    pending: Bool[Array, "B A"]
+    goal: Int[Array, "B A"]
     level_size: Int[Array, " B"]
-    rounds_left: Int[Array, " B"]
+    length: Int[Array, " B"]
 
 
 def before_first(num_states: int, num_actions: int) -> Halving:
     """Nothing has been simulated yet."""
-    nobody = jnp.zeros((num_states, num_actions), bool)
-    zeros = jnp.zeros(num_states, jnp.int32)
-    return Halving(nobody, nobody, zeros, zeros)
+    nowhere, zeros = jnp.zeros((num_states, num_actions), jnp.int32), jnp.zeros(num_states, jnp.int32)
+    return Halving(nowhere > 0, nowhere, zeros, zeros)
 
 
-def next_turn(
+def present_level(
     halving: Halving,
     score: Float[Array, "B A"],
-    is_open: Bool[Array, "B A"],
+    node: Node,
     budget: Int[Array, " B"],
-    num_considered: Int[Array, " B"],
     policy: Gumbel,
+    limits: Limits,
 ) -> Halving:
-    """The same, with a new round begun where the last one is over; only open actions take part."""
-    running, pending = halving.running & is_open, halving.pending & is_open
-    round_over = ~jnp.any(pending, axis=-1)
-    nobody = ~jnp.any(running, axis=-1)
-    level_over = round_over & (nobody | (halving.rounds_left == 0))
+    """The same, with a new level begun where the last one is over; only open actions take part."""
+    is_open, num_considered = open_actions(node, limits), gumbel.num_considered(node, policy)
+    halving = halving._replace(running=halving.running & is_open)
+    over = ~jnp.any(missing(halving, node, limits) > 0, axis=-1)
     # The last level is that of two actions: it lasts, or a new halving starts.
-    restart = nobody | (halving.level_size == 0)
+    restart = ~jnp.any(halving.running, axis=-1) | (halving.level_size == 0)
     if policy.anytime:
         restart |= halving.level_size <= 2
     size = jnp.where(restart, num_considered, jnp.maximum(2, halving.level_size // 2))
-    best = _best(score, jnp.where(restart[:, None], is_open, running), size, policy)
-    running = jnp.where(level_over[:, None], best, running)
-    rounds = _rounds(size, budget, num_considered, policy)
+    best = _best(score, jnp.where(restart[:, None], is_open, halving.running), size, policy)
+    num_levels, length = _num_levels(num_considered, policy), budget
+    if policy.anytime:
+        past = jnp.sum(node.visits, axis=-1).astype(jnp.int32)
+        length = jnp.maximum(num_considered * num_levels, past // _PAST_EACH)
+        length = jnp.where(over & restart, length, halving.length)
+    rounds = jnp.maximum(1, length // (num_levels * jnp.maximum(size, 1)))
+    if not policy.anytime:
+        rounds = jnp.where(size <= 2, _FOR_EVER, rounds)
+    goal = node.visits.astype(jnp.int32) + rounds[:, None]
     return Halving(
-        running=running,
-        pending=jnp.where(round_over[:, None], running, pending),
-        level_size=jnp.where(level_over, size, halving.level_size),
-        rounds_left=jnp.where(level_over, rounds, halving.rounds_left) - round_over,
+        running=jnp.where(over[:, None], best, halving.running),
+        goal=jnp.where(over[:, None], goal, halving.goal),
+        level_size=jnp.where(over, size, halving.level_size),
+        length=length,
     )
 
 
-def take_turn(
-    turn: Halving,
+def missing(halving: Halving, node: Node, limits: Limits) -> Int[Array, "B A"]:
+    """Simulations of each action until the level is over."""
+    missing = halving.goal - node.visits.astype(jnp.int32)
+    return jnp.where(halving.running & open_actions(node, limits), jnp.maximum(missing, 0), 0)
+
+
+def next_action(halving: Halving, score: Float[Array, "B A"], node: Node, limits: Limits) -> Int[Array, " B"]:
+    """Round by round, the best of those not yet visited in this round first."""
+    to_go = missing(halving, node, limits)
+    behind = to_go == jnp.max(to_go, axis=-1, keepdims=True)
+    return jnp.argmax(jnp.where(behind, score, -jnp.inf), axis=-1).astype(jnp.int32)
+
+
+def shares(
+    halving: Halving,
     score: Float[Array, "B A"],
+    node: Node,
     left: Int[Array, " B"],
-    num_leaves: int,
-    alive: Bool[Array, " B"],
-) -> tuple[Halving, Int[Array, "B K"], Bool[Array, "B K"]]:
-    """Up to `num_leaves` of the pending actions, the best first, as far as the budget that is left goes.
+    limits: Limits,
+    max_rounds: int,
+) -> Int[Array, "B A"]:
+    """Simulations that each action gets next: up to some rounds of the level, as far as `left` goes."""
+    to_go = missing(halving, node, limits)
+    waiting = to_go > 0
+    num_waiting = jnp.maximum(jnp.sum(waiting, axis=-1), 1)
+    rounds = jnp.minimum(left // num_waiting, max_rounds)
+    # What is left after whole rounds goes to the best.
+    order = jnp.argsort(jnp.argsort(jnp.where(waiting, -score, jnp.inf), axis=-1), axis=-1)
+    rest = jnp.where(rounds < max_rounds, left - rounds * num_waiting, 0)
+    return jnp.minimum(to_go, rounds[:, None] + (order < rest[:, None]))
 
-    Returns:
-      What is pending then, actions, and which of them are to be simulated; none where not `alive`.
-    """
-    best, action = jax.lax.top_k(jnp.where(turn.pending, score, -jnp.inf), num_leaves)
-    chosen = alive[:, None] & (best > -jnp.inf) & (jnp.arange(num_leaves) < left[:, None])
-    rows = jnp.arange(score.shape[0])[:, None]
-    done = jnp.zeros_like(turn.pending).at[rows, action].set(chosen)
-    return turn._replace(pending=turn.pending & ~done), action, chosen
 
-
-def _rounds(
-    size: Int[Array, " B"], budget: Int[Array, " B"], num_considered: Int[Array, " B"], policy: Gumbel
-) -> Int[Array, " B"]:
-    """Rounds of a level of `size` actions: every level has about as many simulations."""
-    if policy.anytime:
-        return jnp.maximum(1, num_considered // jnp.maximum(size, 1))
+def _num_levels(num_considered: Int[Array, " B"], policy: Gumbel) -> Int[Array, " B"]:
+    """Levels of a halving that starts from so many actions; each has about as many simulations."""
     powers = 2 ** jnp.arange(policy.max_num_considered_actions.bit_length() + 1)
-    num_levels = jnp.maximum(1, jnp.sum(powers < num_considered[:, None], axis=-1))
-    rounds = jnp.maximum(1, budget // (num_levels * jnp.maximum(size, 1)))
-    return jnp.where(size <= 2, jnp.iinfo(jnp.int32).max, rounds)
+    return jnp.maximum(1, jnp.sum(powers < num_considered[:, None], axis=-1))
 
 
 def _best(

@@ -8,20 +8,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Int
 
+from exit.devices import Team, for_step, in_step, team_size
 from exit.game import Game, State
 from exit.memory import available_bytes
 from exit.network import Params, PredictFn
-from exit.search.api import plant_at
-from exit.search.config import SearchConfig, require_prefix_consistent
-from exit.search.forest import Forest, by_rounds, findings, num_rows
+from exit.search import side_by_side
+from exit.search.api import plant_at, plant_side_by_side
+from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
+from exit.search.forest import Findings, Forest, by_levels, findings, num_rows
 from exit.search.grow import grow
 from exit.search.halving import before_first
-from exit.search.node import Limits
+from exit.search.node import Limits, Node
 from exit.search.noise import Noise
 from exit.search.result import SearchResult, summarise
-from exit.search.tree import UNVISITED, Tree
+from exit.search.side_by_side import SideBySide, grow_side_by_side
+from exit.search.subtree import share, subtree, with_room
+from exit.search.tree import UNVISITED, Nodes, Tree
 
 _FIRST_ROWS = 512
 """Rows that a thought starts with; they double as it grows."""
@@ -40,11 +44,12 @@ class Thought:
     Attributes:
       result: the answer so far, without a batch axis; `num_simulations` counts those that went through
         this state, also before it was reached.
-      forest: the tree, a batch of one.
+      tree: a batch of one; where actions are searched side by side, that of each device along a first
+        axis of `tree.forest`.
     """
 
     result: SearchResult
-    forest: Forest
+    tree: Forest | SideBySide
 
 
 class Thinker(NamedTuple):
@@ -71,16 +76,9 @@ def think(thinker: Thinker, state: State, budget: int) -> Thought:
       TooMuchThought: so many simulations do not fit in the memory allowed; nothing is allocated.
     """
     require_prefix_consistent(thinker.config)
-    rows = max(_FIRST_ROWS, 2 * num_rows(1, 0, thinker.game, thinker.config))
-    planted = _plant(
-        thinker.params,
-        jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state),
-        rows=rows,
-        game=thinker.game,
-        predict=thinker.predict,
-        config=thinker.config,
-    )
-    return _continue(thinker, planted, budget)
+    rows = max(_FIRST_ROWS, 2 * _num_rows(thinker, 1, 0))
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state)
+    return _continue(thinker, _plant(thinker.params, state, rows=rows, **_program(thinker)), budget)
 
 
 def think_more(thinker: Thinker, thought: Thought, budget: int) -> Thought:
@@ -90,7 +88,7 @@ def think_more(thinker: Thinker, thought: Thought, budget: int) -> Thought:
       ValueError: the budget is negative.
       TooMuchThought: so many simulations do not fit in the memory allowed; the thought is left as it is.
     """
-    return _continue(thinker, thought.forest, budget)
+    return _continue(thinker, thought.tree, budget)
 
 
 def think_until(
@@ -109,12 +107,16 @@ def think_until(
       ValueError: the policy plans for the whole budget.
     """
     require_prefix_consistent(thinker.config)
-    program = {"game": thinker.game, "predict": thinker.predict, "config": thinker.config}
-    rows = num_rows(len(budget), int(budget.max(initial=0)), thinker.game, thinker.config)
+
+    def go_on(tree: Forest | SideBySide, reach: int) -> tuple[Forest | SideBySide, SearchResult]:
+        arguments = _placed(thinker, tree, np.minimum(budget, reach))
+        return jax.block_until_ready(_grow_in_place(*arguments, **_program(thinker)))
+
     compiled = _grow_in_place._cache_size()
     begun = time.perf_counter()
-    forest = _plant(thinker.params, state, rows=1 << (rows - 1).bit_length(), **program)
-    forest, result = jax.block_until_ready(_grow_in_place(thinker.params, forest, 0 * budget, **program))
+    rows = _num_rows(thinker, len(budget), int(budget.max(initial=0)))
+    tree = _plant(thinker.params, state, rows=1 << (rows - 1).bit_length(), **_program(thinker))
+    tree, result = go_on(tree, 0)
     if _grow_in_place._cache_size() > compiled:
         begun = time.perf_counter()
     reach, chunk, took = 0, 1, 0.0
@@ -126,9 +128,7 @@ def think_until(
         if left <= 0 or chunk < 1:
             break
         reach += chunk
-        forest, result = jax.block_until_ready(
-            _grow_in_place(thinker.params, forest, np.minimum(budget, reach), **program)
-        )
+        tree, result = go_on(tree, reach)
         took = time.perf_counter() - now
     return result
 
@@ -142,15 +142,18 @@ def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -
     Raises:
       ValueError: the move is illegal, or the outcome cannot happen.
     """
-    forest = jax.tree.map(np.asarray, thought.forest)
-    root = int(forest.root[0])
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf[root]), forest.tree.nodes.state)
+    tree = jax.tree.map(np.asarray, thought.tree)
+    nodes, root = _tree_of(tree, action)
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf[root]), nodes.state)
     _check_move(thinker.game, state, action, outcome)
-    base = int(forest.tree.nodes.child[root, action])
+    base = int(nodes.child[root, action])
     if base == UNVISITED:
         after, _ = thinker.game.apply(state, jnp.int32(action), jnp.int32(outcome))
         return think(thinker, after, 0)
-    return _continue(thinker, _moved(forest, base + outcome, thinker.config), 0)
+    below = subtree(nodes, base + outcome)
+    if isinstance(tree, SideBySide):
+        return _continue(thinker, _dealt(tree, below), 0)
+    return _continue(thinker, _alone(thinker, tree, below), 0)
 
 
 def _check_move(game: Game, state: State, action: int, outcome: int) -> None:
@@ -165,58 +168,116 @@ def _check_move(game: Game, state: State, action: int, outcome: int) -> None:
         )
 
 
-def _continue(thinker: Thinker, forest: Forest, budget: int) -> Thought:
+def _continue(thinker: Thinker, tree: Forest | SideBySide, budget: int) -> Thought:
     if budget < 0:
         raise ValueError(f"budget {budget} is negative; it must be at least 0")
-    game, config = thinker.game, thinker.config
-    # A root counts as a row, which a tree has already.
-    needed = int(forest.tree.size) + num_rows(1, budget, game, config) - 1
-    rows = forest.tree.nodes.parent.shape[0]
-    if needed > rows:
-        forest = _enlarged(forest, 1 << (needed - 1).bit_length(), thinker.max_bytes)
-    forest, result = _grow_copy(
-        thinker.params,
-        forest,
-        forest.spent + budget,
-        game=game,
-        predict=thinker.predict,
-        config=config,
-    )
-    return Thought(jax.tree.map(lambda leaf: leaf[0], result), forest)
+    # Roots count as rows, which a tree has already.
+    needed = int(np.max(_rows_used(tree))) + _num_rows(thinker, 1, budget) - 1
+    if needed > _nodes_of(tree).parent.shape[-1]:
+        tree = _enlarged(tree, 1 << (needed - 1).bit_length(), thinker.max_bytes)
+    spent = tree.node.visits.sum(axis=-1) if isinstance(tree, SideBySide) else tree.spent
+    arguments = _placed(thinker, tree, np.asarray(spent).astype(np.int32) + np.int32(budget))
+    tree, result = _grow_copy(*arguments, **_program(thinker))
+    return Thought(jax.tree.map(lambda leaf: leaf[0], result), tree)
+
+
+def _program(thinker: Thinker) -> dict[str, Any]:
+    return {"game": thinker.game, "predict": thinker.predict, "config": thinker.config}
+
+
+def _num_rows(thinker: Thinker, num_states: int, budget: int) -> int:
+    """Rows that are enough on each device that has a tree."""
+    if is_side_by_side(thinker.config.policy):
+        return side_by_side.num_rows(num_states, budget, team_size(), thinker.game)
+    return num_rows(num_states, budget, thinker.game)
+
+
+def _nodes_of(tree: Forest | SideBySide) -> Nodes:
+    return (tree.forest if isinstance(tree, SideBySide) else tree).tree.nodes
+
+
+def _rows_used(tree: Forest | SideBySide) -> Array:
+    return (tree.forest if isinstance(tree, SideBySide) else tree).tree.size
+
+
+def _tree_of(tree: Forest | SideBySide, action: int) -> tuple[Nodes, int]:
+    """The rows in which a root action of a single state is simulated, as NumPy arrays, and the root there."""
+    if not isinstance(tree, SideBySide):
+        return tree.tree.nodes, int(tree.root[0])
+    count = tree.forest.root.shape[0]
+    # An action that does not exist is refused later.
+    place = int(np.flatnonzero(tree.order[0] == action)[0]) if action in tree.order[0] else 0
+    nodes = jax.tree.map(lambda leaf: leaf[place % count], tree.forest.tree.nodes)
+    return nodes, int(tree.forest.root[place % count, place // count])
 
 
 @functools.partial(jax.jit, static_argnames=("rows", "game", "predict", "config"))
 def _plant(
     params: Params, state: State, *, rows: int, game: Game, predict: PredictFn, config: SearchConfig
-) -> Forest:
+) -> Forest | SideBySide:
     zeros = jnp.zeros((jax.tree.leaves(state)[0].shape[0], game.num_actions))
-    return plant_at(params, state, Noise(zeros, zeros), rows, game=game, predict=predict, config=config)
+    noise, program = Noise(zeros, zeros), {"game": game, "predict": predict, "config": config}
+    if not is_side_by_side(config.policy):
+        return plant_at(params, state, noise, rows, **program)
+
+    def plant(team: Team, own: tuple[()], whole: tuple[Params, State]) -> tuple[Forest, SideBySide]:
+        tree = plant_side_by_side(team, *whole, noise, rows, **program)
+        return tree.forest, tree._replace(forest=None)
+
+    forest, tree = in_step(plant, (), (params, state))
+    return tree._replace(forest=forest)
+
+
+def _placed(
+    thinker: Thinker, tree: Forest | SideBySide, budget: Int[np.ndarray, " B"]
+) -> tuple[Params, Forest | SideBySide, Any]:
+    """What a tree is grown with, on the devices that grow it."""
+    if not isinstance(tree, SideBySide):
+        return thinker.params, tree, budget
+    forest, (params, rest, budget) = for_step(
+        tree.forest, (thinker.params, tree._replace(forest=None), budget)
+    )
+    return params, rest._replace(forest=forest), budget
 
 
 def _grow(
     params: Params,
-    forest: Forest,
+    tree: Forest | SideBySide,
     budget: Int[Array, " B"],
     *,
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
-) -> tuple[Forest, SearchResult]:
-    limits = Limits.of(game)
-    forest = grow(params, forest, budget, game=game, predict=predict, config=config)
-    draw = jnp.zeros_like(forest.explore)
-    return forest, summarise(findings(forest, limits), draw, limits=limits, config=config)
+) -> tuple[Forest | SideBySide, SearchResult]:
+    limits, program = Limits.of(game), {"game": game, "predict": predict, "config": config}
+
+    def summary(found: Findings) -> SearchResult:
+        return summarise(found, jnp.zeros_like(found.explore), limits=limits, config=config)
+
+    if not isinstance(tree, SideBySide):
+        tree = grow(params, tree, budget, **program)
+        return tree, summary(findings(tree, limits))
+
+    def go_on(team: Team, forest: Forest, whole: Any) -> tuple[Forest, tuple[SideBySide, SearchResult]]:
+        params, rest, budget = whole
+        tree = grow_side_by_side(team, params, rest._replace(forest=forest), budget, **program)
+        result = summary(side_by_side.findings(tree, limits))
+        return tree.forest, (tree._replace(forest=None), result)
+
+    forest, (rest, result) = in_step(go_on, tree.forest, (params, tree._replace(forest=None), budget))
+    return rest._replace(forest=forest), result
 
 
 _grow_copy = jax.jit(_grow, static_argnames=("game", "predict", "config"))
-# Writes into the forest that it is given, which is gone then.
-_grow_in_place: Any = jax.jit(_grow, static_argnames=("game", "predict", "config"), donate_argnames="forest")
+# Writes into the tree that it is given, which is gone then.
+_grow_in_place: Any = jax.jit(_grow, static_argnames=("game", "predict", "config"), donate_argnames="tree")
 
 
-def _enlarged(forest: Forest, num_rows: int, max_bytes: int | None) -> Forest:
+def _enlarged(tree: Forest | SideBySide, num_rows: int, max_bytes: int | None) -> Forest | SideBySide:
     """The same trees with room for `num_rows` rows; on the host, where nothing is compiled for it."""
-    nodes = forest.tree.nodes
-    row_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(nodes)) / nodes.parent.shape[0]
+    nodes = _nodes_of(tree)
+    before = nodes.parent.shape[-1]
+    row_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(nodes)) / before
     if max_bytes is None:
         max_bytes = int(_SHARE_OF_AVAILABLE * available_bytes())
     # The grown tree lies beside the one handed over.
@@ -226,50 +287,55 @@ def _enlarged(forest: Forest, num_rows: int, max_bytes: int | None) -> Forest:
             f"a tree of {num_rows:,} rows needs {2 * row_bytes * num_rows / 1e6:,.0f} MB, "
             f"{max_bytes / 1e6:,.0f} MB are allowed; {fitting:,} rows fit: think less or allow more memory"
         )
+    axis = nodes.parent.ndim - 1
 
     def pad(leaf: Array) -> np.ndarray:
-        larger = np.zeros((num_rows, *leaf.shape[1:]), leaf.dtype)
-        larger[: leaf.shape[0]] = leaf
+        larger = np.zeros((*leaf.shape[:axis], num_rows, *leaf.shape[axis + 1 :]), leaf.dtype)
+        larger[(slice(None),) * axis + (slice(before),)] = leaf
         return larger
 
-    return forest._replace(tree=forest.tree._replace(nodes=jax.tree.map(pad, nodes)))
+    nodes = jax.tree.map(pad, nodes)
+    if isinstance(tree, SideBySide):
+        grown = tree.forest.tree._replace(nodes=nodes)
+        return tree._replace(forest=tree.forest._replace(tree=grown))
+    return tree._replace(tree=tree.tree._replace(nodes=nodes))
 
 
-def _moved(forest: Forest, root: int, config: SearchConfig) -> Forest:
-    """The subtree below a row of a forest of one tree, as NumPy arrays, in its first rows."""
-    nodes = forest.tree.nodes
-    kept = np.flatnonzero(_below(np.asarray(nodes.parent)[: int(forest.tree.size)], root))
-    place = np.full(nodes.parent.shape[0] + 1, UNVISITED, np.int32)
-    place[kept] = np.arange(len(kept))
-
-    def pick(leaf: np.ndarray) -> np.ndarray:
-        picked = np.zeros_like(leaf)
-        picked[: len(kept)] = leaf[kept]
-        return picked
-
-    nodes = jax.tree.map(pick, nodes)
-    # Row -1, which stands for nothing, is the last one of `place`, and stays what it is.
-    parent, child, next_row = place[nodes.parent], place[nodes.child], place[nodes.next_row]
-    parent[0], next_row[0] = -1, 0
-    nodes = nodes._replace(parent=parent, child=child, next_row=next_row)
-    num_actions = forest.explore.shape[-1]
-    return forest._replace(
-        tree=Tree(jnp.int32(len(kept)), nodes),
+def _alone(thinker: Thinker, tree: Forest, below: Nodes) -> Forest:
+    """A forest of one tree, that of these rows."""
+    num_rows = tree.tree.nodes.parent.shape[0]
+    num_actions = below.visits.shape[-1]
+    return tree._replace(
+        tree=Tree(jnp.int32(len(below.parent)), with_room(below, num_rows)),
         root=np.zeros(1, np.int32),
-        prior_logits=nodes.prior_logits[:1],
-        explore=nodes.prior_logits[:1],
-        spent=nodes.visits[:1].sum(axis=-1).astype(np.int32),
-        halving=before_first(1, num_actions) if by_rounds(config) else None,
+        prior_logits=below.prior_logits[:1],
+        explore=below.prior_logits[:1],
+        spent=below.visits[:1].sum(axis=-1).astype(np.int32),
+        halving=before_first(1, num_actions) if by_levels(thinker.config) else None,
     )
 
 
-def _below(parent: Int[np.ndarray, " N"], root: int) -> Bool[np.ndarray, " N"]:
-    """Which rows lie below one of them, itself included."""
-    below = np.zeros(len(parent), bool)
-    below[root] = True
-    while True:
-        # A level at a time: a row lies below if its parent does.
-        more = below | (below[parent] & (parent >= 0))
-        if (more == below).all():
-            return below
-        below = more
+def _dealt(tree: SideBySide, below: Nodes) -> SideBySide:
+    """These rows dealt to the devices, each root action with what lies below it."""
+    count, num_rows = tree.forest.tree.nodes.parent.shape
+    num_actions = below.visits.shape[-1]
+    prior_logits = jnp.asarray(below.prior_logits[:1])
+    order = side_by_side.deal(prior_logits, prior_logits, count)
+    own = np.asarray(order)[0].reshape(-1, count)
+    dealt = [share(below, np.minimum(own[:, index], num_actions - 1)) for index in range(count)]
+    padded = [with_room(nodes, max(num_rows, len(nodes.parent))) for nodes in dealt]
+    nodes = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
+    only_action = np.minimum(own.T, num_actions - 1).astype(np.int32)
+    spent = np.where(num_actions > own.T, below.visits[0][only_action], 0).astype(np.int32)
+    forest = tree.forest._replace(
+        tree=Tree(jnp.array([len(nodes.parent) for nodes in dealt], jnp.int32), nodes),
+        root=np.broadcast_to(np.arange(len(own), dtype=np.int32), only_action.shape),
+        prior_logits=np.broadcast_to(below.prior_logits[:1], (*only_action.shape, num_actions)),
+        explore=np.broadcast_to(below.prior_logits[:1], (*only_action.shape, num_actions)),
+        spent=spent,
+        only_action=only_action,
+    )
+    columns = {name: getattr(below, name) for name in Node._fields}
+    node = Node(**jax.tree.map(lambda column: column[:1], columns))
+    start = before_first(1, num_actions)
+    return SideBySide(forest, order, node, below.prior_logits[:1], below.prior_logits[:1], start)
