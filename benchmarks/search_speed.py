@@ -3,8 +3,8 @@
 python benchmarks/search_speed.py [--json FILE] [--quick] [--repeats N] [--rows 256x32,...]
 
 Connect Four 6x7 with a network of 32 channels and 2 blocks; each row is states x simulations. mctx is run as
-its users run it, on one device with its defaults; ours on all devices, on a CPU one for each core. `rounds`
-evaluates the root actions in the running together. `network` is the share of our time that the network alone
+its users run it, on one device with its defaults; ours on all devices, on a CPU one for each core. `abreast`
+searches below the root's actions side by side. `network` is the share of our time that the network alone
 takes for as many evaluations, in the same batches on as many devices; `equal` the share of states whose visit
 counts are mctx's. Simulations are those really spent: proofs end a search before its budget is.
 
@@ -81,8 +81,8 @@ def _configs(num_states: int, num_simulations: int) -> dict[str, SearchConfig]:
         "ours, proofs": SearchConfig(max_simulations=num_simulations),
     }
     if num_states == 1:
-        rounds = Gumbel(side_by_side=True)
-        configs["ours, rounds"] = SearchConfig(max_simulations=num_simulations, prove=False, policy=rounds)
+        abreast = Gumbel(side_by_side=True)
+        configs["ours, abreast"] = SearchConfig(max_simulations=num_simulations, prove=False, policy=abreast)
     return configs
 
 
@@ -126,7 +126,7 @@ def measure(num_states: int, num_simulations: int, repeats: int) -> list[dict[st
 def _network_alone(name: str, config: SearchConfig, num_states: int, num_spent: int) -> Callable[[], float]:
     """A stopwatch for the evaluations of one of our searches."""
     watched = functools.partial(_run_ours, config, num_states, None)
-    # Rounds, and trees proven early, leave rows of a batch empty.
+    # Trees proven early, and actions side by side, leave rows of a batch empty.
     num_rows_used = num_spent if name == "ours" else None
     evaluations = evaluations_of(watched, _NETWORK.predict, num_states, num_rows_used)
     observation = jax.vmap(_GAME.observe)(_states(num_states))

@@ -13,7 +13,7 @@ import pytest
 
 from exit.devices import divided, everywhere, over_devices, use_all_cores
 from exit.network import make_network
-from exit.search import Gumbel, SearchConfig, search
+from exit.search import Gumbel, SearchConfig, Thinker, advance, search, think, think_more
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import NET, random_params, random_states
 
@@ -35,6 +35,23 @@ def searched() -> dict[str, np.ndarray]:
         )
     )(random_params(game), random_states(game, BATCH, 5, seed=2), jnp.arange(BATCH) * 5 % 41)
     return {name: np.asarray(value) for name, value in found._asdict().items()}
+
+
+THINKING = SearchConfig(policy=Gumbel(gumbel_scale=0.0, anytime=True, side_by_side=True), prove=False)
+
+
+def thought_about() -> dict[str, np.ndarray]:
+    """What one state's search side by side finds: at once, in parts, and after a move."""
+    game = TicTacToe()
+    thinker = Thinker(random_params(game), game, make_network(NET, game).predict, THINKING)
+    whole = think(thinker, game.init(), 400)
+    parts = think_more(thinker, think(thinker, game.init(), 90), 310)
+    moved = think_more(thinker, advance(thinker, parts, int(parts.result.action)), 100)
+    return {
+        f"{name} {field}": np.asarray(value)
+        for name, thought in {"whole": whole, "parts": parts, "moved": moved}.items()
+        for field, value in thought.result._asdict().items()
+    }
 
 
 def work_of_each_device() -> np.ndarray:
@@ -60,6 +77,16 @@ def test_a_divided_search_finds_the_same(tmp_path: Path) -> None:
     found = in_two_devices("np.savez(path, **here.searched())", tmp_path / "found.npz")
     for name, value in alone.items():
         np.testing.assert_allclose(found[name], value, atol=1e-5, err_msg=name)
+
+
+def test_devices_that_share_the_actions_of_one_state_find_the_same(tmp_path: Path) -> None:
+    alone = thought_about()
+    found = in_two_devices("np.savez(path, **here.thought_about())", tmp_path / "found.npz")
+    for name, value in alone.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+        whole = name.replace("parts", "whole")
+        np.testing.assert_allclose(found[whole], alone[whole], rtol=1e-4, atol=1e-5, err_msg=whole)
+    assert alone["moved num_simulations"] > 100
 
 
 def test_work_is_dealt_out_evenly(tmp_path: Path) -> None:

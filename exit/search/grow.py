@@ -47,7 +47,9 @@ def grow(
     left = jnp.where(running(forest, budget), budget - forest.spent, 0)
     queue = jnp.argsort(-left, stable=True).astype(jnp.int32)
     num_queued = jnp.sum(left > 0)
-    num_lanes = min(budget.shape[0], _num_lanes())
+    # As few turns as the lanes allow, and then as few lanes as so many turns need.
+    num_turns = -(-budget.shape[0] // _max_lanes())
+    num_lanes = -(-budget.shape[0] // num_turns)
 
     def alive_fn(work: _Work) -> Bool[Array, ""]:
         return jnp.any(work.alive)
@@ -86,7 +88,7 @@ class _Work(NamedTuple):
     num_taken: Int[Array, ""]
 
 
-def _num_lanes() -> int:
+def _max_lanes() -> int:
     """Lanes that keep the device busy: a core gains nothing from more, and other devices can use them all.
 
     With fewer lanes less is wasted while the last trees of a batch with mixed budgets are being finished.
