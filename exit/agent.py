@@ -1,10 +1,11 @@
 """What a user of the library holds: a trained agent that acts at any budget."""
 
 import dataclasses
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -158,13 +159,14 @@ class Agent:
         """
         return _asked(think_more, self._thinker(max_bytes), thought, budget)
 
-    def advance(self, thought: Thought, action: int, outcome: int = 0) -> Thought:
+    def advance(self, thought: Thought, action: SupportsIndex, outcome: SupportsIndex = 0) -> Thought:
         """The thought about the state after a move, and after what chance made of it: the tree below is kept.
 
         Raises:
-          UsageError: the move is illegal, or the outcome cannot happen.
+          UsageError: the move is illegal or no whole number, or the outcome cannot happen.
         """
-        return _asked(advance, self._thinker(), thought, int(action), int(outcome))
+        move = whole_number("action", action), whole_number("outcome", outcome)
+        return _asked(advance, self._thinker(), thought, *move)
 
     def _thinker(self, max_bytes: int | None = None, *, side_by_side: bool = True) -> Thinker:
         return make_thinker(
@@ -175,6 +177,14 @@ class Agent:
             side_by_side=side_by_side,
             max_bytes=max_bytes,
         )
+
+
+def whole_number(name: str, number: Any) -> int:
+    """A number given as an int or as an array of one; UsageError for anything else."""
+    try:
+        return operator.index(number)
+    except TypeError as error:
+        raise UsageError(f"{name} is {number!r}; give a whole number") from error
 
 
 def _asked(function: Callable[..., Thought], *arguments: Any) -> Thought:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from exit.acting import make_act_fn
-from exit.agent import Agent
+from exit.agent import Agent, whole_number
 from exit.checkpoint import CheckpointError, restore
 from exit.errors import UsageError
 from exit.game import State
@@ -190,6 +190,13 @@ def test_it_thinks_on_past_its_capacity_and_moves_along(agent: Agent) -> None:
     action = int(thought.result.action)
     moved = agent.advance(thought, action)
     assert int(moved.result.num_simulations) == int(thought.result.visit_counts[action]) - 1
+
+
+def test_a_move_is_a_whole_number_of_any_kind() -> None:
+    assert [whole_number("action", number) for number in (4, np.int64(4), jnp.int32(4))] == [4, 4, 4]
+    for wrong in (None, 1.5, "4"):
+        with pytest.raises(UsageError, match=r"action is .*; give a whole number"):
+            whole_number("action", wrong)
 
 
 def test_what_cannot_be_thought_is_refused(agent: Agent) -> None:
