@@ -152,7 +152,7 @@ class Agent:
         return _asked(think, self._thinker(max_bytes), state, budget)
 
     def think_more(self, thought: Thought, budget: int, *, max_bytes: int | None = None) -> Thought:
-        """Add simulations to a thought: n and then m give the same as n + m at once.
+        """Add simulations to a thought: n and then m give the same as n + m at once, up to rounding.
 
         Raises:
           UsageError: as `think`; the thought handed over stays as it is.

@@ -84,6 +84,8 @@ def think(thinker: Thinker, state: State, budget: int) -> Thought:
 def think_more(thinker: Thinker, thought: Thought, budget: int) -> Thought:
     """Add simulations to a thought: n and then m are the same as n + m at once.
 
+    Bit for bit, but side by side only up to how the network rounds in batches of other widths.
+
     Raises:
       ValueError: the budget is negative.
       TooMuchThought: so many simulations do not fit in the memory allowed; the thought is left as it is.
