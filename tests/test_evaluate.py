@@ -22,7 +22,7 @@ from exit.evaluate import (
 )
 from exit.game import Game, State
 from exit.search import SearchResult
-from exit.solve import Table, exact_moves, unfinished_keys
+from exit.solve import Exact, Table, exact_moves, exact_of_table, unfinished_keys
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
 from tests.planted import TwoHeaps
@@ -117,6 +117,10 @@ def _table() -> Table:
     return table_of(TicTacToe())
 
 
+def _exact() -> Exact:
+    return exact_of_table(_table())
+
+
 def test_the_plain_rules_know_the_published_counts() -> None:
     assert len(_positions()) == 4520
     assert sum(len(set(moves.values())) > 1 for moves in _positions()) == 3191
@@ -133,7 +137,7 @@ def test_the_plain_rules_know_the_published_counts() -> None:
     ids=["first legal", "last legal", "worst", "best"],
 )
 def test_an_agent_of_known_moves_has_the_figures_of_plain_python(choose_fn: Any, move_fn: Any) -> None:
-    found = benchmark(_agent(choose_fn, _table()), _table(), [7])
+    found = benchmark(_agent(choose_fn, _table()), _exact(), [7])
     assert found["positions"] == {"kind": "all", "count": 4520, "critical": 3191}
     (row,) = found["budgets"]
     expected = _expected(move_fn)
@@ -162,19 +166,19 @@ def test_a_random_agent_has_the_expected_rate() -> None:
         sum(value < max(moves.values()) for value in moves.values()) / len(moves) for moves in _positions()
     ]
     deviation = np.sqrt(sum(rate * (1 - rate) for rate in wrong)) / len(wrong)
-    (row,) = benchmark(_agent(draw, _table()), _table(), [0])["budgets"]
+    (row,) = benchmark(_agent(draw, _table()), _exact(), [0])["budgets"]
     assert abs(row["mistake_rate"] - np.mean(wrong)) < 5 * deviation
     assert 0.3 < np.mean(wrong) < 0.5
 
 
 def test_the_gap_is_the_regret_that_search_removes() -> None:
     agent = _agent(lambda moves, budget: _best(moves) if budget > 8 else _first(moves), _table())
-    found = benchmark(agent, _table(), [64, 0, 8])
+    found = benchmark(agent, _exact(), [64, 0, 8])
     assert [row["budget"] for row in found["budgets"]] == [64, 0, 8]
     assert found["amortization_gap"] == pytest.approx(_expected(min)["mean_regret"])
     # Without the reflex, or without search, there is no gap to speak of.
-    assert benchmark(agent, _table(), [64, 32])["amortization_gap"] is None
-    assert benchmark(agent, _table(), [0])["amortization_gap"] is None
+    assert benchmark(agent, _exact(), [64, 32])["amortization_gap"] is None
+    assert benchmark(agent, _exact(), [0])["amortization_gap"] is None
 
 
 @pytest.mark.parametrize("kind", ["sample", "file"])
@@ -182,9 +186,9 @@ def test_some_positions_have_intervals_around_their_figures(kind: str) -> None:
     keys = unfinished_keys(_table())[::9]
     told = []
     found = benchmark(
-        _agent(_first, _table()), _table(), [3], keys=keys, kind=kind, progress_fn=lambda *at: told.append(at)
+        _agent(_first, _table()), _exact(), [3], keys=keys, kind=kind, progress_fn=lambda *at: told.append(at)
     )
-    critical = int(yardstick(_table(), keys).moves.critical.sum())
+    critical = int(yardstick(_exact(), keys).moves.critical.sum())
     assert found["positions"] == {"kind": kind, "count": len(keys), "critical": critical}
     (row,) = found["budgets"]
     for name, (low, high) in row["ci95"].items():
@@ -254,7 +258,7 @@ def test_a_sample_is_uniform_over_the_positions() -> None:
 
 def test_decisions_come_in_the_order_of_the_states() -> None:
     table = _table()
-    states = yardstick(table, unfinished_keys(table)).states
+    states = yardstick(_exact(), unfinished_keys(table)).states
     told = []
     decisions = decide(
         _agent(_first, table), states, 5, progress_fn=lambda done, total: told.append((done, total))
@@ -271,7 +275,7 @@ def test_a_game_in_which_nothing_can_go_wrong_can_be_measured(game: Game) -> Non
     sample = critical_sample(table, 10)
     decisions = decide(_agent(_first, table), sample.states, 4)
     assert mistakes(decisions, sample.moves).shape == (0,)
-    found = benchmark(_agent(_first, table), table, [0, 4])
+    found = benchmark(_agent(_first, table), exact_of_table(table), [0, 4])
     assert found["positions"]["critical"] == 0
     assert [row["mistakes"] for row in found["budgets"]] == [0, 0]
     assert [row["critical_mistake_rate"] for row in found["budgets"]] == [0, 0]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from exit.agent import Agent
     from exit.game import Game
     from exit.search import SearchResult
-    from exit.solve import Table
+    from exit.solve import Exact
 
 _PICTURE = "bench.png"
 _BUDGETS = (0, 16, 64)
@@ -73,15 +73,15 @@ def bench(
     console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)
     kind, keys = ("all", None) if positions is None else ("file", _keys(agent.game, positions))
-    table = load_exact(agent.game, max_bytes=_MAX_TABLE_BYTES)
+    exact = load_exact(agent.game, max_bytes=_MAX_TABLE_BYTES)
     if keys is None and max_positions is not None:
-        kind, keys = _sample(table, max_positions)
+        kind, keys = _sample(exact, max_positions)
     figures = {
         "game": agent.game.name,
         "run": str(run_dir),
-        "solver": "rules",
+        "solver": exact.solver,
         "hardware": _hardware(),
-        **_measured(agent, table, budgets, kind, keys),
+        **_measured(agent, exact, budgets, kind, keys),
     }
     figures |= {"exploitability": None, "certified": _certified(figures)}
     _show(figures)
@@ -94,13 +94,13 @@ def _default_budgets(capacity: int) -> tuple[int, ...]:
     return tuple(sorted({min(budget, capacity) for budget in _BUDGETS}))
 
 
-def _sample(table: "Table", max_positions: int) -> tuple[str, Any]:
+def _sample(exact: "Exact", max_positions: int) -> tuple[str, Any]:
     """A kind of positions and their keys: all that are unfinished, or a random sample of them."""
     import numpy as np
 
-    from exit.solve import unfinished_keys
+    from exit.solve import table_of, unfinished_keys
 
-    keys = unfinished_keys(table)
+    keys = unfinished_keys(table_of(exact))
     if len(keys) <= max_positions:
         return "all", keys
     chosen = np.random.default_rng(0).choice(len(keys), max_positions, replace=False)
@@ -108,7 +108,7 @@ def _sample(table: "Table", max_positions: int) -> tuple[str, Any]:
 
 
 def _measured(
-    agent: "Agent", table: "Table", budgets: tuple[int, ...], kind: str, keys: Any
+    agent: "Agent", exact: "Exact", budgets: tuple[int, ...], kind: str, keys: Any
 ) -> dict[str, Any]:
     """The figures of all budgets."""
     from exit.evaluate import benchmark
@@ -122,7 +122,7 @@ def _measured(
             fraction = (budgets.index(budget) + done / total) / len(budgets)
             progress.update(f"budget {budget}: {done:,} of {total:,} positions", fraction)
 
-        return benchmark(act, table, budgets, keys=keys, kind=kind, progress_fn=report)
+        return benchmark(act, exact, budgets, keys=keys, kind=kind, progress_fn=report)
 
 
 def _certified(figures: dict[str, Any]) -> bool | None:

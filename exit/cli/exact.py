@@ -2,11 +2,23 @@
 
 from exit.cli import console
 from exit.game import Game
-from exit.solve import Table, TooLarge, fits_in_memory, load_or_solve
+from exit.solve import Exact, Table, TooLarge, exact_of_table, fits_in_memory, load_or_solve
 
 
-def load_exact(game: Game, *, force: bool = False, max_bytes: int | None = None) -> Table:
-    """Exact values of the game, from disk or solved now.
+def load_exact(game: Game, *, max_bytes: int | None = None) -> Exact:
+    """Exact values of the game, from what knows them.
+
+    Args:
+      max_bytes: as in `load_table`.
+
+    Raises:
+      UserError: nothing here knows them.
+    """
+    return exact_of_table(load_table(game, max_bytes=max_bytes))
+
+
+def load_table(game: Game, *, force: bool = False, max_bytes: int | None = None) -> Table:
+    """Every position of the game with its value, from disk or solved now.
 
     Args:
       force: solve even if there is a table on disk.

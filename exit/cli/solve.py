@@ -17,12 +17,12 @@ from exit.cli.options import debug_option, game_argument, json_option, set_optio
 def solve(game_name: str, assignments: tuple[str, ...], force: bool, json_path: Path | None) -> None:
     """Solve GAME exactly from its rules, and keep the table on disk for the other commands."""
     from exit.catalog import load_game, with_overrides
-    from exit.cli.exact import load_exact
+    from exit.cli.exact import load_table
     from exit.solve import summary
 
     game = with_overrides(load_game(game_name), assignments)
     console.prepare_json(json_path)
-    figures = summary(load_exact(game, force=force))
+    figures = summary(load_table(game, force=force))
     console.say(
         f"{figures['game']}: {figures['states']:,} positions, {figures['terminal_states']:,} of them finished"
     )

@@ -1,5 +1,6 @@
 """Exact values of whole games from their own rules."""
 
+from exit.solve.exact import Exact, MovesFn, exact_of_table, table_of
 from exit.solve.layers import ProgressFn
 from exit.solve.memory import TooLarge
 from exit.solve.solver import fits_in_memory, solve
@@ -16,12 +17,15 @@ from exit.solve.table import (
 )
 
 __all__ = [
+    "Exact",
     "ExactMoves",
+    "MovesFn",
     "ProgressFn",
     "Table",
     "TooLarge",
     "exact_moves",
     "exact_moves_of_keys",
+    "exact_of_table",
     "fits_in_memory",
     "initial_value",
     "load_or_solve",
@@ -31,5 +35,6 @@ __all__ = [
     "states_of",
     "summary",
     "table_directory",
+    "table_of",
     "unfinished_keys",
 ]
