@@ -11,7 +11,16 @@ from jaxtyping import Array, Int
 from exit.errors import UsageError
 from exit.game import Game, State
 from exit.network import Network, Params, PredictFn
-from exit.search import Gumbel, SearchConfig, SearchResult, Thinker, check_budget, search, without_noise
+from exit.search import (
+    Gumbel,
+    SearchConfig,
+    SearchResult,
+    Thinker,
+    check_budget,
+    search,
+    search_curve,
+    without_noise,
+)
 
 Budget = int | np.ndarray | Int[Array, " B"]
 """Simulations, one number for all states or one for each."""
@@ -34,6 +43,21 @@ def make_act_fn(
     return act
 
 
+def make_curve_fn(
+    params: Params, *, game: Game, network: Network, config: SearchConfig
+) -> Callable[[State, Int[np.ndarray, " S"]], SearchResult]:
+    """`curve(states, budgets)` of these parameters: one search, looked at as each budget is spent, `[S, B]`.
+
+    Halving is repeated instead of planned ahead, so that the looks are what shorter searches would answer.
+    """
+    quiet = _prefix_consistent(config, side_by_side=False)
+
+    def curve(states: State, budgets: Int[np.ndarray, " S"]) -> SearchResult:
+        return _curve(params, states, budgets, game=game, predict=network.predict, config=quiet)
+
+    return curve
+
+
 def make_thinker(
     params: Params,
     *,
@@ -49,10 +73,16 @@ def make_thinker(
       side_by_side: search the root's actions side by side, if the policy can; for single states.
       max_bytes: memory that a tree may fill; None is most of what is available.
     """
+    quiet = _prefix_consistent(config, side_by_side=side_by_side)
+    return Thinker(params, game, network.predict, quiet, max_bytes)
+
+
+def _prefix_consistent(config: SearchConfig, *, side_by_side: bool) -> SearchConfig:
+    """The same search without noise, able to end at any time."""
     quiet = replace(without_noise(config), use_mctx=False)
     if isinstance(quiet.policy, Gumbel):
         quiet = replace(quiet, policy=replace(quiet.policy, anytime=True, side_by_side=side_by_side))
-    return Thinker(params, game, network.predict, quiet, max_bytes)
+    return quiet
 
 
 def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[np.ndarray, " B"]:
@@ -89,3 +119,16 @@ def _search(
 ) -> SearchResult:
     # Without noise the key decides nothing.
     return search(params, jax.random.key(0), states, budgets, game=game, predict=predict, config=config)
+
+
+@functools.partial(jax.jit, static_argnames=("game", "predict", "config"))
+def _curve(
+    params: Params,
+    states: State,
+    budgets: Int[Array, " S"],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+) -> SearchResult:
+    return search_curve(params, jax.random.key(0), states, budgets, game=game, predict=predict, config=config)

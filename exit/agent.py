@@ -2,7 +2,7 @@
 
 import dataclasses
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, SupportsIndex
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from exit.acting import Budget, budget_of_each, make_act_fn, make_thinker
+from exit.acting import Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
 from exit.catalog import load_config, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
 from exit.errors import UsageError
@@ -136,6 +136,30 @@ class Agent:
         else:
             result = think_until(self._thinker(side_by_side=len(most) == 1), states, most, deadline_ms)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result
+
+    def curve(self, states: State, budgets: Sequence[int] | np.ndarray) -> SearchResult:
+        """What one search of each state has found when each of several rising budgets is spent.
+
+        Halving is repeated as in `think`, so that each look is what a search of that length answers.
+
+        Args:
+          states: stacked along a leading axis B.
+          budgets: simulations, S of them, within the capacity.
+
+        Returns:
+          Results with leading axes `[S, B]`.
+
+        Raises:
+          UsageError: the budgets do not rise or are out of range, or there is no state.
+        """
+        looks = np.asarray(budgets)
+        for budget in looks[:1], looks[-1:]:
+            budget_of_each(states, int(whole_number("budget", budget[0])), self.search.max_simulations)
+        if (np.diff(looks) < 0).any():
+            raise UsageError(f"budgets {looks.tolist()} do not rise; sort them")
+        network = make_network(self.config.network, self.game)
+        curve_fn = make_curve_fn(self.params, game=self.game, network=network, config=self.search)
+        return curve_fn(states, looks.astype(np.int32))
 
     def think(self, state: State, budget: int, *, max_bytes: int | None = None) -> Thought:
         """Search one state, without a batch axis, and keep the tree.

@@ -81,16 +81,17 @@ _Result: Any = SearchResult
 def _agent(choose_fn: Callable[[Any, int], np.ndarray], table: Table, *, value: float = 0.25) -> ActFn:
     """An agent that chooses by the exact values of all moves and gives every position one value."""
 
-    def act(states: State, budget: int) -> SearchResult:
+    def act(states: State, budget: np.ndarray) -> SearchResult:
         moves = exact_moves(table, states)
         num = len(moves.values)
         assert num <= CHUNK
         return _Result(
             **dict.fromkeys(SearchResult._fields)
             | {
-                "action": np.asarray(choose_fn(moves, budget), np.int32),
+                "action": (action := np.asarray(choose_fn(moves, int(np.max(budget))), np.int32)),
+                "action_weights": np.eye(moves.legal.shape[1], dtype=np.float32)[action],
                 "value": np.full(num, value, np.float32),
-                "num_simulations": np.full(num, budget, np.int32),
+                "num_simulations": np.asarray(budget, np.int32),
             }
         )
 
@@ -137,7 +138,7 @@ def test_the_plain_rules_know_the_published_counts() -> None:
     ids=["first legal", "last legal", "worst", "best"],
 )
 def test_an_agent_of_known_moves_has_the_figures_of_plain_python(choose_fn: Any, move_fn: Any) -> None:
-    found = benchmark(_agent(choose_fn, _table()), _exact(), [7])
+    found = benchmark(_agent(choose_fn, _table()), _exact(), [7]).figures
     assert found["positions"] == {"kind": "all", "count": 4520, "critical": 3191}
     (row,) = found["budgets"]
     expected = _expected(move_fn)
@@ -166,19 +167,19 @@ def test_a_random_agent_has_the_expected_rate() -> None:
         sum(value < max(moves.values()) for value in moves.values()) / len(moves) for moves in _positions()
     ]
     deviation = np.sqrt(sum(rate * (1 - rate) for rate in wrong)) / len(wrong)
-    (row,) = benchmark(_agent(draw, _table()), _exact(), [0])["budgets"]
+    (row,) = benchmark(_agent(draw, _table()), _exact(), [0]).figures["budgets"]
     assert abs(row["mistake_rate"] - np.mean(wrong)) < 5 * deviation
     assert 0.3 < np.mean(wrong) < 0.5
 
 
 def test_the_gap_is_the_regret_that_search_removes() -> None:
     agent = _agent(lambda moves, budget: _best(moves) if budget > 8 else _first(moves), _table())
-    found = benchmark(agent, _exact(), [64, 0, 8])
+    found = benchmark(agent, _exact(), [64, 0, 8]).figures
     assert [row["budget"] for row in found["budgets"]] == [64, 0, 8]
     assert found["amortization_gap"] == pytest.approx(_expected(min)["mean_regret"])
     # Without the reflex, or without search, there is no gap to speak of.
-    assert benchmark(agent, _exact(), [64, 32])["amortization_gap"] is None
-    assert benchmark(agent, _exact(), [0])["amortization_gap"] is None
+    assert benchmark(agent, _exact(), [64, 32]).figures["amortization_gap"] is None
+    assert benchmark(agent, _exact(), [0]).figures["amortization_gap"] is None
 
 
 @pytest.mark.parametrize("kind", ["sample", "file"])
@@ -187,7 +188,7 @@ def test_some_positions_have_intervals_around_their_figures(kind: str) -> None:
     told = []
     found = benchmark(
         _agent(_first, _table()), _exact(), [3], keys=keys, kind=kind, progress_fn=lambda *at: told.append(at)
-    )
+    ).figures
     critical = int(yardstick(_exact(), keys).moves.critical.sum())
     assert found["positions"] == {"kind": kind, "count": len(keys), "critical": critical}
     (row,) = found["budgets"]
@@ -203,7 +204,9 @@ def _measured(wrong: list[bool]) -> dict[str, Any]:
     keys = critical_sample(table, num).moves
     worst, best = _worst(keys), _best(keys)
     action = np.where(wrong, worst, best)
-    return measure(Decisions(action, keys.values, np.zeros(num, int), 1.0), keys, 0, exhaustive=False)
+    return measure(
+        Decisions(action, np.ones(num), keys.values, np.zeros(num, int), 1.0), keys, 0, exhaustive=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +278,7 @@ def test_a_game_in_which_nothing_can_go_wrong_can_be_measured(game: Game) -> Non
     sample = critical_sample(table, 10)
     decisions = decide(_agent(_first, table), sample.states, 4)
     assert mistakes(decisions, sample.moves).shape == (0,)
-    found = benchmark(_agent(_first, table), exact_of_table(table), [0, 4])
+    found = benchmark(_agent(_first, table), exact_of_table(table), [0, 4]).figures
     assert found["positions"]["critical"] == 0
     assert [row["mistakes"] for row in found["budgets"]] == [0, 0]
     assert [row["critical_mistake_rate"] for row in found["budgets"]] == [0, 0]

@@ -1,21 +1,37 @@
 """Exact metrics: what an agent's moves give away, measured against the exact value of every state."""
 
-from exit.evaluate.benchmark import benchmark
-from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide
-from exit.evaluate.figures import measure, mistakes
+from exit.evaluate.adversary import adversarial_figures, face
+from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
+from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at
+from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.overrides import CurveFn, override_report
+from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
 
 __all__ = [
     "CHUNK",
     "ActFn",
+    "Benchmark",
+    "CurveFn",
     "Decisions",
     "EvaluationConfig",
+    "PolicyFn",
     "ProgressFn",
+    "Walk",
     "Yardstick",
+    "adversarial_figures",
     "benchmark",
+    "best_reply",
     "critical_sample",
     "decide",
+    "decide_at",
+    "face",
+    "line_to",
     "measure",
     "mistakes",
+    "override_report",
+    "regrets",
+    "walk",
+    "worst_first",
     "yardstick",
 ]

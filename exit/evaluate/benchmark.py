@@ -1,15 +1,39 @@
 """An agent against exact values, at several budgets."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt32
+from jaxtyping import Bool, UInt32
 
-from exit.evaluate.decisions import ActFn, decide
-from exit.evaluate.figures import measure
-from exit.evaluate.yardstick import yardstick
+from exit.evaluate.adversary import adversarial_figures, face
+from exit.evaluate.decisions import ActFn, Decisions, decide, decide_at
+from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.walk import PolicyFn, recalled
+from exit.evaluate.yardstick import Yardstick, yardstick
 from exit.solve import Exact, table_of, unfinished_keys
+
+BenchProgressFn = Callable[[int, int, int], None]
+"""Told budget, positions done and positions in all, of which 0 means that their number is not known yet."""
+
+
+class Benchmark(NamedTuple):
+    """What was measured.
+
+    Attributes:
+      figures: by the names of `xit bench --json`.
+      measured: the positions.
+      decisions: by budget, what the agent did there.
+    """
+
+    figures: dict[str, Any]
+    measured: Yardstick
+    decisions: dict[int, Decisions]
+
+    @property
+    def always_wrong(self) -> Bool[np.ndarray, " n"]:
+        """Where the agent is mistaken at every budget."""
+        return np.all([mistakes(each, self.measured.moves) for each in self.decisions.values()], axis=0)
 
 
 def benchmark(
@@ -19,41 +43,65 @@ def benchmark(
     *,
     keys: UInt32[np.ndarray, "n K"] | None = None,
     kind: str = "all",
-    progress_fn: Callable[[int, int, int], None] | None = None,
-) -> dict[str, Any]:
+    max_reached: int = 0,
+    progress_fn: BenchProgressFn | None = None,
+) -> Benchmark:
     """Exact metrics at each budget.
 
     Args:
       keys: of the positions to measure on; None is every unfinished reachable state.
       kind: what the positions are: `all`, `sample` or `file`. Only `all` has no intervals.
-      progress_fn: told budget, positions done and positions in all.
+      max_reached: positions that the agent may be followed to from each seat, for exploitability and
+        certificate; 0 leaves them out.
+
+    Returns:
+      Figures `positions`, `budgets` and `amortization_gap` (mean regret of the reflex minus that at the
+      greatest budget; None unless both were measured); `ms_per_move` is wall time in batches of up to 1,024.
 
     Raises:
       UserError: all positions are asked for, and no table knows them.
-
-    Returns:
-      `positions`, `budgets` and `amortization_gap` (mean regret of the reflex minus that at the greatest
-      budget; None unless both were measured) by the names of `xit bench --json`; `ms_per_move` is wall
-      time in batches of up to 1,024.
     """
     if keys is None:
         keys = unfinished_keys(table_of(exact))
     measured = yardstick(exact, keys)
-    rows = []
+    rows, made = [], {}
     for budget in budgets:
 
         def report(done: int, total: int, budget: int = budget) -> None:
             if progress_fn is not None:
                 progress_fn(budget, done, total)
 
-        decisions = decide(act_fn, measured.states, budget, progress_fn=report)
-        rows.append(measure(decisions, measured.moves, budget, exhaustive=kind == "all"))
+        made[budget] = decide(act_fn, measured.states, budget, progress_fn=report)
+        row = measure(made[budget], measured.moves, budget, exhaustive=kind == "all")
+        if max_reached:
+            known = recalled(keys, made[budget].action) if kind == "all" else None
+            policy_fn = known or _searching(act_fn, exact, budget)
+            faced = face(
+                exact,
+                policy_fn,
+                max_positions=max_reached,
+                progress_fn=lambda found, report=report: report(found, 0),
+            )
+            row |= adversarial_figures(exact, faced)
+        rows.append(row)
     regret = {row["budget"]: row["mean_regret"] for row in rows}
     measured_both = 0 in regret and max(regret) > 0
     gap = regret[0] - regret[max(regret)] if measured_both else None
     critical = int(measured.moves.critical.sum())
-    return {
+    figures = {
         "positions": {"kind": kind, "count": len(measured.moves.values), "critical": critical},
         "budgets": rows,
         "amortization_gap": gap,
     }
+    return Benchmark(figures, measured, made)
+
+
+def _searching(act_fn: ActFn, exact: Exact, budget: int) -> PolicyFn:
+    """The policy that searches whenever it is asked."""
+    return lambda keys: decide_at(act_fn, exact.game, keys, budget).action
+
+
+def worst_first(bench: Benchmark, rows: np.ndarray) -> np.ndarray:
+    """Rows in the order of what the agent gives away there at its greatest budget, the most first."""
+    given_away = regrets(bench.decisions[max(bench.decisions)], bench.measured.moves)[rows]
+    return rows[np.argsort(-given_away, kind="stable")]

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt32
 
-from exit.game import State
+from exit.game import Game, State
 from exit.search import SearchResult
+from exit.solve import states_of
 
-ActFn = Callable[[State, int], SearchResult]
-"""`act(states, budget)`: search a batch of states of any size; results as NumPy or JAX arrays."""
+ActFn = Callable[[State, Int[np.ndarray, " B"]], SearchResult]
+"""`act(states, budgets)`: search a batch of states; results as NumPy or JAX arrays."""
 
 ProgressFn = Callable[[int, int], None]
 """Told positions done and positions in all."""
@@ -26,50 +27,77 @@ class Decisions(NamedTuple):
 
     Attributes:
       action: the moves.
+      weight: of the move played in the improved policy: how sure the agent is of it.
       value: the agent's value of each state.
       num_simulations: spent on each.
       seconds: wall time in all, compilation excluded.
     """
 
     action: Int[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"]
     value: Float[np.ndarray, " n"]
     num_simulations: Int[np.ndarray, " n"]
     seconds: float
 
+    def of(self, rows: np.ndarray) -> "Decisions":
+        """Those at some of the states; the seconds are still those of all."""
+        return Decisions(*(column[rows] for column in self[:-1]), seconds=self.seconds)
 
-def decide(act_fn: ActFn, states: State, budget: int, *, progress_fn: ProgressFn | None = None) -> Decisions:
-    """Let an agent act at every state, a chunk at a time."""
+
+def decide(
+    act_fn: ActFn,
+    states: State,
+    budget: int,
+    *,
+    chunk: int | None = None,
+    progress_fn: ProgressFn | None = None,
+) -> Decisions:
+    """Let an agent act at every state.
+
+    Args:
+      chunk: states searched at once; by default as many as there are, up to `CHUNK`.
+    """
     num_states = len(jax.tree.leaves(states)[0])
     if not num_states:
-        return Decisions(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, np.int32), 0.0)
+        floats = np.zeros(0, np.float32)
+        return Decisions(np.zeros(0, np.int32), floats, floats, np.zeros(0, np.int32), 0.0)
     parts: list[tuple[np.ndarray, ...]] = []
-    chunk = _chunk(num_states)
+    chunk = chunk or _chunk(num_states)
     # The first call compiles; it is not charged.
-    jax.block_until_ready(act_fn(_rows(states, np.zeros(chunk, int)), 0))
+    jax.block_until_ready(act_fn(rows_of(states, np.zeros(chunk, int)), np.zeros(chunk, np.int32)))
     seconds = 0.0
     for start in range(0, num_states, chunk):
-        rows = np.arange(start, start + chunk).clip(max=num_states - 1)
+        rows = np.arange(start, start + chunk)
+        # What only fills the batch up is not searched.
+        budgets = np.where(rows < num_states, budget, 0).astype(np.int32)
         begun = time.perf_counter()
-        result = jax.block_until_ready(act_fn(_rows(states, rows), budget))
+        result = jax.block_until_ready(act_fn(rows_of(states, rows.clip(max=num_states - 1)), budgets))
         seconds += time.perf_counter() - begun
         here = min(chunk, num_states - start)
-        parts.append(
-            tuple(np.asarray(x)[:here] for x in (result.action, result.value, result.num_simulations))
-        )
+        parts.append(_columns(result, here))
         if progress_fn is not None:
             progress_fn(start + here, num_states)
-    action, value, num_simulations = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Decisions(action, value, num_simulations, seconds)
+    return Decisions(*(np.concatenate(column) for column in zip(*parts, strict=True)), seconds=seconds)
 
 
-def _rows(states: State, rows: Int[np.ndarray, " m"]) -> State:
+def decide_at(
+    act_fn: ActFn, game: Game, keys: UInt32[np.ndarray, "n K"], budget: int, **options: ProgressFn | None
+) -> Decisions:
+    """`decide` at the states of keys, in batches of one size whatever their number."""
+    return decide(act_fn, states_of(game, keys), budget, chunk=CHUNK, **options)
+
+
+def _columns(result: SearchResult, num_states: int) -> tuple[np.ndarray, ...]:
+    """Columns of `Decisions` at the first states of a batch, without the seconds."""
+    action = np.asarray(result.action)[:num_states]
+    weights = np.asarray(result.action_weights)[:num_states]
+    weight = weights[np.arange(num_states), action]
+    return action, weight, *(np.asarray(x)[:num_states] for x in (result.value, result.num_simulations))
+
+
+def rows_of(states: State, rows: Int[np.ndarray, " m"]) -> State:
+    """Some of the states stacked along a leading axis."""
     return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], states)
-
-
-def num_searched(num_states: int) -> int:
-    """Number of positions that are searched to decide on so many: whole chunks."""
-    chunk = _chunk(num_states)
-    return -(-num_states // chunk) * chunk
 
 
 def _chunk(num_states: int) -> int:

@@ -54,6 +54,10 @@ class ExactMoves(NamedTuple):
     optimal: Bool[np.ndarray, "n A"]
     legal: Bool[np.ndarray, "n A"]
 
+    def of(self, rows: np.ndarray) -> "ExactMoves":
+        """Those of some of the states."""
+        return ExactMoves(*(column[rows] for column in self))
+
     @property
     def critical(self) -> Bool[np.ndarray, " n"]:
         """Whether at least one legal move is a mistake."""
