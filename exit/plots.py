@@ -46,7 +46,7 @@ def plot_training(metrics: Rows, path: Path | str, *, title: str) -> Path:
 
 
 def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Path:
-    """Regret and mistakes against budget, with 95% intervals.
+    """The bench card's picture: regret and mistakes against budget and ply, calibration, overrides.
 
     Args:
       bench: as `xit bench --json` writes it.
@@ -55,21 +55,69 @@ def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Pat
       The path written.
     """
     rows = sorted(bench["budgets"], key=lambda row: row["budget"])
-    figure, (regret, mistakes) = plt.subplots(2, 1, sharex=True, figsize=(7, 6.4))
+    figure, axes = plt.subplots(2, 3, figsize=(14, 7.4))
+    (regret, mistakes, plies), (value, policy, overrides) = axes
     _interval_line(regret, rows, "mean_regret", 1.0, "all positions", _BLUE, "o")
     regret.set_ylabel("mean regret (reward units)")
     _interval_line(mistakes, rows, "mistake_rate", 100.0, "all positions", _BLUE, "o")
     _interval_line(mistakes, rows, "critical_mistake_rate", 100.0, "critical positions", _RED, "s")
     mistakes.set_ylabel("mistakes (%)")
-    mistakes.set_xlabel("budget (simulations per move; 0 is the reflex)")
-    budgets = [row["budget"] for row in rows]
     for axis in (regret, mistakes):
-        # Budgets span decades and include 0, where a logarithm has no place.
-        axis.set_xscale("symlog", linthresh=min(filter(None, budgets), default=1), linscale=0.5)
-        axis.set_xticks(budgets, [str(budget) for budget in budgets])
-        axis.minorticks_off()
-        axis.set_ylim(bottom=0)
-    return _finish(figure, [regret, mistakes], title, Path(path))
+        _budget_axis(axis, [row["budget"] for row in rows])
+    ends = rows[:1] if len(rows) == 1 else [rows[0], rows[-1]]
+    for row, colour, marker in zip(ends, (_RED, _BLUE), "os", strict=False):
+        label = f"budget {row['budget']}"
+        _by_ply(plies, row, label, colour, marker)
+        _reliability(value, row["calibration"]["value"], label, colour, marker)
+        _reliability(policy, row["calibration"]["policy"], label, colour, marker)
+    plies.set_xlabel("ply")
+    plies.set_ylabel("mistakes (% of critical positions)")
+    plies.set_ylim(bottom=0)
+    value.set_xlabel("value the agent gives the position")
+    value.set_ylabel("exact value, mean")
+    policy.set_xlabel("weight of the move played (critical positions)")
+    policy.set_ylabel("share of best moves")
+    _overrides(overrides, bench["overrides"])
+    return _finish(figure, axes.ravel().tolist(), title, Path(path))
+
+
+def _budget_axis(axis: Axes, budgets: Sequence[int]) -> None:
+    axis.set_xlabel("budget (simulations per move; 0 is the reflex)")
+    # Budgets span decades and include 0, where a logarithm has no place.
+    axis.set_xscale("symlog", linthresh=min(filter(None, budgets), default=1), linscale=0.5)
+    axis.set_xticks(budgets, [str(budget) for budget in budgets])
+    axis.minorticks_off()
+    axis.set_ylim(bottom=0)
+
+
+def _by_ply(axis: Axes, row: Mapping[str, Any], label: str, colour: str, marker: str) -> None:
+    plies = [each for each in row.get("by_ply") or () if each["critical"]]
+    _interval_line(axis, plies, "critical_mistake_rate", 100.0, label, colour, marker, along="ply")
+
+
+def _reliability(axis: Axes, bins: Rows, label: str, colour: str, marker: str) -> None:
+    """Truth against claim; the larger a marker, the more positions are behind it."""
+    if not bins:
+        return
+    counts = [row["count"] for row in bins]
+    ends = [bins[0]["from"], bins[-1]["to"]]
+    axis.plot(ends, ends, color=_BLACK, linewidth=0.8, linestyle=":")
+    claimed, true = ([row[name] for row in bins] for name in ("claimed", "true"))
+    axis.plot(claimed, true, color=colour, linewidth=1)
+    sizes = [8 + 80 * (count / max(counts)) ** 0.5 for count in counts]
+    axis.scatter(claimed, true, s=sizes, color=colour, marker=marker, label=label, alpha=0.8)
+
+
+def _overrides(axis: Axes, report: Mapping[str, Any] | None) -> None:
+    """What changing the move did to the regret, stretch by stretch of one search."""
+    axis.set_xlabel("simulation at which search changed the move")
+    axis.set_ylabel("change of mean regret")
+    axis.axhline(0, color=_BLACK, linewidth=0.8)
+    rows = report["simulations"] if report else []
+    places = range(len(rows))
+    axis.bar(places, [-row["regret_removed"] for row in rows], color=_GREEN, label="helped")
+    axis.bar(places, [row["regret_added"] for row in rows], color=_ORANGE, label="hurt")
+    axis.set_xticks(places, [f"\u2264{row['to']}" for row in rows])
 
 
 def _time_unit(metrics: Rows) -> tuple[str, float]:
@@ -98,18 +146,25 @@ def _line(
 
 
 def _interval_line(
-    axis: Axes, rows: Rows, key: str, scale: float, label: str, colour: str, marker: str
+    axis: Axes,
+    rows: Rows,
+    key: str,
+    scale: float,
+    label: str,
+    colour: str,
+    marker: str,
+    along: str = "budget",
 ) -> None:
     rows = [row for row in rows if row.get(key) is not None]
     if not rows:
         return
-    budgets = [row["budget"] for row in rows]
+    places = [row[along] for row in rows]
     axis.plot(
-        budgets, [scale * row[key] for row in rows], color=colour, marker=marker, label=label, clip_on=False
+        places, [scale * row[key] for row in rows], color=colour, marker=marker, label=label, clip_on=False
     )
     intervals = [row.get("ci95", {}).get(key) or (row[key], row[key]) for row in rows]
     low, high = ([scale * interval[side] for interval in intervals] for side in (0, 1))
-    axis.fill_between(budgets, low, high, color=colour, alpha=0.2, linewidth=0)
+    axis.fill_between(places, low, high, color=colour, alpha=0.2, linewidth=0)
 
 
 def _finish(figure: Figure, axes: Sequence[Axes], title: str, path: Path) -> Path:

@@ -1,7 +1,5 @@
 """`xit bench`: a run's agent against exact values, at several budgets."""
 
-import os
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +10,11 @@ from exit.cli.options import NonNegativeList, capacity_option, debug_option, jso
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
-    from exit.agent import Agent
     from exit.game import Game
-    from exit.search import SearchResult
     from exit.solve import Exact
 
 _PICTURE = "bench.png"
+_CARD = "bench.html"
 _BUDGETS = (0, 16, 64)
 # Enough for what is solved within a minute; `xit solve` makes larger tables.
 _MAX_TABLE_BYTES = 256 << 20
@@ -51,6 +48,13 @@ _COLUMNS = (
 @click.option(
     "--max-positions", type=click.IntRange(min=1), metavar="N", help="Measure a random sample of at most N."
 )
+@click.option(
+    "--max-reached",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Follow the agent to at most N positions a seat for exploitability and certificate; 0 leaves them "
+    "out. Default: 100000, or 0 with --positions.",
+)
 @capacity_option
 @json_option
 @debug_option
@@ -60,11 +64,15 @@ def bench(
     max_simulations: int | None,
     positions: Path | None,
     max_positions: int | None,
+    max_reached: int | None,
     json_path: Path | None,
 ) -> None:
     """Measure how far the agent of the run in DIR is from perfect play, exactly, at each budget."""
     if positions is not None and max_positions is not None:
         raise UsageError("give --positions or --max-positions, not both")
+    from exit.bench import MAX_REACHED
+    from exit.bench import bench as measure
+    from exit.card import write_card
     from exit.cli.exact import load_exact
     from exit.cli.loading import load_agent
     from exit.plots import plot_bench
@@ -76,18 +84,24 @@ def bench(
     exact = load_exact(agent.game, max_bytes=_MAX_TABLE_BYTES)
     if keys is None and max_positions is not None:
         kind, keys = _sample(exact, max_positions)
-    figures = {
-        "game": agent.game.name,
-        "run": str(run_dir),
-        "solver": exact.solver,
-        "hardware": _hardware(),
-        **_measured(agent, exact, budgets, kind, keys),
-    }
-    figures |= {"exploitability": None, "certified": _certified(figures)}
+    if max_reached is None:
+        max_reached = MAX_REACHED if positions is None and exact.table is not None else 0
+    with console.Progress("measuring") as progress:
+
+        def report(what: str, done: int, total: int) -> None:
+            share = f" of {total:,}" if total else ""
+            progress.update(f"{what}: {done:,}{share} positions", done / total if total else None)
+
+        figures = measure(
+            agent, exact, budgets, keys=keys, kind=kind, max_reached=max_reached, progress_fn=report
+        )
+    figures["provenance"]["command"] = console.command_line()
     _show(figures)
     console.write_json(json_path, figures)
+    picture, card = run_dir / _PICTURE, run_dir / _CARD
     title = f"{figures['game']}: play against exact values"
-    console.show_picture(lambda: plot_bench(figures, run_dir / _PICTURE, title=title))
+    console.show_picture(lambda: plot_bench(figures, picture, title=title))
+    console.show_picture(lambda: write_card(figures, card, picture=picture), name="card")
 
 
 def _default_budgets(capacity: int) -> tuple[int, ...]:
@@ -105,40 +119,6 @@ def _sample(exact: "Exact", max_positions: int) -> tuple[str, Any]:
         return "all", keys
     chosen = np.random.default_rng(0).choice(len(keys), max_positions, replace=False)
     return "sample", keys[np.sort(chosen)]
-
-
-def _measured(
-    agent: "Agent", exact: "Exact", budgets: tuple[int, ...], kind: str, keys: Any
-) -> dict[str, Any]:
-    """The figures of all budgets."""
-    from exit.evaluate import benchmark
-
-    with console.Progress("measuring") as progress:
-
-        def act(states: Any, budget: int) -> "SearchResult":
-            return agent.act(states, budget=budget)
-
-        def report(budget: int, done: int, total: int) -> None:
-            fraction = (budgets.index(budget) + done / total) / len(budgets)
-            progress.update(f"budget {budget}: {done:,} of {total:,} positions", fraction)
-
-        return benchmark(act, exact, budgets, keys=keys, kind=kind, progress_fn=report)
-
-
-def _certified(figures: dict[str, Any]) -> bool | None:
-    """Whether the reflex makes no mistake anywhere; None where that was not measured."""
-    reflex = [row for row in figures["budgets"] if row["budget"] == 0]
-    if figures["positions"]["kind"] != "all" or not reflex:
-        return None
-    return reflex[0]["mistakes"] == 0
-
-
-def _hardware() -> str:
-    """What the times were taken on."""
-    import jax
-
-    kinds = ", ".join(device.device_kind for device in jax.devices())
-    return f"{kinds}; {os.cpu_count()} CPU cores, {platform.machine()}; jax {jax.__version__}"
 
 
 def _keys(game: "Game", path: Path) -> Any:
@@ -171,8 +151,27 @@ def _show(figures: dict[str, Any]) -> None:
         console.say(
             f"amortization gap, the regret that search still removes: {figures['amortization_gap']:.5g}"
         )
-    if figures["certified"] is not None:
-        console.say(f"the reflex is perfect in every position: {'yes' if figures['certified'] else 'no'}")
+    for row in figures["budgets"]:
+        if row.get("certificate"):
+            _show_adversary(row)
+    if (overrides := figures["overrides"]) is not None:
+        console.say(
+            f"in {overrides['budget']} simulations search changed {overrides['changed']:,} of the reflex's "
+            f"moves, {overrides['helped']:,} for the better, {overrides['hurt']:,} for the worse"
+        )
+    console.say(f"wrong at every budget: {figures['wrong_at_every_budget']['count']:,} positions")
+
+
+def _show_adversary(row: dict[str, Any]) -> None:
+    """What an opponent can make of the agent at one budget."""
+    verdict = "certified from every seat" if row["certified"] else "not certified"
+    console.say(f"budget {row['budget']}: exploitability {row['exploitability']:.5g}, {verdict}")
+    for seat in row["certificate"]:
+        if seat["line"] is not None:
+            console.say(
+                f"  {seat['seat']} seat: after {seat['line']} it plays {seat['action']} and gives away "
+                f"{seat['regret']:.4g}; best is {' or '.join(map(str, seat['best_actions']))}"
+            )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """What the commands say: lines and tables on stdout, progress and warnings on stderr, figures as JSON."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -63,14 +64,19 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
         say(f"figures: {path}")
 
 
-def show_picture(draw_fn: Callable[[], Path]) -> None:
+def show_picture(draw_fn: Callable[[], Path], *, name: str = "picture") -> None:
     """Says where a picture was drawn; one that fails is a warning, since the figures are what counts."""
     try:
         picture = draw_fn()
     except Exception as error:
-        warn(f"there is no picture ({type(error).__name__}: {error})")
+        warn(f"there is no {name} ({type(error).__name__}: {error})")
     else:
-        say(f"picture: {picture}")
+        say(f"{name}: {picture}")
+
+
+def command_line() -> str:
+    """The command that runs, as one would type it."""
+    return shlex.join(["xit", *sys.argv[1:]])
 
 
 def duration(seconds: float) -> str:

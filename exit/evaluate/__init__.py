@@ -2,8 +2,9 @@
 
 from exit.evaluate.adversary import adversarial_figures, face
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
-from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at
+from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
 from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import CurveFn, override_report
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
@@ -15,6 +16,7 @@ __all__ = [
     "CurveFn",
     "Decisions",
     "EvaluationConfig",
+    "Plies",
     "PolicyFn",
     "ProgressFn",
     "Walk",
@@ -30,7 +32,11 @@ __all__ = [
     "measure",
     "mistakes",
     "override_report",
+    "plies",
+    "ply_of",
     "regrets",
+    "rows_of",
+    "shortest_lines",
     "walk",
     "worst_first",
     "yardstick",

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, UInt32
+from jaxtyping import Bool, Int, UInt32
 
-from exit.evaluate.adversary import adversarial_figures, face
+from exit.evaluate.adversary import adversarial_figures, by_ply, face
 from exit.evaluate.decisions import ActFn, Decisions, decide, decide_at
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.walk import PolicyFn, recalled
@@ -43,6 +43,7 @@ def benchmark(
     *,
     keys: UInt32[np.ndarray, "n K"] | None = None,
     kind: str = "all",
+    ply: Int[np.ndarray, " n"] | None = None,
     max_reached: int = 0,
     progress_fn: BenchProgressFn | None = None,
 ) -> Benchmark:
@@ -51,6 +52,7 @@ def benchmark(
     Args:
       keys: of the positions to measure on; None is every unfinished reachable state.
       kind: what the positions are: `all`, `sample` or `file`. Only `all` has no intervals.
+      ply: fewest moves that lead to each position, for figures `by_ply`.
       max_reached: positions that the agent may be followed to from each seat, for exploitability and
         certificate; 0 leaves them out.
 
@@ -73,6 +75,8 @@ def benchmark(
 
         made[budget] = decide(act_fn, measured.states, budget, progress_fn=report)
         row = measure(made[budget], measured.moves, budget, exhaustive=kind == "all")
+        if ply is not None:
+            row["by_ply"] = by_ply(made[budget], measured.moves, ply, exhaustive=kind == "all")
         if max_reached:
             known = recalled(keys, made[budget].action) if kind == "all" else None
             policy_fn = known or _searching(act_fn, exact, budget)

@@ -1,0 +1,202 @@
+"""The bench card's figures: an agent against exact values, its opponent's best response and itself."""
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import UInt32
+
+from exit import __version__
+from exit.agent import Agent
+from exit.evaluate import (
+    CHUNK,
+    Benchmark,
+    Plies,
+    Yardstick,
+    benchmark,
+    override_report,
+    plies,
+    ply_of,
+    rows_of,
+    shortest_lines,
+    worst_first,
+)
+from exit.game import action_name_of, render_of
+from exit.rundir import read_info
+from exit.solve import Exact, table_of, unfinished_keys
+
+MAX_REACHED = 100_000
+"""Positions a seat that an agent is followed to; if there are more, `exploitability` is None."""
+
+_MAX_LINES = 8_000_000
+_MAX_OVERRIDES = 16 * CHUNK
+_NUM_SHOWN = 12
+
+ProgressFn = Callable[[str, int, int], None]
+"""Told what is measured, positions done and positions in all, 0 if that is not known."""
+
+
+def bench(
+    agent: Agent,
+    exact: Exact,
+    budgets: Sequence[int],
+    *,
+    keys: UInt32[np.ndarray, "n K"] | None = None,
+    kind: str = "all",
+    max_reached: int = MAX_REACHED,
+    progress_fn: ProgressFn | None = None,
+) -> dict[str, Any]:
+    """What a bench card shows, by the names of `xit bench --json`.
+
+    Args:
+      budgets: simulations a move, each within the agent's capacity; 0 is the reflex.
+      keys: of the positions to measure on, as `Game.encode` makes them; None is every unfinished
+        reachable state.
+      kind: what the positions are: `all`, `sample` or `file`. Only `all` has no intervals.
+      max_reached: positions that the agent is followed to from each seat; beyond it, and if it is 0,
+        `exploitability` and `certified` are None.
+
+    Raises:
+      UserError: all positions are asked for where no table knows them.
+      UsageError: a budget is over the capacity.
+    """
+    started = time.perf_counter()
+    report = progress_fn or (lambda what, done, total: None)
+    keys = unfinished_keys(table_of(exact)) if keys is None else keys
+    reached = _plies(exact)
+    found = benchmark(
+        agent.act,
+        exact,
+        budgets,
+        keys=keys,
+        kind=kind,
+        ply=None if reached is None else ply_of(reached, keys),
+        max_reached=max_reached,
+        progress_fn=lambda budget, done, total: report(f"budget {budget}", done, total),
+    )
+    least = min(found.figures["budgets"], key=lambda row: row["budget"])
+    overrides = _overrides(agent, found, max(budgets), report)
+    wrong = np.flatnonzero(found.always_wrong)
+    shown = worst_first(found, wrong)[:_NUM_SHOWN]
+    return {
+        "game": agent.game.name,
+        "run": str(agent.run_dir),
+        "solver": exact.solver,
+        "hardware": hardware(),
+        **found.figures,
+        "exploitability": least.get("exploitability"),
+        "certified": least.get("certified"),
+        "overrides": overrides,
+        "wrong_at_every_budget": {
+            "count": len(wrong),
+            "shown": _with_lines(_gallery(agent, found, shown), reached, keys[shown]),
+        },
+        "provenance": _provenance(agent) | {"seconds": time.perf_counter() - started},
+    }
+
+
+def _plies(exact: Exact) -> Plies | None:
+    """How all positions are reached; None where they are unknown or too many to be gone through again."""
+    if exact.table is None or len(exact.table.keys) > _MAX_LINES:
+        return None
+    return plies(exact.game)
+
+
+def _with_lines(
+    shown: list[dict[str, Any]], reached: Plies | None, keys: UInt32[np.ndarray, "n K"]
+) -> list[dict[str, Any]]:
+    """Positions with a line that leads to each; None where that is unknown."""
+    lines = [None] * len(shown) if reached is None else shortest_lines(reached, keys)
+    return [each | {"line": line} for each, line in zip(shown, lines, strict=True)]
+
+
+def _overrides(agent: Agent, found: Benchmark, budget: int, report: ProgressFn) -> dict[str, Any] | None:
+    """The override report of the greatest budget, on a sample if there are very many positions."""
+    measured = found.measured
+    count = len(measured.moves.values)
+    if not budget or not count:
+        return None
+    if count > _MAX_OVERRIDES:
+        rows = np.sort(np.random.default_rng(0).choice(count, _MAX_OVERRIDES, replace=False))
+        measured = Yardstick(rows_of(measured.states, rows), measured.moves.of(rows))
+    return override_report(
+        agent.curve, measured, budget, progress_fn=lambda done, total: report("overrides", done, total)
+    )
+
+
+def _gallery(agent: Agent, found: Benchmark, rows: np.ndarray) -> list[dict[str, Any]]:
+    """Some positions, with what reflex, search and perfect play make of each move."""
+    if not len(rows):
+        return []
+    # Padded to the size that was measured, so that nothing new is compiled.
+    padded = np.resize(rows, min(CHUNK, len(found.measured.moves.values)))
+    states = rows_of(found.measured.states, padded)
+    budgets = np.where(np.arange(len(padded)) < len(rows), max(found.decisions), 0)
+    result = jax.device_get(agent.act(states, budgets))
+    shown = []
+    for place, row in enumerate(rows):
+        state = jax.tree.map(lambda leaf, place=place: leaf[place], states)
+        moves = found.measured.moves.of(row)
+        shown.append(
+            {
+                "board": render_of(agent.game, state),
+                "value": float(moves.values),
+                "played": {str(budget): int(each.action[row]) for budget, each in found.decisions.items()},
+                "search_value": float(result.value[place]),
+                "reflex_value": float(result.prior_value[place]),
+                "actions": [
+                    {
+                        "action": int(action),
+                        "name": action_name_of(agent.game, int(action)),
+                        "exact": float(moves.qvalues[action]),
+                        "optimal": bool(moves.optimal[action]),
+                        "prior": float(result.prior[place, action]),
+                        "weight": float(result.action_weights[place, action]),
+                        "qvalue": float(result.qvalues[place, action]),
+                        "visits": int(result.visit_counts[place, action]),
+                    }
+                    for action in np.flatnonzero(moves.legal)
+                ],
+            }
+        )
+    return shown
+
+
+def hardware() -> str:
+    """What times are taken on."""
+    kinds = ", ".join(sorted({device.device_kind for device in jax.devices()}))
+    return f"{kinds}; {os.cpu_count()} CPU cores, {platform.machine()}; jax {jax.__version__}"
+
+
+def _provenance(agent: Agent) -> dict[str, Any]:
+    """Whence the figures come: enough to have them again."""
+    info = read_info(agent.run_dir)
+    return {
+        "config": info.config_name,
+        "overrides": list(info.overrides),
+        "seed": agent.config.seed,
+        "iteration": agent.step,
+        "max_simulations": agent.search.max_simulations,
+        "version": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the source, with a mark if it was changed since; None outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,75 @@
+"""How positions are reached: by how many moves at least, and by which."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt32
+
+from exit.game import Game
+from exit.solve.expand import chunk_rows, initial_key, next_keys, successors
+from exit.solve.keys import Keys, SeenKeys, contains, distinct, map_rows, pack, positions, union
+
+
+class Plies(NamedTuple):
+    """The reachable states of a game.
+
+    Attributes:
+      layers: states by the fewest moves that reach them, each layer sorted.
+    """
+
+    game: Game
+    layers: list[Keys]
+
+
+def plies(game: Game) -> Plies:
+    """All states by the fewest moves that lead there; for games small enough to be solved in memory."""
+    seen, layers = SeenKeys(), [initial_key(game)]
+    while True:
+        layer = layers[-1]
+        seen.add(layer)
+        parts = map_rows(
+            lambda rows, layer=layer: distinct(next_keys(game, layer[rows])), len(layer), chunk_rows(game)
+        )
+        after = union(list(parts))
+        after = after[~seen.contains(after)]
+        if not len(after):
+            return Plies(game, layers)
+        layers.append(after)
+
+
+def ply_of(found: Plies, keys: UInt32[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
+    """Fewest moves that lead to each of some reachable states."""
+    packed = pack(np.asarray(keys, np.uint32))
+    ply = np.full(len(packed), -1)
+    for index, layer in enumerate(found.layers):
+        ply[contains(layer, packed)] = index
+    return ply
+
+
+def shortest_lines(found: Plies, keys: UInt32[np.ndarray, "n K"]) -> list[list[int]]:
+    """A shortest line to each of a few reachable states, as `xit act` reads it."""
+    current, ply = pack(np.asarray(keys, np.uint32)).copy(), ply_of(found, keys)
+    lines: list[list[int]] = [[] for _ in current]
+    for index in reversed(range(len(found.layers) - 1)):
+        open_ends = np.flatnonzero(ply == index + 1)
+        for end, (before, line) in zip(open_ends, _into(found, index, current[open_ends]), strict=True):
+            current[end], ply[end] = before, index
+            lines[end] = [*line, *lines[end]]
+    return lines
+
+
+def _into(found: Plies, index: int, targets: Keys) -> list[tuple[Keys, list[int]]]:
+    """For each target a state of the layer that leads there, and the move, with its outcome after chance."""
+    game, layer = found.game, found.layers[index]
+    known: dict[int, tuple[Keys, list[int]]] = {}
+    order = np.argsort(targets)
+    for start in range(0, len(layer), rows := chunk_rows(game)):
+        if len(known) == len(targets):
+            break
+        moves = successors(game, layer[start : start + rows])
+        leads = (moves.probs > 0) & contains(targets[order], moves.keys.ravel()).reshape(moves.keys.shape)
+        for state, action, outcome in zip(*np.nonzero(leads), strict=True):
+            target = int(order[positions(targets[order], moves.keys[state, action, outcome][None])[0]])
+            line = [int(action)] if game.num_outcomes == 1 else [int(action), int(outcome)]
+            known.setdefault(target, (layer[start + state], line))
+    return [known[target] for target in range(len(targets))]
