@@ -1,6 +1,6 @@
 """How positions are reached: by how many moves at least, and by which."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt32
@@ -58,18 +58,19 @@ def shortest_lines(found: Plies, keys: UInt32[np.ndarray, "n K"]) -> list[list[i
     return lines
 
 
-def _into(found: Plies, index: int, targets: Keys) -> list[tuple[Keys, list[int]]]:
+def _into(found: Plies, index: int, targets: Keys) -> list[tuple[Any, list[int]]]:
     """For each target a state of the layer that leads there, and the move, with its outcome after chance."""
     game, layer = found.game, found.layers[index]
-    known: dict[int, tuple[Keys, list[int]]] = {}
-    order = np.argsort(targets)
+    # Lines to different states may meet on the way back.
+    distinct_targets, which = np.unique(targets, return_inverse=True)
+    known: dict[int, tuple[Any, list[int]]] = {}
     for start in range(0, len(layer), rows := chunk_rows(game)):
-        if len(known) == len(targets):
+        if len(known) == len(distinct_targets):
             break
         moves = successors(game, layer[start : start + rows])
-        leads = (moves.probs > 0) & contains(targets[order], moves.keys.ravel()).reshape(moves.keys.shape)
+        leads = (moves.probs > 0) & contains(distinct_targets, moves.keys.ravel()).reshape(moves.keys.shape)
         for state, action, outcome in zip(*np.nonzero(leads), strict=True):
-            target = int(order[positions(targets[order], moves.keys[state, action, outcome][None])[0]])
+            target = int(positions(distinct_targets, moves.keys[state, action, outcome][None])[0])
             line = [int(action)] if game.num_outcomes == 1 else [int(action), int(outcome)]
             known.setdefault(target, (layer[start + state], line))
-    return [known[target] for target in range(len(targets))]
+    return [known[int(target)] for target in which]
