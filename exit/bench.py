@@ -139,14 +139,13 @@ def _gallery(agent: Agent, found: Benchmark, rows: np.ndarray) -> list[dict[str,
     states = rows_of(found.measured.states, padded)
     budgets = np.where(np.arange(len(padded)) < len(rows), max(found.decisions), 0)
     result = jax.device_get(agent.act(states, budgets))
-    shown = []
+    moves, shown = found.measured.moves.of(rows), []
     for place, row in enumerate(rows):
         state = jax.tree.map(lambda leaf, place=place: leaf[place], states)
-        moves = found.measured.moves.of(row)
         shown.append(
             {
                 "board": render_of(agent.game, state),
-                "value": float(moves.values),
+                "value": float(moves.values[place]),
                 "played": {str(budget): int(each.action[row]) for budget, each in found.decisions.items()},
                 "search_value": float(result.value[place]),
                 "reflex_value": float(result.prior_value[place]),
@@ -154,14 +153,14 @@ def _gallery(agent: Agent, found: Benchmark, rows: np.ndarray) -> list[dict[str,
                     {
                         "action": int(action),
                         "name": action_name_of(agent.game, int(action)),
-                        "exact": float(moves.qvalues[action]),
-                        "optimal": bool(moves.optimal[action]),
+                        "exact": float(moves.qvalues[place, action]),
+                        "optimal": bool(moves.optimal[place, action]),
                         "prior": float(result.prior[place, action]),
                         "weight": float(result.action_weights[place, action]),
                         "qvalue": float(result.qvalues[place, action]),
                         "visits": int(result.visit_counts[place, action]),
                     }
-                    for action in np.flatnonzero(moves.legal)
+                    for action in np.flatnonzero(moves.legal[place])
                 ],
             }
         )

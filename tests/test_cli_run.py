@@ -147,6 +147,42 @@ def test_bench_writes_the_figures_of_the_contract(trained: _Run, tmp_path: Path,
     assert "4,520 positions" in capsys.readouterr().out
 
 
+def test_bench_shows_what_an_opponent_can_make_of_the_agent(trained: _Run, tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    assert run(["bench", str(trained.run_dir), "--budgets", "0,16", "--json", str(path)]) == 0
+    figures = json.loads(path.read_text())
+    reflex, search = figures["budgets"]
+    # An agent of a few seconds' training is beaten by an opponent who knows it.
+    assert figures["exploitability"] == reflex["exploitability"] > 0
+    assert [seat["seat"] for seat in reflex["certificate"]] == ["first", "second"]
+    assert any(seat["line"] is not None for seat in reflex["certificate"])
+    assert reflex["reached"]["count"] < 4520
+    assert sum(row["count"] for row in search["by_ply"]) == 4520
+    assert figures["overrides"]["helped"] > figures["overrides"]["hurt"]
+    shown = figures["wrong_at_every_budget"]["shown"]
+    assert len(shown) == min(12, figures["wrong_at_every_budget"]["count"])
+    for each in shown:
+        best = {action["action"] for action in each["actions"] if action["optimal"]}
+        assert set(each["played"]) == {"0", "16"}
+        assert not best & set(each["played"].values())
+        assert len(each["line"]) < 9
+    assert figures["provenance"]["config"] == trained.command[1]
+    page = (trained.run_dir / "bench.html").read_text()
+    assert "http" not in page.replace("http-equiv", "")
+    assert all(
+        name in page for name in ("Not certified", "data:image/png;base64,", "How to have these figures")
+    )
+
+
+def test_followed_no_further_than_allowed_the_agent_has_no_certificate(trained: _Run, tmp_path: Path) -> None:
+    path = tmp_path / "bench.json"
+    options = ["--budgets", "0", "--max-reached", "3", "--json", str(path)]
+    assert run(["bench", str(trained.run_dir), *options]) == 0
+    figures = json.loads(path.read_text())
+    assert (figures["exploitability"], figures["certified"], figures["overrides"]) == (None, None, None)
+    assert "Not measured" in (trained.run_dir / "bench.html").read_text()
+
+
 def test_bench_measures_the_positions_of_a_file(trained: _Run, tmp_path: Path) -> None:
     positions, path = tmp_path / "positions.jsonl", tmp_path / "bench.json"
     positions.write_text('{"moves": []}\n{"moves": [4, 1]}\n\n{"moves": [0]}\n')
@@ -172,6 +208,8 @@ def test_figures_outlive_a_failing_picture(
         assert run([*command, "--json", str(path)]) == 0
         assert json.loads(path.read_text())["run"] == str(trained.run_dir)
         assert capsys.readouterr().err == "xit: there is no picture (ValueError: no font)\n"
+    # The page does without it, rather than show an older one.
+    assert "data:image" not in (trained.run_dir / "bench.html").read_text()
 
 
 def test_bench_refuses_a_game_that_takes_long_to_solve(

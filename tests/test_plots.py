@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from exit.plots import plot_bench, plot_training
 
@@ -69,15 +70,50 @@ def test_a_run_without_exact_values_shows_its_losses_alone(
 def test_budgets_are_drawn_in_order_with_their_intervals(tmp_path: Path, drawn: list[list[Axes]]) -> None:
     def row(budget: int, regret: float, interval: list[float] | None) -> dict[str, Any]:
         rates = {"mistake_rate": regret / 2, "critical_mistake_rate": regret}
-        return {"budget": budget, "mean_regret": regret, **rates, "ci95": {"mean_regret": interval}}
+        bins = [{"from": 0.0, "to": 1.0, "count": 3, "claimed": 0.75, "true": regret}]
+        plies = [
+            {"ply": ply, "critical": ply, "critical_mistake_rate": regret / (1 + ply), "ci95": {}}
+            for ply in range(3)
+        ]
+        return {
+            "budget": budget,
+            "mean_regret": regret,
+            **rates,
+            "ci95": {"mean_regret": interval},
+            "calibration": {"value": bins, "policy": []},
+            "by_ply": plies,
+        }
 
-    bench = {"budgets": [row(16, 0.25, None), row(0, 0.5, [0.25, 0.75])]}
+    stretches = [
+        {"from": 0, "to": 1, "regret_removed": 0.5, "regret_added": 0.0},
+        {"from": 1, "to": 16, "regret_removed": 0.0, "regret_added": 0.25},
+    ]
+    bench = {
+        "budgets": [row(16, 0.25, None), row(4, 1.0, None), row(0, 0.5, [0.25, 0.75])],
+        "overrides": {"simulations": stretches},
+    }
     plot_bench(bench, tmp_path / "bench.png", title="a game")
-    regret, mistakes = drawn[0]
-    assert _labels(regret) == {"all positions": [0.5, 0.25]}
-    assert _labels(mistakes) == {"all positions": [25.0, 12.5], "critical positions": [50.0, 25.0]}
+    regret, mistakes, plies, value, _, overrides = drawn[0]
+    assert _labels(regret) == {"all positions": [0.5, 1.0, 0.25]}
+    assert _labels(mistakes) == {
+        "all positions": [25.0, 50.0, 12.5],
+        "critical positions": [50.0, 100.0, 25.0],
+    }
+    # Least and greatest budget side by side, plies without a critical position left out.
+    assert _labels(plies) == {
+        "budget 0": pytest.approx([25.0, 50 / 3]),
+        "budget 16": pytest.approx([12.5, 25 / 3]),
+    }
+    dots = [np.asarray(dot.get_offsets()).tolist() for dot in value.collections]
+    assert dots == [[[0.75, 0.5]], [[0.75, 0.25]]]
+    assert [bar.get_height() for bar in overrides.patches if isinstance(bar, Rectangle)] == [
+        -0.5,
+        0.0,
+        0.0,
+        0.25,
+    ]
     band = np.asarray(regret.collections[0].get_paths()[0].vertices)
-    assert np.unique(band[:, 1]).tolist() == [0.25, 0.75]
+    assert np.unique(band[:, 1]).tolist() == [0.25, 0.75, 1.0]
 
 
 def test_no_figure_stays_open(tmp_path: Path) -> None:

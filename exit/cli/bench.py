@@ -98,10 +98,9 @@ def bench(
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
     console.write_json(json_path, figures)
-    picture, card = run_dir / _PICTURE, run_dir / _CARD
     title = f"{figures['game']}: play against exact values"
-    console.show_picture(lambda: plot_bench(figures, picture, title=title))
-    console.show_picture(lambda: write_card(figures, card, picture=picture), name="card")
+    picture = console.show_picture(lambda: plot_bench(figures, run_dir / _PICTURE, title=title))
+    console.show_picture(lambda: write_card(figures, run_dir / _CARD, picture=picture), name="card")
 
 
 def _default_budgets(capacity: int) -> tuple[int, ...]:

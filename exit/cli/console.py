@@ -64,14 +64,15 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
         say(f"figures: {path}")
 
 
-def show_picture(draw_fn: Callable[[], Path], *, name: str = "picture") -> None:
+def show_picture(draw_fn: Callable[[], Path], *, name: str = "picture") -> Path | None:
     """Says where a picture was drawn; one that fails is a warning, since the figures are what counts."""
     try:
         picture = draw_fn()
     except Exception as error:
         warn(f"there is no {name} ({type(error).__name__}: {error})")
-    else:
-        say(f"{name}: {picture}")
+        return None
+    say(f"{name}: {picture}")
+    return picture
 
 
 def command_line() -> str:
