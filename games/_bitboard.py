@@ -3,6 +3,7 @@
 A board is a tuple of scalars rather than one array, so that a whole move fuses into one loop.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import add, or_
 
@@ -15,6 +16,9 @@ WORD_BITS = 32
 
 Board = tuple[UInt32[Array, ""], ...]
 """Words of a bit string, lowest first."""
+
+Boards = tuple[UInt32[Array, "..."], ...]
+"""Boards of one size side by side, each word an array."""
 
 Cells = tuple[np.uint32, ...]
 """A board that is known when the program is compiled."""
@@ -35,12 +39,12 @@ def empty(size: int) -> Board:
     return tuple(jnp.uint32(0) for _ in range(size))
 
 
-def both(left: Board, right: Board | Cells) -> Board:
+def both(left: Boards, right: Boards | Cells) -> Boards:
     """Bits that are in both boards."""
     return tuple(a & b for a, b in zip(left, right, strict=True))
 
 
-def either(left: Board, right: Board | Cells) -> Board:
+def either(left: Boards, right: Boards | Cells) -> Boards:
     """Bits that are in at least one of two boards."""
     return tuple(a | b for a, b in zip(left, right, strict=True))
 
@@ -55,12 +59,12 @@ def left_free(taken: Board, cells: Cells) -> Board:
     return tuple(~a & b for a, b in zip(taken, cells, strict=True))
 
 
-def chosen(condition: Bool[Array, ""], left: Board | Cells, right: Board | Cells) -> Board:
+def chosen(condition: Bool[Array, "..."], left: Boards | Cells, right: Boards | Cells) -> Boards:
     """The left board where the condition holds, else the right one."""
     return tuple(jnp.where(condition, a, b) for a, b in zip(left, right, strict=True))
 
 
-def is_empty(board: Board) -> Bool[Array, ""]:
+def is_empty(board: Boards) -> Bool[Array, "..."]:
     """Whether no bit is set."""
     return reduce(or_, board) == 0
 
@@ -91,6 +95,31 @@ def shifted(board: Board, distance: int) -> Board:
     return tuple(map(word, range(len(board))))
 
 
+def stacked(boards: Sequence[Board | Cells]) -> Boards:
+    """Boards side by side along a new leading axis."""
+    return tuple(jnp.stack(words) for words in zip(*boards, strict=True))
+
+
+def merged(boards: Boards) -> Board:
+    """Bits that are in any of the boards along the leading axis."""
+    return tuple(lax.reduce(word, np.uint32(0), lax.bitwise_or, (0,)) for word in boards)
+
+
+def fanned(board: Boards, distances: Int[np.ndarray, " n"], *, up: bool) -> Boards:
+    """The bit string moved by each of some distances below a word: one board along the axis for each."""
+    near = distances.astype(np.uint32)
+    far = np.uint32(WORD_BITS) - near
+
+    def word(place: int) -> UInt32[Array, " n"]:
+        moved = board[place] << near if up else board[place] >> near
+        behind = place - 1 if up else place + 1
+        if not 0 <= behind < len(board):
+            return moved
+        return moved | (board[behind] >> far if up else board[behind] << far)
+
+    return tuple(map(word, range(len(board))))
+
+
 def one_bit(place: Int[Array, ""], size: int) -> Board:
     """A board of `size` words with one bit set; none where the place is outside."""
     bit = jnp.uint32(1) << (place % WORD_BITS).astype(jnp.uint32)
@@ -105,14 +134,14 @@ def plane(board: Board, places: Int[np.ndarray, "..."]) -> Bool[Array, "..."]:
     return (holding >> bits.astype(np.uint32)) & 1 != 0
 
 
-def packed(bits: Bool[Array, " n"]) -> Board:
-    """The board whose bit i is `bits[i]`."""
+def packed(bits: Bool[Array, "... n"]) -> Boards:
+    """The board whose bit i is `bits[..., i]`."""
 
-    def word(start: int) -> UInt32[Array, ""]:
-        part = bits[start : start + WORD_BITS].astype(jnp.uint32)
-        return jnp.sum(part << np.arange(len(part), dtype=np.uint32), dtype=jnp.uint32)
+    def word(start: int) -> UInt32[Array, "..."]:
+        part = bits[..., start : start + WORD_BITS].astype(jnp.uint32)
+        return jnp.sum(part << np.arange(part.shape[-1], dtype=np.uint32), axis=-1, dtype=jnp.uint32)
 
-    return tuple(word(start) for start in range(0, len(bits), WORD_BITS))
+    return tuple(word(start) for start in range(0, bits.shape[-1], WORD_BITS))
 
 
 def whole_number(board: Board) -> int:
