@@ -15,19 +15,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from exit.game import Step
+from games import _bitboard as bb
 
 EXAMPLES = ("connect_four", "connect_four_4x4", "connect_four_4x5", "connect_four_5x4", "connect_four_5x5")
 
-_WORD_BITS = 32
-
 # Positions that can be reached, by rows and columns, as published by J. Tromp.
 _NUM_STATES = {(5, 5): 69_763_700, (6, 7): 4_531_985_219_092}
-
-Board = tuple[UInt32[Array, ""], ...]
-"""Words of a bit string, lowest first. Separate scalars rather than one array, so that a whole move fuses."""
-
-Cells = tuple[np.uint32, ...]
-"""A board that is known when the program is compiled."""
 
 
 class ConnectFourState(NamedTuple):
@@ -38,38 +31,8 @@ class ConnectFourState(NamedTuple):
       theirs: stones of the player who just moved.
     """
 
-    mine: Board
-    theirs: Board
-
-
-def _and(left: Board, right: Board | Cells) -> Board:
-    return tuple(a & b for a, b in zip(left, right, strict=True))
-
-
-def _or(left: Board, right: Board | Cells) -> Board:
-    return tuple(a | b for a, b in zip(left, right, strict=True))
-
-
-def _without(left: Board, right: Board) -> Board:
-    return tuple(a & ~b for a, b in zip(left, right, strict=True))
-
-
-def _shifted(board: Board, distance: int) -> Board:
-    """The bit string moved up by `distance` bits, or down where negative; what leaves the words is lost."""
-    skip, bits = divmod(distance, _WORD_BITS)
-
-    def word(index: int) -> UInt32[Array, ""]:
-        return board[index] if 0 <= index < len(board) else jnp.uint32(0)
-
-    places = range(len(board))
-    if bits == 0:
-        return tuple(word(place - skip) for place in places)
-    high, low = np.uint32(bits), np.uint32(_WORD_BITS - bits)
-    return tuple((word(place - skip) << high) | (word(place - skip - 1) >> low) for place in places)
-
-
-def _is_empty(board: Board) -> Bool[Array, ""]:
-    return reduce(or_, board) == 0
+    mine: bb.Board
+    theirs: bb.Board
 
 
 @dataclass(frozen=True)
@@ -119,39 +82,38 @@ class ConnectFour:
 
     @property
     def _num_words(self) -> int:
-        return -(-self.columns * (self.rows + 1) // _WORD_BITS)
+        return bb.num_words(self.columns * (self.rows + 1))
 
-    def _cells(self, num_rows: int, columns: range) -> Cells:
+    def _cells(self, num_rows: int, columns: range) -> bb.Cells:
         """The lowest cells of some columns, as words."""
         bits = sum(((1 << num_rows) - 1) << column * (self.rows + 1) for column in columns)
-        return tuple(np.uint32(bits >> _WORD_BITS * k & 0xFFFFFFFF) for k in range(self._num_words))
+        return bb.cells(bits, self._num_words)
 
-    def _landing(self, occupied: Board) -> Board:
+    def _landing(self, occupied: bb.Board) -> bb.Board:
         """The cell above the topmost stone of every column; the spare cell where a column is full."""
         bottom = self._cells(1, range(self.columns))
-        return _without(_or(_shifted(occupied, 1), bottom), occupied)
+        return bb.without(bb.either(bb.shifted(occupied, 1), bottom), occupied)
 
-    def _has_line(self, board: Board) -> Bool[Array, ""]:
+    def _has_line(self, board: bb.Board) -> Bool[Array, ""]:
         found = []
         for direction in (1, self.rows, self.rows + 1, self.rows + 2):
             run, length = board, 1
             while length < self.connect:
                 step = min(length, self.connect - length)
-                run, length = _and(run, _shifted(run, -step * direction)), length + step
-            found.append(~_is_empty(run))
+                run, length = bb.both(run, bb.shifted(run, -step * direction)), length + step
+            found.append(~bb.is_empty(run))
         return reduce(or_, found)
 
-    def _has_room(self, occupied: Board) -> Bool[Array, " A"]:
+    def _has_room(self, occupied: bb.Board) -> Bool[Array, " A"]:
         """Whether the top cell of each column is free."""
-        top = [divmod(column * (self.rows + 1) + self.rows - 1, _WORD_BITS) for column in range(self.columns)]
-        return jnp.stack([(occupied[word] & np.uint32(1 << bit)) == 0 for word, bit in top])
+        return ~bb.plane(occupied, np.arange(self.columns) * (self.rows + 1) + self.rows - 1)
 
     def init(self) -> ConnectFourState:
-        empty = tuple(jnp.uint32(0) for _ in range(self._num_words))
+        empty = bb.empty(self._num_words)
         return ConnectFourState(mine=empty, theirs=empty)
 
     def legal_actions(self, state: ConnectFourState) -> Bool[Array, " A"]:
-        return self._has_room(_or(*state)) & ~self._has_line(state.theirs)
+        return self._has_room(bb.either(*state)) & ~self._has_line(state.theirs)
 
     def outcome_probs(self, state: ConnectFourState, action: Int[Array, ""]) -> Float[Array, "1"]:
         return jnp.ones(1)
@@ -159,34 +121,25 @@ class ConnectFour:
     def apply(
         self, state: ConnectFourState, action: Int[Array, ""], outcome: Int[Array, ""]
     ) -> tuple[ConnectFourState, Step]:
-        landing = self._landing(_or(*state))
+        landing = self._landing(bb.either(*state))
         mine = state.mine
         for column in range(self.columns):
-            stone = _and(landing, self._cells(self.rows, range(column, column + 1)))
-            mine = tuple(jnp.where(action == column, a | b, a) for a, b in zip(mine, stone, strict=True))
+            stone = bb.both(landing, self._cells(self.rows, range(column, column + 1)))
+            mine = bb.chosen(action == column, bb.either(mine, stone), mine)
         wins = self._has_line(mine)
-        room = _and(self._landing(_or(mine, state.theirs)), self._cells(self.rows, range(self.columns)))
-        over = wins | _is_empty(room)
+        board = self._cells(self.rows, range(self.columns))
+        over = wins | bb.is_empty(bb.left_free(bb.either(mine, state.theirs), board))
         step = Step(reward=jnp.where(wins, 1.0, 0.0), discount=jnp.where(over, 0.0, -1.0))
         return ConnectFourState(mine=state.theirs, theirs=mine), step
 
     def observe(self, state: ConnectFourState) -> Float[Array, "rows columns 2"]:
         """Planes of the two players' stones, row 0 at the bottom."""
-        planes = [self._plane(board) for board in state]
-        return jnp.stack(planes, axis=-1).astype(jnp.float32)
-
-    def _plane(self, board: Board) -> Bool[Array, "rows columns"]:
         bits = np.arange(self.columns) * (self.rows + 1) + np.arange(self.rows)[:, None]
-        words, places = np.divmod(bits, _WORD_BITS)
-        # Select among words rather than gather: it stays one fused loop, several times as fast.
-        holding = reduce(
-            lambda held, k: jnp.where(words == k, board[k], held), range(len(board)), jnp.uint32(0)
-        )
-        return (holding >> places.astype(np.uint32)) & 1 != 0
+        return jnp.stack([bb.plane(board, bits) for board in state], axis=-1).astype(jnp.float32)
 
     def encode(self, state: ConnectFourState) -> UInt32[Array, " K"]:
         """The mover's stones, and in every column one bit above its topmost stone."""
-        return jnp.stack(_or(state.mine, self._landing(_or(*state))))
+        return jnp.stack(bb.either(state.mine, self._landing(bb.either(*state))))
 
     def decode(self, key: UInt32[Array, " K"]) -> ConnectFourState:
         code = tuple(key[k] for k in range(self._num_words))
@@ -194,32 +147,33 @@ class ConnectFour:
         spread, distance = code, 1
         while distance <= self.rows:
             inside = self._cells(self.rows + 1 - distance, range(self.columns))
-            spread = _or(spread, _and(_shifted(spread, -distance), inside))
+            spread = bb.either(spread, bb.both(bb.shifted(spread, -distance), inside))
             distance *= 2
-        occupied = _and(_shifted(spread, -1), self._cells(self.rows, range(self.columns)))
-        mine = _and(code, occupied)
-        return ConnectFourState(mine=mine, theirs=_without(occupied, mine))
+        occupied = bb.both(bb.shifted(spread, -1), self._cells(self.rows, range(self.columns)))
+        mine = bb.both(code, occupied)
+        return ConnectFourState(mine=mine, theirs=bb.without(occupied, mine))
 
     def symmetries(self, state: ConnectFourState) -> tuple[ConnectFourState, Int[Array, "2 A"]]:
         """The board and its left-right mirror image."""
 
-        def images(board: Board) -> tuple[UInt32[Array, "2"], ...]:
+        def images(board: bb.Board) -> tuple[UInt32[Array, "2"], ...]:
             pairs = zip(board, self._mirrored(board), strict=True)
             return tuple(jnp.stack(pair) for pair in pairs)
 
         actions = np.arange(self.columns, dtype=np.int32)
         return ConnectFourState(*map(images, state)), jnp.stack([actions, actions[::-1]])
 
-    def _mirrored(self, board: Board) -> Board:
-        mirrored = tuple(jnp.zeros_like(word) for word in board)
+    def _mirrored(self, board: bb.Board) -> bb.Board:
+        mirrored = bb.empty(self._num_words)
         for column in range(self.columns):
-            cells = _and(board, self._cells(self.rows, range(column, column + 1)))
-            mirrored = _or(mirrored, _shifted(cells, (self.columns - 1 - 2 * column) * (self.rows + 1)))
+            cells = bb.both(board, self._cells(self.rows, range(column, column + 1)))
+            distance = (self.columns - 1 - 2 * column) * (self.rows + 1)
+            mirrored = bb.either(mirrored, bb.shifted(cells, distance))
         return mirrored
 
     def render(self, state: ConnectFourState) -> str:
         """The board, top row first, X for the first player; below it the number of each column."""
-        mine, theirs = (sum(int(word) << _WORD_BITS * k for k, word in enumerate(board)) for board in state)
+        mine, theirs = map(bb.whole_number, state)
         x, o = (mine, theirs) if mine.bit_count() == theirs.bit_count() else (theirs, mine)
         width = len(str(self.columns - 1))
 

@@ -7,7 +7,7 @@ from exit.conformance import GameError, check_game
 from tests.broken import BROKEN
 from tests.planted import SOUND
 
-SIZES = ("connect_four_4x4x3", "nim_2_2_2", "nim_70_70_70_70_70_70")
+SIZES = ("connect_four_4x4x3", "hex_3_1", "nim_2_2_2", "nim_70_70_70_70_70_70")
 
 
 @pytest.mark.parametrize("name", sorted({*game_names(), *SIZES}))

@@ -50,9 +50,14 @@ def _figures(name: str) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    states = "-" if row["states"] is None else f"{row['states']:,}"
+    states = "-" if row["states"] is None else _count(row["states"])
     if row["solver"] is None:
         solver = "-"
     else:
         solver = "from the rules" if row["table"] is None else "from the rules; on disk"
     return [row["game"], str(row["actions"]), str(row["outcomes"]), states, solver]
+
+
+def _count(number: int) -> str:
+    """A number of positions; what has many digits is an estimate."""
+    return f"{number:,}" if number < 10**15 else f"{number:.1e}"
