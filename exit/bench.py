@@ -18,18 +18,20 @@ from exit.evaluate import (
     CHUNK,
     Benchmark,
     Plies,
+    Positions,
     Yardstick,
     benchmark,
     override_report,
     plies,
     ply_of,
+    positions_of,
     rows_of,
     shortest_lines,
     worst_first,
 )
 from exit.game import action_name_of, render_of
 from exit.rundir import read_info
-from exit.solve import Exact, table_of, unfinished_keys
+from exit.solve import Exact
 
 MAX_REACHED = 100_000
 """Positions a seat that an agent is followed to; if there are more, `exploitability` is None."""
@@ -47,8 +49,7 @@ def bench(
     exact: Exact,
     budgets: Sequence[int],
     *,
-    keys: UInt32[np.ndarray, "n K"] | None = None,
-    kind: str = "all",
+    positions: Positions | None = None,
     max_reached: int = MAX_REACHED,
     progress_fn: ProgressFn | None = None,
 ) -> dict[str, Any]:
@@ -56,27 +57,24 @@ def bench(
 
     Args:
       budgets: simulations a move, each within the agent's capacity; 0 is the reflex.
-      keys: of the positions to measure on, as `Game.encode` makes them; None is every unfinished
-        reachable state.
-      kind: what the positions are: `all`, `sample` or `file`. Only `all` has no intervals.
+      positions: to measure on; every unfinished reachable state if left out, or a sample of what random
+        play leads to where no table knows them all.
       max_reached: positions that the agent is followed to from each seat; beyond it, and if it is 0,
         `exploitability` and `certified` are None.
 
     Raises:
-      UserError: all positions are asked for where no table knows them.
       UsageError: a budget is over the capacity.
     """
     started = time.perf_counter()
     report = progress_fn or (lambda what, done, total: None)
-    keys = unfinished_keys(table_of(exact)) if keys is None else keys
-    reached = _plies(exact)
+    positions, reached = positions or positions_of(exact), _plies(exact)
+    if reached is not None:
+        positions = positions._replace(ply=ply_of(reached, positions.keys))
     found = benchmark(
         agent.act,
         exact,
         budgets,
-        keys=keys,
-        kind=kind,
-        ply=None if reached is None else ply_of(reached, keys),
+        positions=positions,
         max_reached=max_reached,
         progress_fn=lambda budget, done, total: report(f"budget {budget}", done, total),
     )
@@ -95,7 +93,7 @@ def bench(
         "overrides": overrides,
         "wrong_at_every_budget": {
             "count": len(wrong),
-            "shown": _with_lines(_gallery(agent, found, shown), reached, keys[shown]),
+            "shown": _with_lines(_gallery(agent, found, shown), reached, positions.keys[shown]),
         },
         "provenance": _provenance(agent) | {"seconds": time.perf_counter() - started},
     }

@@ -6,10 +6,12 @@ search and self-play read one rulebook. Whose turn it is never shows: a state is
 move, and the sign of `Step.discount` says whether the turn passes.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
 State = Any
@@ -46,6 +48,12 @@ class Game(Protocol):
       `action_name(action: int) -> str`: what a person calls the move.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
         that is too large to solve is then refused at once.
+      `solver_library: str | None`: the library that knows exact values of single positions, by the name of
+        its distribution and of the extra that installs it; None where none does.
+      `library_qvalues(states, progress_fn=None) -> Float[np.ndarray, "n A"]`: what the library says, on the
+        host, of states stacked along a leading axis as NumPy arrays: the exact value of each action, -inf
+        where illegal. `progress_fn` is told what share is done. Raises ImportError where the library is not
+        installed, ValueError for states that cannot be reached, RuntimeError where the library fails.
     """
 
     @property
@@ -135,3 +143,22 @@ def action_name_of(game: Game, action: int) -> str:
 def num_states_of(game: Game) -> int | None:
     """How many states can be reached, terminal ones included; None if the game does not say."""
     return getattr(game, "num_states", None)
+
+
+def solver_library_of(game: Game) -> str | None:
+    """The library that knows exact values of the game's positions; None if there is none."""
+    return getattr(game, "solver_library", None)
+
+
+def library_qvalues_of(
+    game: Game, states: State, progress_fn: Callable[[float], None] | None = None
+) -> Float[np.ndarray, "n A"]:
+    """What the game's solver library says of the actions of n states; raises as the game's own member does.
+
+    Raises:
+      ValueError: the game names no library.
+    """
+    library_qvalues = getattr(game, "library_qvalues", None)
+    if library_qvalues is None:
+        raise ValueError(f"{game.name} names no library that solves its positions")
+    return library_qvalues(states, progress_fn)

@@ -5,6 +5,7 @@ A board is a bit string kept in 32-bit words, low bits first: cell (row, column)
 a board and separates the columns, so that a shifted board never lines up cells that are not in line.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -16,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from exit.game import Step
 from games import _bitboard as bb
+from games import bitbully
 
 EXAMPLES = ("connect_four", "connect_four_4x4", "connect_four_4x5", "connect_four_5x4", "connect_four_5x5")
 
@@ -75,6 +77,11 @@ class ConnectFour:
     @property
     def num_states(self) -> int | None:
         return _NUM_STATES.get((self.rows, self.columns)) if self.connect == 4 else None
+
+    @property
+    def solver_library(self) -> str | None:
+        sizes = (self.rows, self.columns, self.connect)
+        return "bitbully" if sizes == (bitbully.ROWS, bitbully.COLUMNS, bitbully.CONNECT) else None
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
@@ -189,6 +196,15 @@ class ConnectFour:
 
     def action_name(self, action: int) -> str:
         return f"column {action}"
+
+    def library_qvalues(
+        self, states: ConnectFourState, progress_fn: Callable[[float], None] | None = None
+    ) -> Float[np.ndarray, "n A"]:
+        if self.solver_library is None:
+            raise ValueError(f"bitbully solves connect_four alone, not {self.name}")
+        words = [[np.asarray(word).astype(np.uint64) for word in board] for board in states]
+        mine, theirs = (low | high << np.uint64(bb.WORD_BITS) for low, high in words)
+        return bitbully.qvalues(mine, theirs, stride=self.rows + 1, progress_fn=progress_fn)
 
 
 def make(rows: int = 6, columns: int = 7, connect: int = 4) -> ConnectFour:

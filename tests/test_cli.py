@@ -78,7 +78,7 @@ def test_games_are_listed_with_their_sizes(tmp_path: Path, capsys: Captured) -> 
     assert [rows[name]["solver"] for name in ("tic_tac_toe", "nim_3_4_5", "connect_four")] == [
         "rules",
         "rules",
-        None,
+        "bitbully",
     ]
     assert rows["nim_3_4_5"]["states"] is None
     assert "5,478" in capsys.readouterr().out

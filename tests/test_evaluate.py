@@ -13,6 +13,7 @@ from exit.evaluate import (
     CHUNK,
     ActFn,
     Decisions,
+    Positions,
     benchmark,
     critical_sample,
     decide,
@@ -187,7 +188,11 @@ def test_some_positions_have_intervals_around_their_figures(kind: str) -> None:
     keys = unfinished_keys(_table())[::9]
     told = []
     found = benchmark(
-        _agent(_first, _table()), _exact(), [3], keys=keys, kind=kind, progress_fn=lambda *at: told.append(at)
+        _agent(_first, _table()),
+        _exact(),
+        [3],
+        positions=Positions(kind, keys),
+        progress_fn=lambda *at: told.append(at),
     ).figures
     critical = int(yardstick(_exact(), keys).moves.critical.sum())
     assert found["positions"] == {"kind": kind, "count": len(keys), "critical": critical}

@@ -11,7 +11,6 @@ from exit.errors import UsageError
 
 if TYPE_CHECKING:
     from exit.game import Game
-    from exit.solve import Exact
 
 _PICTURE = "bench.png"
 _CARD = "bench.html"
@@ -46,7 +45,10 @@ _COLUMNS = (
     help='Measure these positions only: JSON lines such as {"moves": [3, 3, 4]}.',
 )
 @click.option(
-    "--max-positions", type=click.IntRange(min=1), metavar="N", help="Measure a random sample of at most N."
+    "--max-positions",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Measure a random sample of at most N. Default: all, or 2000 where no table knows them all.",
 )
 @click.option(
     "--max-reached",
@@ -75,15 +77,14 @@ def bench(
     from exit.card import write_card
     from exit.cli.exact import load_exact
     from exit.cli.loading import load_agent
+    from exit.evaluate import Positions, positions_of
     from exit.plots import plot_bench
 
     agent = load_agent(run_dir, budgets or (), max_simulations)
     console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)
-    kind, keys = ("all", None) if positions is None else ("file", _keys(agent.game, positions))
+    given = None if positions is None else Positions("file", _keys(agent.game, positions))
     exact = load_exact(agent.game, max_bytes=_MAX_TABLE_BYTES)
-    if keys is None and max_positions is not None:
-        kind, keys = _sample(exact, max_positions)
     if max_reached is None:
         max_reached = MAX_REACHED if positions is None and exact.table is not None else 0
     with console.Progress("measuring") as progress:
@@ -93,7 +94,12 @@ def bench(
             progress.update(f"{what}: {done:,}{share} positions", done / total if total else None)
 
         figures = measure(
-            agent, exact, budgets, keys=keys, kind=kind, max_reached=max_reached, progress_fn=report
+            agent,
+            exact,
+            budgets,
+            positions=given or positions_of(exact, max_positions),
+            max_reached=max_reached,
+            progress_fn=report,
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
@@ -105,19 +111,6 @@ def bench(
 
 def _default_budgets(capacity: int) -> tuple[int, ...]:
     return tuple(sorted({min(budget, capacity) for budget in _BUDGETS}))
-
-
-def _sample(exact: "Exact", max_positions: int) -> tuple[str, Any]:
-    """A kind of positions and their keys: all that are unfinished, or a random sample of them."""
-    import numpy as np
-
-    from exit.solve import table_of, unfinished_keys
-
-    keys = unfinished_keys(table_of(exact))
-    if len(keys) <= max_positions:
-        return "all", keys
-    chosen = np.random.default_rng(0).choice(len(keys), max_positions, replace=False)
-    return "sample", keys[np.sort(chosen)]
 
 
 def _keys(game: "Game", path: Path) -> Any:

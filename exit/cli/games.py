@@ -30,34 +30,42 @@ def _figures(name: str) -> dict[str, Any]:
     """What the listing says of one game."""
     from exit.catalog import load_game
     from exit.errors import UserError
-    from exit.game import num_states_of
-    from exit.solve import fits_in_memory, load_table, table_directory
+    from exit.game import num_states_of, solver_library_of
+    from exit.solve import fits_in_memory, library_version, load_table, table_directory
 
     game = load_game(name)
     try:
         table = load_table(game, table_directory(game))
     except UserError:
         table = None
+    by_rules = table is not None or fits_in_memory(game)
     return {
         "game": name,
         "actions": game.num_actions,
         "outcomes": game.num_outcomes,
         "observation_shape": list(game.observation_shape),
         "states": num_states_of(game) if table is None else len(table.keys),
-        "solver": "rules" if table is not None or fits_in_memory(game) else None,
+        "solver": "rules" if by_rules else solver_library_of(game),
+        "solver_version": None if by_rules else library_version(game),
         "table": None if table is None else str(table.directory),
     }
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     states = "-" if row["states"] is None else _count(row["states"])
-    if row["solver"] is None:
-        solver = "-"
-    else:
-        solver = "from the rules" if row["table"] is None else "from the rules; on disk"
-    return [row["game"], str(row["actions"]), str(row["outcomes"]), states, solver]
+    return [row["game"], str(row["actions"]), str(row["outcomes"]), states, _solver(row)]
 
 
 def _count(number: int) -> str:
     """A number of positions; what has many digits is an estimate."""
     return f"{number:,}" if number < 10**15 else f"{number:.1e}"
+
+
+def _solver(row: dict[str, Any]) -> str:
+    """What knows exact values of the game."""
+    if row["solver"] is None:
+        return "-"
+    if row["solver"] == "rules":
+        return "from the rules" if row["table"] is None else "from the rules; on disk"
+    version = row["solver_version"]
+    return row["solver"] + (f" {version}" if version else f"; pip install 'xit[{row['solver']}]'")

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from exit.agent import Agent
+from exit.cli.exact import load_exact
 from exit.errors import UserError
 from exit.game import State, action_name_of, render_of
-from exit.solve import Table, exact_moves, load_or_solve
+from exit.solve import Exact
 
 # Enough for games that are solved while one waits for the first position.
 _MAX_TABLE_BYTES = 64 << 20
@@ -45,10 +46,15 @@ class _Moment(NamedTuple):
 
 @dataclass
 class Match:
-    """The positions so far, the current one last."""
+    """The positions so far, the current one last.
+
+    Attributes:
+      exact: exact values, if they are known.
+      budget: simulations a move.
+    """
 
     agent: Agent
-    table: Table | None
+    exact: Exact | None
     budget: int
     rng: np.random.Generator
     moments: list[_Moment] = field(default_factory=list)
@@ -90,15 +96,13 @@ class Match:
         self.budget = budget
 
     def advise(self) -> Advice:
-        """The agent's view of the current position, and the exact one if there is a table."""
+        """The agent's view of the current position, and the exact one if it is known."""
         state = self.moments[-1].state
         found = jax.device_get(self.agent.act(state, budget=self.budget))
         actions = [int(action) for action in np.flatnonzero(self._legal())]
         exact = None
-        if self.table is not None:
-            qvalues = exact_moves(
-                self.table, jax.tree.map(lambda leaf: np.asarray(leaf)[None], state)
-            ).qvalues
+        if self.exact is not None:
+            qvalues = self.exact.moves_fn(np.asarray(self.agent.game.encode(state))[None]).qvalues
             exact = {action: float(qvalues[0, action]) for action in actions}
         return Advice(
             action=int(found.action),
@@ -148,11 +152,12 @@ class Match:
         return np.asarray(self.agent.game.legal_actions(self.moments[-1].state))
 
 
-def open_match(agent: Agent, *, budget: int, seed: int) -> Match:
-    """A match at its start, with exact values if the game is small or a table is on disk."""
+def open_match(agent: Agent, *, budget: int, seed: int) -> tuple[Match, str | None]:
+    """A match at its start, and why there are no exact values if there are none."""
+    exact, reason = None, None
     try:
-        table = load_or_solve(agent.game, max_bytes=_MAX_TABLE_BYTES, warn_fn=lambda line: None)
-    except UserError:
-        table = None
+        exact = load_exact(agent.game, max_bytes=_MAX_TABLE_BYTES)
+    except UserError as error:
+        reason = str(error)
     start = _Moment(state=agent.game.init(), player=0, earned=0.0, weight=1.0)
-    return Match(agent, table, budget, np.random.default_rng(seed), [start])
+    return Match(agent, exact, budget, np.random.default_rng(seed), [start]), reason

@@ -43,10 +43,10 @@ def play(run_dir: Path, side: str, budget: int | None, max_simulations: int | No
     agent = load_agent(run_dir, () if budget is None else (budget,), max_simulations)
     if budget is None:
         budget = min(_BUDGET, agent.search.max_simulations)
-    match = open_match(agent, budget=budget, seed=seed)
+    match, reason = open_match(agent, budget=budget, seed=seed)
     console.say(f"{match.agent.game.name}; enter {_HELP}")
-    if match.table is None:
-        console.say(f"no exact values: `xit solve {match.agent.game.name}` makes them, if they fit in memory")
+    if reason is not None:
+        console.say(f"no exact values: {reason}")
     while not match.is_over:
         if match.player in _SIDES[side]:
             if not _ask(match, _SIDES[side]):

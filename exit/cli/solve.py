@@ -18,11 +18,20 @@ def solve(game_name: str, assignments: tuple[str, ...], force: bool, json_path: 
     """Solve GAME exactly from its rules, and keep the table on disk for the other commands."""
     from exit.catalog import load_game, with_overrides
     from exit.cli.exact import load_table
-    from exit.solve import summary
+    from exit.game import solver_library_of
+    from exit.solve import TooLarge, summary
 
     game = with_overrides(load_game(game_name), assignments)
     console.prepare_json(json_path)
-    figures = summary(load_table(game, force=force))
+    try:
+        table = load_table(game, force=force)
+    except TooLarge as error:
+        library = solver_library_of(game)
+        if library is None:
+            raise
+        remedy = f"but {library} solves its positions one at a time for `xit bench` and `xit play`"
+        raise TooLarge(f"{str(error).partition(';')[0]}, {remedy}") from error
+    figures = summary(table)
     console.say(
         f"{figures['game']}: {figures['states']:,} positions, {figures['terminal_states']:,} of them finished"
     )

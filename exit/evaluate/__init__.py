@@ -6,6 +6,8 @@ from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide,
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import CurveFn, override_report
+from exit.evaluate.positions import Positions, positions_of
+from exit.evaluate.sample import RandomPositions, random_positions
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
 
@@ -18,7 +20,9 @@ __all__ = [
     "EvaluationConfig",
     "Plies",
     "PolicyFn",
+    "Positions",
     "ProgressFn",
+    "RandomPositions",
     "Walk",
     "Yardstick",
     "adversarial_figures",
@@ -34,6 +38,8 @@ __all__ = [
     "override_report",
     "plies",
     "ply_of",
+    "positions_of",
+    "random_positions",
     "regrets",
     "rows_of",
     "shortest_lines",

@@ -4,14 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt32
+from jaxtyping import Bool
 
 from exit.evaluate.adversary import adversarial_figures, by_ply, face
 from exit.evaluate.decisions import ActFn, Decisions, decide, decide_at
 from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.positions import Positions, positions_of
 from exit.evaluate.walk import PolicyFn, recalled
 from exit.evaluate.yardstick import Yardstick, yardstick
-from exit.solve import Exact, table_of, unfinished_keys
+from exit.solve import Exact
 
 BenchProgressFn = Callable[[int, int, int], None]
 """Told budget, positions done and positions in all, of which 0 means that their number is not known yet."""
@@ -41,31 +42,24 @@ def benchmark(
     exact: Exact,
     budgets: Sequence[int],
     *,
-    keys: UInt32[np.ndarray, "n K"] | None = None,
-    kind: str = "all",
-    ply: Int[np.ndarray, " n"] | None = None,
+    positions: Positions | None = None,
     max_reached: int = 0,
     progress_fn: BenchProgressFn | None = None,
 ) -> Benchmark:
     """Exact metrics at each budget.
 
     Args:
-      keys: of the positions to measure on; None is every unfinished reachable state.
-      kind: what the positions are: `all`, `sample` or `file`. Only `all` has no intervals.
-      ply: fewest moves that lead to each position, for figures `by_ply`.
+      positions: to measure on; all that a table knows, or a sample, if left out.
       max_reached: positions that the agent may be followed to from each seat, for exploitability and
         certificate; 0 leaves them out.
 
     Returns:
       Figures `positions`, `budgets` and `amortization_gap` (mean regret of the reflex minus that at the
       greatest budget; None unless both were measured); `ms_per_move` is wall time in batches of up to 1,024.
-
-    Raises:
-      UserError: all positions are asked for, and no table knows them.
     """
-    if keys is None:
-        keys = unfinished_keys(table_of(exact))
-    measured = yardstick(exact, keys)
+    positions = positions or positions_of(exact)
+    exhaustive = positions.kind == "all"
+    measured = yardstick(exact, positions.keys)
     rows, made = [], {}
     for budget in budgets:
 
@@ -74,11 +68,11 @@ def benchmark(
                 progress_fn(budget, done, total)
 
         made[budget] = decide(act_fn, measured.states, budget, progress_fn=report)
-        row = measure(made[budget], measured.moves, budget, exhaustive=kind == "all")
-        if ply is not None:
-            row["by_ply"] = by_ply(made[budget], measured.moves, ply, exhaustive=kind == "all")
+        row = measure(made[budget], measured.moves, budget, exhaustive=exhaustive)
+        if positions.ply is not None:
+            row["by_ply"] = by_ply(made[budget], measured.moves, positions.ply, exhaustive=exhaustive)
         if max_reached:
-            known = recalled(keys, made[budget].action) if kind == "all" else None
+            known = recalled(positions.keys, made[budget].action) if exhaustive else None
             policy_fn = known or _searching(act_fn, exact, budget)
             faced = face(
                 exact,
@@ -93,7 +87,7 @@ def benchmark(
     gap = regret[0] - regret[max(regret)] if measured_both else None
     critical = int(measured.moves.critical.sum())
     figures = {
-        "positions": {"kind": kind, "count": len(measured.moves.values), "critical": critical},
+        "positions": {"kind": positions.kind, "count": len(measured.moves.values), "critical": critical},
         "budgets": rows,
         "amortization_gap": gap,
     }

@@ -1,0 +1,45 @@
+"""Which positions an agent is measured on."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int, UInt32
+
+from exit.evaluate.sample import random_positions
+from exit.solve import Exact, unfinished_keys
+
+NUM_SAMPLED = 2000
+"""Positions that are drawn where there is no list of them all."""
+
+_MAX_PLIES = 34
+
+
+class Positions(NamedTuple):
+    """Unfinished positions.
+
+    Attributes:
+      kind: `all` that can be reached, a random `sample`, or those of a `file`. Only `all` has no intervals.
+      keys: as `Game.encode` makes them.
+      ply: how many moves led to each; None where that is not known.
+    """
+
+    kind: str
+    keys: UInt32[np.ndarray, "n K"]
+    ply: Int[np.ndarray, " n"] | None = None
+
+
+def positions_of(exact: Exact, max_positions: int | None = None, *, seed: int = 0) -> Positions:
+    """All positions where a table knows them, or a sample.
+
+    Args:
+      max_positions: the most that are wanted; drawn uniformly from the table, or where there is none by
+        playing 0 to 34 uniformly random moves, and 2,000 if left out.
+    """
+    if exact.table is None:
+        found = random_positions(exact.game, max_positions or NUM_SAMPLED, _MAX_PLIES, seed)
+        return Positions("sample", found.keys, found.ply)
+    keys = unfinished_keys(exact.table)
+    if max_positions is None or len(keys) <= max_positions:
+        return Positions("all", keys)
+    chosen = np.random.default_rng(seed).choice(len(keys), max_positions, replace=False)
+    return Positions("sample", keys[np.sort(chosen)])
