@@ -88,8 +88,8 @@ def bench(
         "solver": exact.solver,
         "hardware": hardware(),
         **found.figures,
-        "exploitability": least.get("exploitability"),
-        "certified": least.get("certified"),
+        "exploitability": least["exploitability"],
+        "certified": least["certified"],
         "overrides": overrides,
         "wrong_at_every_budget": {
             "count": len(wrong),

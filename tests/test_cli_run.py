@@ -191,6 +191,7 @@ def test_bench_measures_the_positions_of_a_file(trained: _Run, tmp_path: Path) -
     figures = json.loads(path.read_text())
     # Every reply keeps the draw at the start; after 4, 1 and after 0 some move throws a point away.
     assert figures["positions"] == {"kind": "file", "count": 3, "critical": 2}
+    assert "those of a file" in (trained.run_dir / "bench.html").read_text()
     assert figures["certified"] is None
 
 

@@ -71,16 +71,16 @@ def benchmark(
         row = measure(made[budget], measured.moves, budget, exhaustive=exhaustive)
         if positions.ply is not None:
             row["by_ply"] = by_ply(made[budget], measured.moves, positions.ply, exhaustive=exhaustive)
+        faced = None
         if max_reached:
             known = recalled(positions.keys, made[budget].action) if exhaustive else None
-            policy_fn = known or _searching(act_fn, exact, budget)
             faced = face(
                 exact,
-                policy_fn,
+                known or _searching(act_fn, exact, budget),
                 max_positions=max_reached,
                 progress_fn=lambda found, report=report: report(found, 0),
             )
-            row |= adversarial_figures(exact, faced)
+        row |= adversarial_figures(exact, faced)
         rows.append(row)
     regret = {row["budget"]: row["mean_regret"] for row in rows}
     measured_both = 0 in regret and max(regret) > 0
