@@ -125,16 +125,17 @@ def _values(
     # One bit above each column's topmost stone tells empty cells from the other player's stones.
     code = mine | (occupied + _BOTTOM)
     _, first, inverse = np.unique(np.minimum(code, _mirrored(code)), return_index=True, return_inverse=True)
-    boards = np.stack([occupied[first], mine[first]], axis=1)
-    num_requests = -(-len(boards) // _PER_REQUEST)
-    # Neighbours in this order are alike: dealt out, every request takes about as long as any other.
-    requests = [boards[index::num_requests] for index in range(num_requests)]
-    values = np.empty(len(boards), np.int8)
-    for index, answer in enumerate(_answers(requests, _num_workers(len(boards)))):
-        values[index::num_requests] = answer
+    # What follows one position after its several moves is much the same: those stay together.
+    order = np.argsort(first)
+    boards = np.stack([occupied, mine], axis=1)[first[order]]
+    starts = range(0, len(boards), _PER_REQUEST)
+    requests = [boards[start : start + _PER_REQUEST] for start in starts]
+    values = np.empty(len(boards), int)
+    for start, answer in zip(starts, _answers(requests, _num_workers(len(boards))), strict=True):
+        values[order[start : start + _PER_REQUEST]] = answer
         if progress_fn is not None:
-            progress_fn((index + 1) / num_requests)
-    return values[inverse].astype(int)
+            progress_fn((start + len(answer)) / len(boards))
+    return values[inverse]
 
 
 def _num_workers(num_boards: int) -> int:
@@ -172,7 +173,9 @@ def _worker() -> Iterator[subprocess.Popen[bytes]]:
     """A process that serves requests."""
     # A path to this file's own folder would hide the library behind this module: -P keeps it out.
     command = [sys.executable, "-P", __file__]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # Large pages for the transposition table save an eighth of the time; they mean nothing outside glibc.
+    environment = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", **os.environ}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
     try:
         yield process
     finally:

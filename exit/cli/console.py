@@ -20,6 +20,10 @@ _PLAIN_INTERVAL_SECONDS = 5.0
 _PLAIN_WIDTH = 160
 
 
+# One for all, so that what is followed within what is followed gets a line below its own.
+_PROGRESS_CONSOLE = Console(stderr=True, highlight=False)
+
+
 def say(line: str = "") -> None:
     """A line of the result."""
     click.echo(line)
@@ -108,7 +112,7 @@ class Progress:
         self._label = label
         self._text = ""
         self._fraction: float | None = None
-        self._console = Console(stderr=True, highlight=False)
+        self._console = _PROGRESS_CONSOLE
         self._live = Live(self, console=self._console, transient=True, refresh_per_second=4)
         self._started = time.monotonic()
         self._last_line = self._started - _PLAIN_INTERVAL_SECONDS + _PATIENCE_SECONDS

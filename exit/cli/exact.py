@@ -33,9 +33,7 @@ def load_exact(game: Game, *, max_bytes: int | None = None) -> Exact:
     except TooLarge:
         if solver_library_of(game) is None or fits_in_memory(game):
             raise
-    return exact_of_library(
-        game, watch_fn=lambda: _watched(f"exact values of {game.name}"), warn_fn=console.warn
-    )
+    return exact_of_library(game, watch_fn=lambda: _watched("exact values"), warn_fn=console.warn)
 
 
 def load_table(game: Game, *, force: bool = False, max_bytes: int | None = None) -> Table:

@@ -90,9 +90,9 @@ def _labelled(
     distinct, inverse = np.unique(keys, axis=0, return_inverse=True)
     qvalues = np.empty((len(distinct), game.num_actions))
     num_parts = -(-len(distinct) // _AT_ONCE)
-    for index in range(num_parts):
-        # Neighbours in this order are alike: dealt out, every part takes about as long as any other.
-        part = slice(index, None, num_parts)
+    # In random order every part takes about as long, and the share that is done tells the time.
+    order = np.random.default_rng(0).permutation(len(distinct))
+    for index, part in enumerate(np.array_split(order, num_parts)):
 
         def report(share: float, index: int = index) -> None:
             progress_fn((index + share) / num_parts, len(distinct))
