@@ -193,7 +193,7 @@ def test_a_swap_hands_hex_3_to_the_second_player():
     for cell in range(9):
         state, _ = play(table.game, [cell])
         moves = exact_moves(table, jax.tree.map(lambda leaf: leaf[None], state))
-        won_opening = table.game.action_name(cell) in {"c1", "a2", "b2", "c2", "a3"}
+        won_opening = action_name_of(table.game, cell) in {"c1", "a2", "b2", "c2", "a3"}
         assert moves.values[0] == 1
         assert moves.qvalues[0, 9] == (1 if won_opening else -1)
 

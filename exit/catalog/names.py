@@ -3,6 +3,9 @@
 Nothing is registered: a module of the package `games` that has `make(*sizes)` is a game, a module of the
 package `configs` that has `config(*sizes)` is a config. Both packages are looked up by name when asked, so
 that the engine depends on neither.
+
+A module whose `make` or `config` takes one text instead of sizes is a shelf of games from elsewhere:
+`SHELF:NAME` is the one that it knows as NAME. Its `names()` lists them.
 """
 
 import dataclasses
@@ -13,7 +16,7 @@ import inspect
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +31,11 @@ def game_names() -> list[str]:
     return sorted(name for stem in _stems("games") for name in _examples(stem))
 
 
+def shelf_names() -> list[str]:
+    """Names of the games that shelves hold, sorted; none of a shelf whose library is not installed."""
+    return sorted(f"{stem}:{name}" for stem in _stems("games") for name in _shelved(stem))
+
+
 def config_names() -> list[str]:
     """Names of the configs that come with the product, sorted."""
     return _stems("configs")
@@ -36,27 +44,37 @@ def config_names() -> list[str]:
 def load_game(name: str) -> Game:
     """The game of a name such as `connect_four_4x5`: a module of `games`, then sizes joined by `_` or `x`.
 
+    `pgx:go_9x9` is the game that the module `pgx` knows as `go_9x9`.
+
     Raises:
       UsageError: no such game, or sizes that the game does not accept.
+      UserError: the library that the game comes from is not installed.
     """
+    shelf, colon, word = name.partition(":")
     for stem in sorted(_stems("games"), key=len, reverse=True):
-        if name == stem or name.startswith(stem + "_"):
+        if name == stem or name.startswith(stem + "_") or (colon and shelf == stem):
             make = getattr(importlib.import_module(f"games.{stem}"), "make", None)
-            if make is not None:
-                return _made(make, stem, name)
-    raise UsageError(f"unknown game {name!r}{did_you_mean(name, game_names(), '`xit games` lists them')}")
+            if make is not None and _takes_text(make) == bool(colon):
+                return _called(make, [word], f"game {name!r}") if colon else _made(make, stem, name)
+    names = [*game_names(), *shelf_names()]
+    raise UsageError(f"unknown game {name!r}{did_you_mean(name, names, '`xit games` lists them')}")
 
 
 def load_config(name_or_path: str) -> Any:
     """The run config of a name such as `connect_four_5x6`, or of a `.py` file that has `config()`.
 
     A name is a module of `configs`, where it takes sizes with them joined by `_` or `x`; a module of exactly
-    that name comes first.
+    that name comes first. `pgx:go_9x9` is what the module `pgx` makes of `go_9x9`.
 
     Raises:
       UsageError: no such config or file, sizes that it refuses, or a file without `config()`.
-      UserError: the file failed while it ran.
+      UserError: the file failed while it ran, or the library that the game comes from is not installed.
     """
+    shelf, colon, word = name_or_path.partition(":")
+    if colon and shelf in config_names():
+        make = importlib.import_module(f"configs.{shelf}").config
+        if _takes_text(make):
+            return _called(make, [word], f"config {name_or_path!r}")
     for stem in sorted(config_names(), key=len, reverse=True):
         if name_or_path == stem or name_or_path.startswith(stem + "_"):
             make = importlib.import_module(f"configs.{stem}").config
@@ -83,9 +101,22 @@ def _stems(package: str) -> list[str]:
 
 
 def _examples(stem: str) -> tuple[str, ...]:
-    """Names by which `xit games` shows a game module; none for a module that is no game."""
+    """Names by which `xit games` shows a game module; none for a shelf, or a module that is no game."""
     module = importlib.import_module(f"games.{stem}")
-    return getattr(module, "EXAMPLES", (stem,)) if hasattr(module, "make") else ()
+    make = getattr(module, "make", None)
+    return () if make is None or _takes_text(make) else getattr(module, "EXAMPLES", (stem,))
+
+
+def _shelved(stem: str) -> tuple[str, ...]:
+    """What a module calls the games that it holds; none for a module that is no shelf."""
+    module = importlib.import_module(f"games.{stem}")
+    return module.names() if _takes_text(getattr(module, "make", None)) else ()
+
+
+def _takes_text(make: Callable[..., Any] | None) -> bool:
+    """Whether a function takes a name, not sizes."""
+    parameters = inspect.signature(make).parameters.values() if make is not None else ()
+    return [parameter.annotation for parameter in parameters] == [str]
 
 
 def _made(make: Callable[..., Game], stem: str, name: str) -> Game:
@@ -111,6 +142,8 @@ def _sizes(stem: str, name: str) -> list[int] | None:
 
 def _accepts(make: Callable[..., Any], sizes: list[int]) -> bool:
     """Whether the function takes so many sizes."""
+    if sizes and _takes_text(make):
+        return False
     try:
         inspect.signature(make).bind(*sizes)
     except TypeError:
@@ -118,12 +151,14 @@ def _accepts(make: Callable[..., Any], sizes: list[int]) -> bool:
     return True
 
 
-def _called(make: Callable[..., Made], sizes: list[int], what: str) -> Made:
-    """What the function makes of the sizes; raises UsageError where it refuses them."""
+def _called(make: Callable[..., Made], arguments: Sequence[int | str], what: str) -> Made:
+    """What the function makes of sizes or a name; raises UsageError where it refuses them."""
     try:
-        return make(*sizes)
+        return make(*arguments)
     except ValueError as error:
         raise UsageError(f"{what}: {error}") from error
+    except ImportError as error:
+        raise UserError(f"{what}: {error}") from error
 
 
 def _config_of_file(path: Path) -> Any:

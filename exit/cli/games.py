@@ -15,12 +15,13 @@ from exit.cli.options import debug_option, json_option
 def games(json_path: Path | None) -> None:
     """List the games, their sizes, and which exact solver serves each.
 
-    Other sizes load by name too, such as connect_four_5x6 (rows x columns) or nim_2_2_7 (heaps).
+    Other sizes load by name too, such as connect_four_5x6 (rows x columns) or nim_2_2_7 (heaps). Games of
+    other libraries, such as pgx:go_9x9, are listed by name alone, since loading them takes long.
     """
     console.prepare_json(json_path)
-    from exit.catalog import game_names
+    from exit.catalog import game_names, shelf_names
 
-    rows = [_figures(name) for name in game_names()]
+    rows = [*map(_figures, game_names()), *map(_no_figures, shelf_names())]
     columns = ("game", "actions", "outcomes", "positions", "exact values")
     console.show_table("games", columns, [_cells(row) for row in rows])
     console.write_json(json_path, rows)
@@ -51,9 +52,25 @@ def _figures(name: str) -> dict[str, Any]:
     }
 
 
+def _no_figures(name: str) -> dict[str, Any]:
+    """What the listing says of a game that it does not load."""
+    figures = (
+        "actions",
+        "outcomes",
+        "observation_shape",
+        "states",
+        "solver",
+        "solver_version",
+        "table",
+    )
+    return {"game": name, **dict.fromkeys(figures)}
+
+
 def _cells(row: dict[str, Any]) -> list[str]:
-    states = "-" if row["states"] is None else _count(row["states"])
-    return [row["game"], str(row["actions"]), str(row["outcomes"]), states, _solver(row)]
+    actions, outcomes, states = (
+        "-" if row[name] is None else _count(row[name]) for name in ("actions", "outcomes", "states")
+    )
+    return [row["game"], actions, outcomes, states, _solver(row)]
 
 
 def _count(number: int) -> str:

@@ -96,15 +96,15 @@ class _Name(click.ParamType):
 
 
 def _game_names() -> list[str]:
-    from exit.catalog import game_names
+    from exit.catalog import game_names, shelf_names
 
-    return game_names()
+    return [*game_names(), *shelf_names()]
 
 
 def _config_names() -> list[str]:
-    from exit.catalog import config_names
+    from exit.catalog import config_names, shelf_names
 
-    return config_names()
+    return [*config_names(), *shelf_names()]
 
 
 game_argument = click.argument("game_name", metavar="GAME", type=_Name("game", _game_names))

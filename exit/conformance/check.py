@@ -17,7 +17,12 @@ _RETURN_TOLERANCE = 1e-5
 """Of the width of `value_bounds`: what adding up float32 rewards may stray."""
 
 _QUICK_COMPILATION = {"xla_backend_optimization_level": 0}
-"""The program runs once a ply of a few games: what it takes is to compile it."""
+"""Where a position has few successors, what the program takes, run once a ply, is to compile it."""
+
+_FEW_SUCCESSORS = 256
+
+_MAX_SUCCESSORS = 512
+"""Of a position that are looked at, if the game has no symmetries."""
 
 
 class _Ply(NamedTuple):
@@ -61,7 +66,10 @@ def check_game(candidate: object, *, num_games: int = 16, max_plies: int = 1000,
 
 def _random_games(game: Game, num_games: int, max_plies: int, seed: int) -> list[_Ply]:
     """Random games to their end, ply by ply, as arrays of the host; every rule held at every position."""
-    play = jax.jit(jax.vmap(functools.partial(_ply, game)), compiler_options=_QUICK_COMPILATION)
+    quickly = game.num_actions * game.num_outcomes <= _FEW_SUCCESSORS
+    play = jax.jit(
+        jax.vmap(functools.partial(_ply, game)), compiler_options=_QUICK_COMPILATION if quickly else None
+    )
     rng_key = jax.random.key(seed)
     state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_games, *leaf.shape)), game.init())
     plies: list[_Ply] = []
@@ -86,24 +94,33 @@ def _random_games(game: Game, num_games: int, max_plies: int, seed: int) -> list
 
 def _ply(game: Game, rng_key: Key[Array, ""], state: State) -> tuple[State, _Ply]:
     """The next state after a random move, and what this ply showed. The key is consumed."""
-    key_action, key_outcome = jax.random.split(rng_key)
+    key_looked_at, key_action, key_outcome = jax.random.split(rng_key, 3)
     legal = game.legal_actions(state)
-    actions = jnp.arange(game.num_actions)
+    actions = _looked_at(game, key_looked_at, legal)
     probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
     after, step = successors(game, state, actions)
-    action = jax.random.categorical(key_action, jnp.where(legal, 0.0, -jnp.inf))
-    outcome = jax.random.categorical(key_outcome, jnp.log(probs[action]))
+    move = jax.random.categorical(key_action, jnp.where(legal[actions], 0.0, -jnp.inf))
+    outcome = jax.random.categorical(key_outcome, jnp.log(probs[move]))
     running = jnp.any(legal)
-    next_state = jax.tree.map(lambda old, new: jnp.where(running, new[action, outcome], old), state, after)
+    next_state = jax.tree.map(lambda old, new: jnp.where(running, new[move, outcome], old), state, after)
     ply = _Ply(
         running=running,
         state=state,
         key=game.encode(state),
-        broken=broken_rules(game, state, after, step),
-        reward=step.reward[action, outcome],
-        discount=step.discount[action, outcome],
+        broken=broken_rules(game, state, actions, after, step),
+        reward=step.reward[move, outcome],
+        discount=step.discount[move, outcome],
     )
     return next_state, ply
+
+
+def _looked_at(game: Game, rng_key: Key[Array, ""], legal: Bool[Array, " A"]) -> Int[Array, " M"]:
+    """Actions to look at: all of them, or as many as there is time for, drawn from the legal ones first."""
+    num_looked_at = max(1, _MAX_SUCCESSORS // game.num_outcomes)
+    if hasattr(game, "symmetries") or game.num_actions <= num_looked_at:
+        return jnp.arange(game.num_actions)
+    _, actions = jax.lax.top_k(legal + jax.random.uniform(rng_key, legal.shape), num_looked_at)
+    return actions
 
 
 def _check_returns(game: Game, plies: list[_Ply]) -> None:

@@ -49,39 +49,37 @@ def successors(game: Game, state: State, actions: Int[Array, " A"]) -> tuple[Sta
     return jax.vmap(jax.vmap(game.apply, (None, None, 0)), (None, 0, None))(state, actions, outcomes)
 
 
-def broken_rules(game: Game, state: State, after: State, step: Step) -> PerRule:
-    """Which rules one position breaks, given all that can follow it, `[A, C]`."""
-    legal = game.legal_actions(state)
-    actions = jnp.arange(game.num_actions)
+def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: State, step: Step) -> PerRule:
+    """Which rules one position breaks, given all that can follow some actions, `[M, C]`.
+
+    Args:
+      actions: those looked at; all of them in a game with symmetries.
+    """
+    legal = game.legal_actions(state)[actions]
     probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
     possible = legal[:, None] & (probs > 0)
     fair = jnp.all(probs >= 0, axis=1) & (jnp.abs(probs.sum(axis=1) - 1) <= _TOLERANCE)
     finite = jnp.isfinite(step.reward) & jnp.isfinite(step.discount)
     over = jax.vmap(jax.vmap(functools.partial(is_terminal, game)))(after)
-    images, image_actions = symmetries_of(game, state)
-    kept = _kept_by_symmetries(game, state, after, step)
+    broken_by_symmetries = (jnp.bool_(False),) * 5
+    if hasattr(game, "symmetries"):
+        broken_by_symmetries = _broken_by_symmetries(game, state, after, step)
     return PerRule(
         # Exactly, not up to rounding: then no two states that differ can share a key.
-        key=~same(game.decode(game.encode(state)), state, tolerance=0.0),
-        observation=~jnp.all(jnp.isfinite(game.observe(state))),
-        chance=jnp.any(legal & ~fair),
-        finite=jnp.any(possible & ~finite),
-        discount=jnp.any(possible & (jnp.abs(step.discount) > 1)),
-        over=jnp.any(possible & ((step.discount == 0) != over)),
-        identity=~same((jax.tree.map(lambda leaf: leaf[0], images), image_actions[0]), (state, actions)),
-        permutation=jnp.any(jnp.sort(image_actions, axis=1) != actions),
-        same_legal=~jnp.all(kept[0]),
-        same_chance=~jnp.all(kept[1]),
-        commutes=~jnp.all(kept[2]),
+        ~same(game.decode(game.encode(state)), state, tolerance=0.0),
+        ~jnp.all(jnp.isfinite(game.observe(state))),
+        jnp.any(legal & ~fair),
+        jnp.any(possible & ~finite),
+        jnp.any(possible & (jnp.abs(step.discount) > 1)),
+        jnp.any(possible & ((step.discount == 0) != over)),
+        *broken_by_symmetries,
     )
 
 
-def _kept_by_symmetries(
-    game: Game, state: State, after: State, step: Step
-) -> tuple[Bool[Array, " S"], Bool[Array, " S"], Bool[Array, " S"]]:
-    """Whether each symmetry keeps the legal actions, the chances, and what follows every possible move."""
-    legal = game.legal_actions(state)
-    probs = jax.vmap(game.outcome_probs, (None, 0))(state, jnp.arange(game.num_actions))
+def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) -> tuple[Bool[Array, ""], ...]:
+    """The last five rules: of the identity, of permutations, and of what every symmetry must keep."""
+    legal, actions = game.legal_actions(state), jnp.arange(game.num_actions)
+    probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
     images, image_actions = symmetries_of(game, state)
     images_after = jax.vmap(jax.vmap(lambda successor: symmetries_of(game, successor)[0]))(after)
 
@@ -96,7 +94,13 @@ def _kept_by_symmetries(
             jnp.all(~(legal[:, None] & (probs > 0)) | followed),
         )
 
-    return jax.vmap(kept, (0, 0, 2))(images, image_actions, images_after)
+    kept_by_each = jax.vmap(kept, (0, 0, 2))(images, image_actions, images_after)
+    first = (jax.tree.map(lambda leaf: leaf[0], images), image_actions[0])
+    return (
+        ~same(first, (state, actions)),
+        jnp.any(jnp.sort(image_actions, axis=1) != actions),
+        *(~jnp.all(kept) for kept in kept_by_each),
+    )
 
 
 def same(left: Any, right: Any, *, tolerance: float = _TOLERANCE) -> Bool[Array, ""]:

@@ -7,6 +7,7 @@ from exit.game import Game
 from exit.memory import available_bytes
 
 _SHARE_OF_AVAILABLE = 0.8
+_UNREADABLE = 10**15
 
 
 class TooLarge(UserError):
@@ -28,8 +29,9 @@ class MemoryLimit(NamedTuple):
     def check_known(self, num_states: int) -> None:
         """Raises `TooLarge` if the game, known to have so many states, does not fit."""
         if num_states * self.state_bytes > self.max_bytes:
+            count = f"{num_states:,}" if num_states < _UNREADABLE else f"about {num_states:.0e}"
             raise TooLarge(
-                f"{self.game.name} does not fit in memory: it has {num_states:,} states, about "
+                f"{self.game.name} does not fit in memory: it has {count} states, about "
                 f"{self.max_bytes // self.state_bytes:,} fit in the {self.max_bytes / 1e6:,.1f} MB allowed; "
                 "choose a smaller game or allow more memory"
             )
