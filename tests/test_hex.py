@@ -12,6 +12,7 @@ import pytest
 
 from exit.catalog import load_game, with_overrides
 from exit.errors import UsageError
+from exit.game import action_name_of
 from exit.solve import TooLarge, exact_moves, initial_value, solve, states_of, summary
 from exit.solve.keys import unpack
 from games.hex import Hex, make
