@@ -148,7 +148,9 @@ def _successors(space: Space, keys: Array) -> Any:
     def of_state(key: DeviceKey) -> Any:
         state = space.game.decode(device_words(key))
         legal = space.game.legal_actions(state)
-        return legal, _probs(space.game, state, legal), _children(space, state, of_child)
+        # With one outcome its probability says no more than that the action is legal.
+        probs = _probs(space.game, state, legal) if space.game.num_outcomes > 1 else None
+        return legal, probs, _children(space, state, of_child)
 
     return jax.vmap(of_state, out_axes=-1)(keys)
 
@@ -207,6 +209,8 @@ def _shared_key(game: Game, keys: Keys) -> UserError:
 def successors(space: Space, keys: Keys, chunk: int) -> Successors:
     """Everything that may follow each of at most `chunk` states."""
     legal, probs, (next_, rewards, discounts) = _called(_successors, space, keys, chunk)
+    if probs is None:
+        probs = legal[:, None].astype(np.float64)
     return Successors(legal, _packed(next_, keys.dtype), probs, rewards, discounts)
 
 

@@ -14,7 +14,7 @@ from exit.solve.coding import chunk_rows
 from exit.solve.columns import Column, abandoned_on_failure
 from exit.solve.expand import Successors, next_keys, successors
 from exit.solve.journal import Layer
-from exit.solve.keys import Keys, distinct, positions, sorted_positions, union
+from exit.solve.keys import Keys, distinct, looked_up, sorted_positions, union
 from exit.solve.progress import Report
 from exit.solve.shelf import Shelf, column_name
 from exit.solve.space import Space
@@ -62,6 +62,9 @@ def action_values(moves: Successors, known: Known) -> Float[np.ndarray, "A n"]:
 
     Args:
       known: every successor after which the game goes on, and any others.
+
+    Raises:
+      KeyError: a successor is not known.
     """
     # Values after a discount of 0 do not matter, which spares looking up finished games.
     possible = moves.probs > 0
@@ -69,12 +72,8 @@ def action_values(moves: Successors, known: Known) -> Float[np.ndarray, "A n"]:
     returns = moves.rewards.copy()
     queries = moves.keys[goes_on]
     if len(queries):
-        places = positions(known.keys, queries)
-        if not (known.keys[places] == queries).all():
-            raise UserError(
-                "a state led to another one than before: the rules must be functions of the state alone"
-            )
-        returns[goes_on] += moves.discounts[goes_on] * known.values.at(places)
+        found = looked_up(known.keys, known.values.data, queries)
+        returns[goes_on] += moves.discounts[goes_on] * known.values.meant(found)
     # An impossible outcome may carry any reward, infinite ones included.
     returns[~possible] = 0.0
     expected = returns[:, 0] if returns.shape[1] == 1 else (moves.probs * returns).sum(axis=1)
@@ -90,7 +89,13 @@ def best_values(qvalues: Float[np.ndarray, "A n"]) -> Float[np.ndarray, " n"]:
 def solve_states(space: Space, keys: Keys, known: Known, tolerance: float, chunk: int) -> Solved:
     """At most `chunk` states from their successors."""
     moves = successors(space, keys, chunk)
-    qvalues = action_values(moves, known)
+    try:
+        qvalues = action_values(moves, known)
+    except KeyError as error:
+        raise UserError(
+            f"a state of {space.game.name} led to another one than before: rules must be functions of the "
+            "state and the action alone"
+        ) from error
     best = best_values(qvalues)
     if not np.isfinite(best).all():
         raise UserError(f"a value of {space.game.name} is not finite: rewards and discounts must be numbers")

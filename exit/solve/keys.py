@@ -113,17 +113,49 @@ def _joined(keys: Keys) -> UInt64[np.ndarray, " n"] | None:
     return joined
 
 
-def positions(keys: Keys, queries: Keys) -> Int[np.ndarray, " q"]:
-    """Where each query stands in sorted `keys`; any position where it is absent."""
-    if len(keys) < _SORTED_SEARCH_MIN or len(queries) < len(keys) >> 10:
-        return np.minimum(np.searchsorted(keys, queries), len(keys) - 1)
+def looked_up(keys: Keys, data: Shaped[np.ndarray, " n"], queries: Keys) -> Shaped[np.ndarray, " q"]:
+    """What `data` says of the place of each query in sorted `keys`.
+
+    Raises:
+      KeyError: a query is absent.
+    """
+    if _few(keys, queries):
+        places = _bounded(np.searchsorted(keys, queries), keys)
+        _require(keys, places, queries)
+        return data[places]
     # Beyond the processor's caches a search is fast only where consecutive queries are close.
     ordered, order = with_order(queries)
     first = is_first(ordered)
-    found = sorted_positions(keys, ordered[first])
-    result = np.empty(len(queries), np.int64)
-    result[order] = found[np.cumsum(first) - 1]
+    ordered = ordered[first]
+    places = sorted_positions(keys, ordered)
+    _require(keys, places, ordered)
+    result = np.empty(len(queries), data.dtype)
+    result[order] = data[places][np.cumsum(first) - 1]
     return result
+
+
+def positions(keys: Keys, queries: Keys) -> Int[np.ndarray, " q"]:
+    """Where each query stands in sorted `keys`; any position where it is absent."""
+    if _few(keys, queries):
+        return _bounded(np.searchsorted(keys, queries), keys)
+    ordered, order = with_order(queries)
+    result = np.empty(len(queries), np.int64)
+    result[order] = sorted_positions(keys, ordered)
+    return result
+
+
+def _few(keys: Keys, queries: Keys) -> bool:
+    """Whether a search gains nothing from queries in order."""
+    return len(keys) < _SORTED_SEARCH_MIN or len(queries) < len(keys) >> 10
+
+
+def _bounded(places: Int[np.ndarray, " q"], keys: Keys) -> Int[np.ndarray, " q"]:
+    return np.minimum(places, max(len(keys) - 1, 0), out=places)
+
+
+def _require(keys: Keys, places: Int[np.ndarray, " q"], queries: Keys) -> None:
+    if len(queries) and (len(keys) == 0 or not (keys[places] == queries).all()):
+        raise KeyError("a key is absent")
 
 
 def sorted_positions(keys: Keys, queries: Keys) -> Int[np.ndarray, " q"]:
@@ -137,7 +169,7 @@ def sorted_positions(keys: Keys, queries: Keys) -> Int[np.ndarray, " q"]:
         rows = slice(block * _SEARCH_BLOCK, (block + 1) * _SEARCH_BLOCK)
         found[rows] = np.searchsorted(keys[start : stop + 1], queries[rows])
         found[rows] += start
-    return np.minimum(found, len(keys) - 1, out=found)
+    return _bounded(found, keys)
 
 
 def contains(keys: Keys, queries: Keys) -> Bool[np.ndarray, " q"]:

@@ -8,7 +8,7 @@ import numpy as np
 from exit.errors import UserError
 from exit.solve.coding import chunk_rows, initial_key
 from exit.solve.columns import FileColumn
-from exit.solve.expand import next_keys, representatives
+from exit.solve.expand import next_keys
 from exit.solve.journal import Layer
 from exit.solve.keys import Keys, SeenKeys, distinct, hashes
 from exit.solve.merge import DistinctKeys
@@ -37,7 +37,7 @@ def find_layers(shelf: Shelf, report: Report) -> None:
     """
     watch = _RepeatWatch()
     if not shelf.layers:
-        shelf.layers.append(Layer(_first_layer(shelf)))
+        shelf.layers.append(Layer(initial_key(shelf.space.game)))
         watch.check(shelf.layers[0].keys[:])
     while not shelf.complete:
         layer = _next_layer(shelf, report, lambda keys: keys)
@@ -63,15 +63,10 @@ def find_distinct_layers(shelf: Shelf, report: Report) -> None:
     def unseen(keys: Keys) -> Keys:
         return keys[~seen.contains(keys)]
 
-    shelf.layers.append(Layer(_first_layer(shelf)))
+    shelf.layers.append(Layer(initial_key(shelf.space.game)))
     while not shelf.complete:
         seen.add(shelf.layers[-1].keys[:])
         _put(shelf, _next_layer(shelf, report, unseen))
-
-
-def _first_layer(shelf: Shelf) -> Keys:
-    key = initial_key(shelf.space.game)
-    return representatives(shelf.space, key, 1).keys if shelf.space.reduced else key
 
 
 def _next_layer(shelf: Shelf, report: Report, chosen_fn: Callable[[Keys], Keys]) -> Layer:

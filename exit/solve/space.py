@@ -1,6 +1,7 @@
 """The states of a game as the solver counts them: one by one, or one for all images of each other."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -12,6 +13,9 @@ from exit.game import Game, State, symmetries_of
 
 DeviceKey = Shaped[Array, "..."]
 """A packed key inside a compiled program: a number where one holds it, else its words."""
+
+
+_QUICK_COMPILATION = {"xla_backend_optimization_level": 0}
 
 
 @dataclass(frozen=True)
@@ -39,16 +43,18 @@ def space_of(game: Game, *, use_symmetries: bool = True) -> Space:
     of them, and images of images are images where the symmetries form a group, which shows in what they do
     to actions. Anything else is solved state by state.
     """
-    if not use_symmetries:
+    if not use_symmetries or not hasattr(game, "symmetries"):
         return Space(game)
     with jax.enable_x64(True):
-        images, actions = jax.device_get(symmetries_of(game, game.init()))
-        num_images = len(actions)
-        if num_images == 1:
-            return Space(game)
-        keys = np.asarray(jax.vmap(game.encode)(images))
+        keys, actions = jax.device_get(_initial_images(game))
     alike = bool((keys == keys[0]).all())
-    return Space(game, num_images if alike and _is_closed(actions) else 1)
+    return Space(game, len(actions) if alike and _is_closed(actions) else 1)
+
+
+@partial(jax.jit, static_argnames="game", compiler_options=_QUICK_COMPILATION)
+def _initial_images(game: Game) -> tuple[UInt32[Array, "S K"], Int[Array, "S A"]]:
+    images, actions = symmetries_of(game, game.init())
+    return jax.vmap(game.encode)(images), actions
 
 
 def _is_closed(actions: Int[np.ndarray, "S A"]) -> bool:
@@ -104,7 +110,7 @@ def _less(left: DeviceKey, right: DeviceKey) -> Bool[Array, ""]:
 
 def is_same_key(keys: DeviceKey, key: DeviceKey) -> Bool[Array, " S"]:
     """Which of several packed keys are a given one."""
-    return jnp.all((keys == key).reshape(len(keys), -1), axis=1)
+    return jnp.all(keys == key, axis=tuple(range(1, keys.ndim)))
 
 
 def is_same_state(left: State, right: State) -> Bool[Array, ""]:

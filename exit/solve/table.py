@@ -10,7 +10,6 @@ from jaxtyping import Bool, Float
 from exit.game import Game
 from exit.solve.action_sets import ActionSets, is_empty
 from exit.solve.coding import initial_key
-from exit.solve.expand import representatives
 from exit.solve.keys import Keys, positions
 from exit.solve.space import Space
 from exit.solve.values import Values
@@ -83,10 +82,8 @@ class Table:
 
 def initial_value(table: Table) -> float:
     """Value of the initial state for the player to move there."""
-    key = initial_key(table.game)
-    if table.space.reduced:
-        key = representatives(table.space, key, 1).keys
-    return float(table.stored.at(positions(table.keys, key))[0])
+    # In a reduced space the initial state has no image but itself.
+    return float(table.stored.at(positions(table.keys, initial_key(table.game)))[0])
 
 
 def summary(table: Table) -> dict[str, Any]:

@@ -26,8 +26,11 @@ class Values(NamedTuple):
 
     def at(self, rows: Shaped[np.ndarray, " m"] | slice) -> Float[np.ndarray, " m"]:
         """The values of some rows."""
-        found = self.data[rows]
-        return found if self.levels is None else self.levels[found]
+        return self.meant(self.data[rows])
+
+    def meant(self, data: Shaped[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+        """The values that some of the data mean."""
+        return data if self.levels is None else self.levels[data]
 
 
 class Levels:
