@@ -23,7 +23,7 @@ from exit.solve import (
     summary,
     unfinished_keys,
 )
-from exit.solve.expand import chunk_rows
+from exit.solve.coding import chunk_rows
 from exit.solve.keys import unpack
 from games.connect_four import ConnectFour
 from games.nim import Nim
@@ -85,7 +85,7 @@ def test_every_tic_tac_toe_move_agrees_with_plain_recursion(tic_tac_toe: Table) 
 
 def test_connect_four_4x4_is_a_draw_of_161029_states() -> None:
     table = solve(ConnectFour(4, 4))
-    assert (len(table.keys), sum(table.states_by_ply), initial_value(table)) == (161_029, 161_029, 0.0)
+    assert (table.num_states, initial_value(table)) == (161_029, 0.0)
 
 
 def test_nim_is_won_unless_the_xor_of_heaps_is_zero() -> None:
@@ -155,13 +155,18 @@ def test_moves_that_differ_by_rounding_are_equally_good() -> None:
 def test_work_in_chunks_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
     game = ConnectFour(4, 4, connect=3)
     whole = solve(game)
-    monkeypatch.setattr("exit.solve.expand._CHUNK_SUCCESSORS", 1 << 9)
-    monkeypatch.setattr("exit.solve.expand._SMALL_CHUNK_SUCCESSORS", 1 << 6)
-    monkeypatch.setattr("exit.solve.layers._MIN_PENDING", 100)
+    monkeypatch.setattr("exit.solve.coding._CHUNK_SUCCESSORS", 1 << 9)
+    monkeypatch.setattr("exit.solve.coding._SMALL_CHUNK_SUCCESSORS", 1 << 6)
+    monkeypatch.setattr("exit.solve.coding._MANY_CHUNKS", 4)
+    monkeypatch.setattr("exit.solve.merge._SHARE_OF_PENDING", 1 << 40)
+    monkeypatch.setattr("exit.solve.merge._MAX_RANGE_BYTES", 1 << 10)
+    monkeypatch.setattr("exit.solve.keys._SHARED_UNION_MIN", 1 << 10)
+    monkeypatch.setattr("exit.solve.keys._SORTED_SEARCH_MIN", 1 << 4)
+    monkeypatch.setattr("exit.solve.keys._SEARCH_BLOCK", 1 << 4)
     parts = solve(game)
     assert parts.states_by_ply == whole.states_by_ply
-    assert max(parts.states_by_ply) > 20 * chunk_rows(game)
-    for name in ("keys", "values", "terminal"):
+    assert max(parts.states_by_ply) > 20 * chunk_rows(game, max(parts.states_by_ply))
+    for name in ("keys", "values", "terminal", "optimal"):
         np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
     keys = unfinished_keys(whole)
     for in_parts, at_once in zip(
@@ -234,8 +239,8 @@ def test_double_precision_stays_inside_the_solver(tic_tac_toe: Table) -> None:
 def test_progress_counts_every_state_twice() -> None:
     calls: list[tuple[str, int, int]] = []
     table = solve(TicTacToe(), progress_fn=lambda phase, layer, states: calls.append((phase, layer, states)))
-    assert calls[9] == ("enumerate", 9, len(table.keys))
-    assert calls[-1] == ("solve", 0, len(table.keys))
+    assert calls[9] == ("enumerate", 9, table.num_states)
+    assert calls[-1] == ("solve", 0, table.num_states)
     assert len(calls) == 20
 
 

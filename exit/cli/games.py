@@ -43,7 +43,7 @@ def _figures(name: str) -> dict[str, Any]:
         "actions": game.num_actions,
         "outcomes": game.num_outcomes,
         "observation_shape": list(game.observation_shape),
-        "states": num_states_of(game) if table is None else len(table.keys),
+        "states": num_states_of(game) if table is None else table.num_states,
         "solver": "rules" if table is not None or fits_in_memory(game) else None,
         "table": None if table is None else str(table.directory),
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Shaped
@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 _READ_BYTES = 1 << 22
 
 
+@runtime_checkable
 class Column(Protocol):
     """Numbers of n states, read slice by slice; a NumPy array is one, and so is a file."""
 
@@ -73,12 +74,14 @@ class FileColumn:
             return False
 
 
+@runtime_checkable
 class Abandonable(Protocol):
     """Something half-written."""
 
     def abandon(self) -> None: ...
 
 
+@runtime_checkable
 class Writer(Abandonable, Protocol):
     """Takes a column piece by piece."""
 

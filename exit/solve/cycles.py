@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from exit.errors import UserError
 from exit.solve.induction import Known
 from exit.solve.memory import MemoryLimit
-from exit.solve.moves import BackUp, Bounds, Moves, moves_among, restricted
+from exit.solve.moves import BackUp, Bounds, Moves, followed, moves_among, restricted
 from exit.solve.progress import Report
 from exit.solve.space import Space
 from exit.solve.threads import row_slices
@@ -29,8 +29,11 @@ from exit.solve.threads import row_slices
 _WIDTH = 2e-11
 """How far bounds may be apart, of the greatest value, to count as one value."""
 
-_WIDEST = 1e-6
-"""How far they may be apart in the end."""
+_NARROW, _WIDEST = 1e-9, 1e-6
+"""How far bounds are tried to be brought together, and may be apart in the end, where play may be endless."""
+
+_LOSSES = (0.1, 0.02, 4e-3, 8e-4, 1e-4)
+"""By what part a value shrinks with every move that is waited for it."""
 
 _SHRINKING = 1e-12
 """By what part of a value a proof stays away from it, for every move that it looks ahead."""
@@ -109,36 +112,52 @@ def _tighten_block(back_up: BackUp, bounds: Bounds, rows: slice, width: float) -
 
 def _endless(moves: Moves, outer: Bounds, report: Report) -> tuple[Float[np.ndarray, " n"], Bounds]:
     """Values and their proofs where play without end earns 0, within bounds that are proven already."""
-    back_up, scale = BackUp(moves), float(np.abs(outer).max())
-    values = _finite_values(back_up, np.clip(0.0, *outer), scale, report)
-    bounds = np.stack([values, values])
+    scale = float(np.abs(outer).max())
+    values, best, bounds = np.zeros(outer.shape[1]), outer.mean(axis=0), outer
+    for loss in _LOSSES:
+        # Who loses something with every move does not wait for long, and what is best then is best for
+        # all smaller losses, if they are small enough (D. Gillette 1957): so it is best without any.
+        impatient = BackUp(moves, 1 - loss)
+        values = _settled_values(impatient, values, scale, report)
+        pair = np.stack([values, values])
+        actions = impatient.qvalues(pair, slice(None)).mean(axis=0).argmax(axis=0)
+        followers = BackUp(followed(moves, actions))
+        found = np.clip(_settled_values(followers, np.zeros(len(values)), scale, report), *outer)
+        proven = _proven(BackUp(moves), found, outer, report)
+        if (proven[1] - proven[0]).max() < (bounds[1] - bounds[0]).max():
+            best, bounds = found, proven
+        if (bounds[1] - bounds[0]).max() <= _NARROW * scale:
+            break
+    return best, bounds
+
+
+def _settled_values(
+    back_up: BackUp, values: Float[np.ndarray, " n"], scale: float, report: Report
+) -> Float[np.ndarray, " n"]:
+    """Values after so many moves more that another one makes no difference."""
+    for sweep in range(_MAX_SWEEPS):
+        after = _everywhere(back_up, np.stack([values, values])).mean(axis=0)
+        moved, values = float(np.abs(after - values).max()), after
+        report.done("settle", sweep, back_up.num_states)
+        if moved <= scale * _ROUNDING:
+            break
+    return values
+
+
+def _proven(back_up: BackUp, values: Float[np.ndarray, " n"], outer: Bounds, report: Report) -> Bounds:
+    """Bounds that prove themselves, as close to some values as such bounds are."""
+    bounds, scale = np.stack([values, values]), float(np.abs(outer).max())
     for sweep in range(_MAX_SWEEPS):
         least, most = _everywhere(back_up, bounds)
         # Shrinking what is promised to either side makes the promise strict, as the proof asks for.
         least = np.where(least > 0, least * (1 - _SHRINKING), least)
         most = np.where(most < 0, most * (1 - _SHRINKING), most)
-        wider = np.stack([np.minimum(bounds[0], least), np.maximum(bounds[1], most)])
-        wider = np.clip(wider, outer[0], outer[1])
+        wider = np.clip(np.stack([np.minimum(bounds[0], least), np.maximum(bounds[1], most)]), *outer)
         moved, bounds = float(np.abs(wider - bounds).max()), wider
         report.done("prove", sweep, back_up.num_states)
         if moved <= scale * _ROUNDING:
-            break
-    else:
-        bounds = outer
-    return values, bounds
-
-
-def _finite_values(
-    back_up: BackUp, values: Float[np.ndarray, " n"], scale: float, report: Report
-) -> Float[np.ndarray, " n"]:
-    """Values of so long a finite game that one move more makes no difference."""
-    for sweep in range(_MAX_SWEEPS):
-        longer = _everywhere(back_up, np.stack([values, values])).mean(axis=0)
-        moved, values = float(np.abs(longer - values).max()), longer
-        report.done("lengthen", sweep, back_up.num_states)
-        if moved <= scale * _ROUNDING:
-            break
-    return values
+            return bounds
+    return outer
 
 
 def _everywhere(back_up: BackUp, bounds: Bounds) -> Bounds:

@@ -93,24 +93,40 @@ def restricted(moves: Moves, bounds: Bounds, kept: Int[np.ndarray, " m"]) -> Mov
     )
 
 
-class BackUp:
-    """Backs values up, in place or not, block by block."""
+def followed(moves: Moves, actions: Int[np.ndarray, " n"]) -> Moves:
+    """The one move of each state that a strategy for both players makes."""
+    chosen = actions[None, None]
+    return Moves(
+        weight=np.take_along_axis(moves.weight, chosen, axis=0),
+        child=np.take_along_axis(moves.child, chosen, axis=0),
+        settled=np.take_along_axis(moves.settled, chosen, axis=1),
+        paid=moves.paid,
+    )
 
-    def __init__(self, moves: Moves) -> None:
-        self._moves = moves
+
+class BackUp:
+    """Backs values up.
+
+    Args:
+      share: part of a value to come that counts.
+    """
+
+    def __init__(self, moves: Moves, share: float = 1.0) -> None:
         self.num_states = moves.paid.shape[0]
+        self._weight, self._settled = share * moves.weight, moves.settled
         # A loss to come is at least what the opponent gets at most, so signs say which bound counts.
         passes = moves.weight < 0
-        size = self.num_states
-        self._least_from = moves.child + np.where(passes, size, 0)
-        self._most_from = moves.child + np.where(passes, 0, size)
+        self._sources = (
+            moves.child + np.where(passes, self.num_states, 0),
+            moves.child + np.where(passes, 0, self.num_states),
+        )
+
+    def qvalues(self, bounds: Bounds, rows: slice) -> Float[np.ndarray, "2 A n"]:
+        """Values of the moves of some states, at least and at most; -inf where illegal."""
+        weight, flat = self._weight[..., rows], bounds.reshape(-1)
+        expected = [np.einsum("acn,acn->an", weight, flat[source[..., rows]]) for source in self._sources]
+        return self._settled[..., rows] + np.stack(expected)
 
     def __call__(self, bounds: Bounds, rows: slice) -> Bounds:
         """Values of some states, at least and at most, from those of their successors."""
-        weight, flat = self._moves.weight[..., rows], bounds.reshape(-1)
-        sources = (self._least_from[..., rows], self._most_from[..., rows])
-        expected = [
-            settled + np.einsum("acn,acn->an", weight, flat[source])
-            for settled, source in zip(self._moves.settled[..., rows], sources, strict=True)
-        ]
-        return np.stack([each.max(axis=0) for each in expected])
+        return self.qvalues(bounds, rows).max(axis=1)

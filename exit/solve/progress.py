@@ -6,7 +6,7 @@ ProgressFn = Callable[[str, int, int], None]
 """Called with the phase, the layer, and the states done so far in that phase.
 
 Phases are "enumerate" and "solve", called once a layer, when it is done, and on the way through long ones;
-and where positions repeat "approach", "lengthen" and "prove", called once a sweep over the states.
+and where positions repeat "approach", "settle" and "prove", called once a sweep over the states.
 """
 
 _STATES_BETWEEN = 1 << 21

@@ -24,11 +24,11 @@ class Values(NamedTuple):
     data: Shaped[np.ndarray, " n"]
     levels: Float[np.ndarray, " L"] | None
 
-    def at(self, rows: Shaped[np.ndarray, " m"] | slice) -> Float[np.ndarray, " m"]:
+    def at(self, rows: Shaped[np.ndarray, "..."] | slice) -> Float[np.ndarray, "..."]:
         """The values of some rows."""
         return self.meant(self.data[rows])
 
-    def meant(self, data: Shaped[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    def meant(self, data: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
         """The values that some of the data mean."""
         return data if self.levels is None else self.levels[data]
 
