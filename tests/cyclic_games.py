@@ -116,9 +116,7 @@ class Gambler(Numbers):
 
 
 @cache
-def _random_rules(
-    seed: int, size: int, num_actions: int, num_outcomes: int, kind: str
-) -> Rules:
+def _random_rules(seed: int, size: int, num_actions: int, num_outcomes: int, kind: str) -> Rules:
     """Moves between any two states; the last two are terminal, and pay 1 and -1 to who moves there."""
     rng = np.random.default_rng(seed)
     shape = (size, num_actions, num_outcomes)
@@ -134,7 +132,9 @@ def _random_rules(
         discount = rng.choice([-0.9, 0.5, 0.95, -0.95], shape)
     else:
         discount = rng.choice([-1.0, 1.0], shape)
-    return Rules(legal, weights / weights.sum(axis=-1, keepdims=True), child, reward, np.where(over, 0.0, discount))
+    return Rules(
+        legal, weights / weights.sum(axis=-1, keepdims=True), child, reward, np.where(over, 0.0, discount)
+    )
 
 
 @dataclass(frozen=True)

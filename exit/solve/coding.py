@@ -5,10 +5,12 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt32
+from jaxtyping import Array, Bool, UInt32
 
-from exit.game import Game, State
+from exit.errors import UserError
+from exit.game import Game, State, render_of
 from exit.solve.keys import Keys, pack, unpack
+from exit.solve.space import QUICK_COMPILATION, is_same_state
 from exit.solve.threads import row_slices
 
 _CHUNK_SUCCESSORS = 1 << 17
@@ -41,11 +43,33 @@ def _decoded(game: Game, words: UInt32[Array, "n K"]) -> State:
     return jax.vmap(game.decode)(words)
 
 
+@partial(jax.jit, static_argnames="game", compiler_options=QUICK_COMPILATION)
+def _initial(game: Game) -> tuple[UInt32[Array, " K"], Bool[Array, ""]]:
+    key = game.encode(game.init()).astype(jnp.uint32)
+    return key, is_same_state(game.decode(key), game.init())
+
+
 def initial_key(game: Game) -> Keys:
-    """The packed key of the initial state, alone in an array."""
+    """The packed key of the initial state, alone in an array.
+
+    Raises:
+      UserError: it is the key of another state.
+    """
     with jax.enable_x64(True):
-        states = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], game.init())
-        return pack(np.asarray(_encoded(game, states)))
+        key, survives = _initial(game)
+    if not survives:
+        raise shared_key(game, game.init())
+    return pack(np.asarray(key)[None])
+
+
+def shared_key(game: Game, state: State) -> UserError:
+    """The error for a state that its key does not lead back to."""
+    key = game.encode(state)
+    shown = (" / ".join(render_of(game, each).splitlines()) for each in (state, game.decode(key)))
+    return UserError(
+        f"encode of {game.name} is not unique, or decode does not undo it: key {np.asarray(key).tolist()} is "
+        f"that of ({') and of ('.join(shown)}); every state needs a key of its own"
+    )
 
 
 def encode_states(game: Game, states: State) -> Keys:

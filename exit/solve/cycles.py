@@ -41,8 +41,8 @@ _SHRINKING = 1e-12
 _ROUNDING = 1e-15
 """Moves of bounds by this part of the greatest value are none."""
 
-_BLOCK_STATES = 1 << 13
-_VISITS = 8
+_BLOCK_STATES = 1 << 12
+_VISITS = 3
 _MAX_SWEEPS = 100_000
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from exit.errors import UserError
-from exit.game import Game, State, render_of
+from exit.game import Game, State
+from exit.solve.coding import shared_key
 from exit.solve.keys import Keys, pack, unpack
 from exit.solve.space import (
     DeviceKey,
@@ -195,14 +196,8 @@ def _shared_key(game: Game, keys: Keys) -> UserError:
     for action in np.flatnonzero(game.legal_actions(state)):
         for outcome in np.flatnonzero(np.asarray(game.outcome_probs(state, jnp.int32(action))) > 0):
             child, _ = game.apply(state, jnp.int32(action), jnp.int32(outcome))
-            key = game.encode(child)
-            if not is_same_state(other := game.decode(key), child):
-                shown = (" / ".join(render_of(game, each).splitlines()) for each in (child, other))
-                return UserError(
-                    f"encode of {game.name} is not unique, or decode does not undo it: the states "
-                    f"({') and ('.join(shown)}) have the key {np.asarray(key).tolist()}; "
-                    "every state needs a key of its own"
-                )
+            if not is_same_state(game.decode(game.encode(child)), child):
+                return shared_key(game, child)
     raise AssertionError("a compiled program and the rules it was compiled from disagree")
 
 

@@ -15,7 +15,8 @@ DeviceKey = Shaped[Array, "..."]
 """A packed key inside a compiled program: a number where one holds it, else its words."""
 
 
-_QUICK_COMPILATION = {"xla_backend_optimization_level": 0}
+QUICK_COMPILATION = {"xla_backend_optimization_level": 0}
+"""For programs that run once."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def space_of(game: Game, *, use_symmetries: bool = True) -> Space:
     return Space(game, len(actions) if alike and _is_closed(actions) else 1)
 
 
-@partial(jax.jit, static_argnames="game", compiler_options=_QUICK_COMPILATION)
+@partial(jax.jit, static_argnames="game", compiler_options=QUICK_COMPILATION)
 def _initial_images(game: Game) -> tuple[UInt32[Array, "S K"], Int[Array, "S A"]]:
     images, actions = symmetries_of(game, game.init())
     return jax.vmap(game.encode)(images), actions
