@@ -101,7 +101,7 @@ def bench(
 
 def _plies(exact: Exact) -> Plies | None:
     """How all positions are reached; None where they are unknown or too many to be gone through again."""
-    if exact.table is None or len(exact.table.keys) > _MAX_LINES:
+    if exact.table is None or exact.table.num_states > _MAX_LINES:
         return None
     return plies(exact.game)
 

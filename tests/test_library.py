@@ -30,9 +30,9 @@ from exit.solve import (
     exact_of_library,
     library_version,
 )
-from exit.solve.cache import QValueCache
-from exit.solve.expand import initial_key
+from exit.solve.coding import initial_key
 from exit.solve.keys import unpack
+from exit.solve.qvalue_cache import QValueCache
 from games.connect_four import ConnectFour
 from games.tic_tac_toe import TicTacToe, TicTacToeState
 from tests.tiny import NET, random_params, table_of, tiny_config
@@ -223,7 +223,7 @@ _WRITER = """
 import os, sys
 import numpy as np
 from pathlib import Path
-from exit.solve.cache import QValueCache
+from exit.solve.qvalue_cache import QValueCache
 
 def fail(line):
     raise SystemExit(line)

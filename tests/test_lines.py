@@ -6,8 +6,10 @@ import pytest
 from exit.evaluate import plies, ply_of, shortest_lines
 from exit.game import Game
 from exit.solve import unfinished_keys
-from exit.solve.expand import initial_key, successors
+from exit.solve.coding import chunk_rows, initial_key
+from exit.solve.expand import successors
 from exit.solve.keys import pack, unpack
+from exit.solve.space import Space
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
 from tests.chance_games import Bets
@@ -18,10 +20,10 @@ def _played(game: Game, line: list[int]) -> np.ndarray:
     """Key of the position after a line, by the rules."""
     key = initial_key(game)
     for move in np.reshape(line, (-1, 1 if game.num_outcomes == 1 else 2)):
-        moves = successors(game, key)
+        moves = successors(Space(game), key, chunk_rows(game, 1))
         outcome = 0 if game.num_outcomes == 1 else move[1]
-        assert moves.probs[0, move[0], outcome] > 0
-        key = moves.keys[0, move[0], outcome][None]
+        assert moves.probs[move[0], outcome, 0] > 0
+        key = moves.keys[move[0], outcome, :1]
     return unpack(key)[0]
 
 

@@ -40,7 +40,7 @@ def test_a_stored_table_is_the_same_table(tic_tac_toe: Table, tmp_path: Path) ->
     stored = save_table(tic_tac_toe, tmp_path / "table")
     loaded = load_table(TicTacToe(), tmp_path / "table")
     assert summary(loaded) == summary(stored) == {**summary(tic_tac_toe), "table": str(tmp_path / "table")}
-    for name in ("keys", "values", "terminal"):
+    for name in ("keys", "values", "terminal", "optimal"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(tic_tac_toe, name))
     keys = unfinished_keys(tic_tac_toe)
     assert exact_moves_of_keys(loaded, keys).critical.sum() == 3191
@@ -55,10 +55,10 @@ def test_storing_again_leaves_one_table(tic_tac_toe: Table, tmp_path: Path) -> N
     save_table(solve(LongKeys()), tmp_path)
     save_table(tic_tac_toe, tmp_path)
     assert len(list(tmp_path.iterdir())) == 4
-    assert len(load_table(TicTacToe(), tmp_path).keys) == 5478
+    assert load_table(TicTacToe(), tmp_path).num_states == 5478
 
 
-@pytest.mark.parametrize("name", ["keys", "values", "terminal", "meta"])
+@pytest.mark.parametrize("name", ["keys", "values", "optimal", "meta"])
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "empty"])
 def test_damaged_tables_are_refused(tic_tac_toe: Table, tmp_path: Path, name: str, damage: str) -> None:
     save_table(tic_tac_toe, tmp_path)
@@ -101,7 +101,7 @@ def test_tables_of_another_format_are_refused(
 ) -> None:
     save_table(tic_tac_toe, tmp_path)
     monkeypatch.setattr("exit.solve.store.FORMAT", 99)
-    with pytest.raises(UserError, match="has format 1, expected 99"):
+    with pytest.raises(UserError, match="has format 2, expected 99"):
         load_table(TicTacToe(), tmp_path)
 
 
@@ -151,13 +151,13 @@ def test_a_full_disk_leaves_the_older_table_whole(
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "save", fail)
+    monkeypatch.setattr("exit.solve.columns.FileWriter.append", fail)
     warned: list[str] = []
     table = load_or_solve(TicTacToe(), directory=tmp_path, force=True, warn_fn=warned.append)
     assert table.directory is None
     assert "No space left on device" in warned[0]
     assert sorted(tmp_path.iterdir()) == before
-    assert len(load_table(TicTacToe(), tmp_path).keys) == 5478
+    assert load_table(TicTacToe(), tmp_path).num_states == 5478
 
 
 def test_tables_are_kept_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

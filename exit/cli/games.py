@@ -45,7 +45,7 @@ def _figures(name: str) -> dict[str, Any]:
         "actions": game.num_actions,
         "outcomes": game.num_outcomes,
         "observation_shape": list(game.observation_shape),
-        "states": num_states_of(game) if table is None else len(table.keys),
+        "states": num_states_of(game) if table is None else table.num_states,
         "solver": "rules" if by_rules else solver_library_of(game),
         "solver_version": None if by_rules else library_version(game),
         "table": None if table is None else str(table.directory),

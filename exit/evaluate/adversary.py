@@ -10,7 +10,7 @@ from exit.evaluate.figures import mistakes, play, regrets
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.game import Game
 from exit.solve import Exact, ExactMoves
-from exit.solve.expand import initial_key
+from exit.solve.coding import initial_key
 from exit.solve.keys import unpack
 
 _SEATS = ("first", "second")

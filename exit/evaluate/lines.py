@@ -6,8 +6,11 @@ import numpy as np
 from jaxtyping import Int, UInt32
 
 from exit.game import Game
-from exit.solve.expand import chunk_rows, initial_key, next_keys, successors
-from exit.solve.keys import Keys, SeenKeys, contains, distinct, map_rows, pack, positions, union
+from exit.solve.coding import chunk_rows, initial_key
+from exit.solve.expand import next_keys, successors
+from exit.solve.keys import Keys, SeenKeys, contains, distinct, pack, positions, union
+from exit.solve.space import Space
+from exit.solve.threads import map_rows, row_slices
 
 
 class Plies(NamedTuple):
@@ -23,14 +26,16 @@ class Plies(NamedTuple):
 
 def plies(game: Game) -> Plies:
     """All states by the fewest moves that lead there; for games small enough to be solved in memory."""
-    seen, layers = SeenKeys(), [initial_key(game)]
+    space, seen, layers = Space(game), SeenKeys(), [initial_key(game)]
     while True:
         layer = layers[-1]
+        chunk = chunk_rows(game, len(layer))
         seen.add(layer)
-        parts = map_rows(
-            lambda rows, layer=layer: distinct(next_keys(game, layer[rows])), len(layer), chunk_rows(game)
-        )
-        after = union(list(parts))
+
+        def reach(rows: slice, layer: Keys = layer, chunk: int = chunk) -> Keys:
+            return distinct(next_keys(space, layer[rows], chunk).keys)
+
+        after = union(list(map_rows(reach, len(layer), chunk)))
         after = after[~seen.contains(after)]
         if not len(after):
             return Plies(game, layers)
@@ -64,13 +69,14 @@ def _into(found: Plies, index: int, targets: Keys) -> list[tuple[Any, list[int]]
     # Lines to different states may meet on the way back.
     distinct_targets, which = np.unique(targets, return_inverse=True)
     known: dict[int, tuple[Any, list[int]]] = {}
-    for start in range(0, len(layer), rows := chunk_rows(game)):
+    chunk = chunk_rows(game, len(layer))
+    for some in row_slices(len(layer), chunk):
         if len(known) == len(distinct_targets):
             break
-        moves = successors(game, layer[start : start + rows])
+        moves = successors(Space(game), layer[some], chunk)
         leads = (moves.probs > 0) & contains(distinct_targets, moves.keys.ravel()).reshape(moves.keys.shape)
-        for state, action, outcome in zip(*np.nonzero(leads), strict=True):
-            target = int(positions(distinct_targets, moves.keys[state, action, outcome][None])[0])
+        for action, outcome, state in zip(*np.nonzero(leads), strict=True):
+            target = int(positions(distinct_targets, moves.keys[action, outcome, state][None])[0])
             line = [int(action)] if game.num_outcomes == 1 else [int(action), int(outcome)]
-            known.setdefault(target, (layer[start + state], line))
+            known.setdefault(target, (layer[some.start + state], line))
     return [known[int(target)] for target in which]

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Int, UInt32
 
 from exit.evaluate.sample import random_positions
-from exit.solve import Exact, unfinished_keys
+from exit.solve import Exact, sample_unfinished, unfinished_keys
 
 NUM_SAMPLED = 2000
 """Positions that are drawn where there is no list of them all."""
@@ -38,8 +38,8 @@ def positions_of(exact: Exact, max_positions: int | None = None, *, seed: int = 
     if exact.table is None:
         found = random_positions(exact.game, max_positions or NUM_SAMPLED, _MAX_PLIES, seed)
         return Positions("sample", found.keys, found.ply)
-    keys = unfinished_keys(exact.table)
-    if max_positions is None or len(keys) <= max_positions:
-        return Positions("all", keys)
-    chosen = np.random.default_rng(seed).choice(len(keys), max_positions, replace=False)
-    return Positions("sample", keys[np.sort(chosen)])
+    figures = exact.table.figures
+    num_unfinished = exact.table.num_states - figures.terminal_states
+    if max_positions is None or num_unfinished <= max_positions:
+        return Positions("all", unfinished_keys(exact.table))
+    return Positions("sample", sample_unfinished(exact.table, max_positions, seed=seed))

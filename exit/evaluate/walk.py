@@ -7,8 +7,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt32
 
 from exit.game import Game
-from exit.solve.expand import chunk_rows, initial_key, successors
+from exit.solve.coding import chunk_rows, initial_key
+from exit.solve.expand import successors
 from exit.solve.keys import Keys, SeenKeys, pack, positions, unpack
+from exit.solve.space import Space
+from exit.solve.threads import row_slices
 
 PolicyFn = Callable[[UInt32[np.ndarray, "n K"]], Int[np.ndarray, " n"]]
 """The moves an agent plays at the states of these keys."""
@@ -115,16 +118,18 @@ def walk(
 def _expanded(game: Game, keys: Keys, mine: bool, ply: int, policy_fn: PolicyFn, first_index: int) -> _Block:
     """What follows these positions; targets are not known yet."""
     played = np.asarray(policy_fn(unpack(keys))) if mine else np.full(len(keys), -1)
-    parts, rows = [], chunk_rows(game)
-    for start in range(0, len(keys), rows):
-        some = slice(start, start + rows)
-        moves = successors(game, keys[some])
-        exists = moves.probs > 0
+    parts, chunk = [], chunk_rows(game, len(keys))
+    for some in row_slices(len(keys), chunk):
+        moves = successors(Space(game), keys[some], chunk)
+        # States first, so that what follows each of them stands together.
+        columns = moves.probs, moves.rewards, moves.discounts, moves.keys
+        columns = [np.moveaxis(column, -1, 0) for column in columns]
+        exists = columns[0] > 0
         if mine:
             exists &= (np.arange(game.num_actions) == played[some, None])[..., None]
         state, action, outcome = np.nonzero(exists)
-        columns = (moves.probs, moves.rewards, moves.discounts, moves.keys)
-        parts.append((state + start + first_index, action, outcome, *(column[exists] for column in columns)))
+        source = state + some.start + first_index
+        parts.append((source, action, outcome, *(column[exists] for column in columns)))
     source, action, outcome, prob, reward, discount, next_keys = map(np.concatenate, zip(*parts, strict=True))
     edges = Edges(source, action, outcome, prob, reward, discount, np.full(len(source), -1))
     return _Block(keys, mine, played, ply, edges, next_keys, (discount > 0) == mine)

@@ -9,7 +9,8 @@ from jaxtyping import UInt32
 
 from exit.errors import UserError
 from exit.game import Game
-from exit.solve.table import ExactMoves, Table, exact_moves_of_keys
+from exit.solve.lookup import ExactMoves, exact_moves_of_keys
+from exit.solve.table import Table
 
 MovesFn = Callable[[UInt32[np.ndarray, "n K"]], ExactMoves]
 """Exact values of the states with these keys, as of `Game.encode`, and of all their moves."""

@@ -1,22 +1,46 @@
 """All successors of many states, from the game's own rules, as NumPy arrays.
 
 Programs run in double precision, whatever the caller's setting, so that rewards and probabilities are as
-exact as the rules state them.
+exact as the rules state them. States are the last axis of what they return: work on one action of many
+states then runs through memory in order.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Shaped, UInt32
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from exit.errors import UserError
 from exit.game import Game, State
+from exit.solve.coding import shared_key
 from exit.solve.keys import Keys, pack, unpack
+from exit.solve.space import (
+    DeviceKey,
+    Space,
+    device_key,
+    device_words,
+    image_keys,
+    is_same_key,
+    is_same_state,
+    least,
+)
 
-_CHUNK_SUCCESSORS = 1 << 18
-_SMALL_CHUNK_SUCCESSORS = 1 << 12
+
+class Reached(NamedTuple):
+    """What is known of n states once it is known where they lead.
+
+    Attributes:
+      keys: packed keys of the next states, unsorted and repeated.
+      num_states: of the states themselves, their images included.
+      num_finished: those in which no action is legal.
+    """
+
+    keys: Keys
+    num_states: int
+    num_finished: int
 
 
 class Successors(NamedTuple):
@@ -30,48 +54,60 @@ class Successors(NamedTuple):
       discounts: as in `Step`.
     """
 
-    legal: Bool[np.ndarray, "n A"]
-    keys: Shaped[np.ndarray, "n A C"]
-    probs: Float[np.ndarray, "n A C"]
-    rewards: Float[np.ndarray, "n A C"]
-    discounts: Float[np.ndarray, "n A C"]
-
-    @property
-    def terminal(self) -> Bool[np.ndarray, " n"]:
-        """Whether no action is legal."""
-        return np.logical_not(np.logical_or.reduce(self.legal, axis=1))
+    legal: Bool[np.ndarray, "A n"]
+    keys: Shaped[np.ndarray, "A C n"]
+    probs: Float[np.ndarray, "A C n"]
+    rewards: Float[np.ndarray, "A C n"]
+    discounts: Float[np.ndarray, "A C n"]
 
 
-def chunk_rows(game: Game) -> int:
-    """States to expand at a time: a power of two that bounds the number of successors held at once."""
-    return _rows_for(game, _CHUNK_SUCCESSORS)
+class Images(NamedTuple):
+    """The images of n states under S symmetries.
+
+    Attributes:
+      keys: packed.
+      first: False where an image is the same as one before it.
+    """
+
+    keys: Shaped[np.ndarray, "S n"]
+    first: Bool[np.ndarray, "S n"]
 
 
-def _rows_for(game: Game, num_successors: int) -> int:
-    rows = max(num_successors // (game.num_actions * game.num_outcomes), 16)
-    return 1 << (rows.bit_length() - 1)
+class Representatives(NamedTuple):
+    """The states that stand for n states.
+
+    Attributes:
+      keys: packed.
+      actions: what each action of the state is called in the one that stands for it.
+    """
+
+    keys: Keys
+    actions: Int[np.ndarray, "A n"]
 
 
-def _padded(game: Game, keys: Keys) -> UInt32[np.ndarray, "rows K"]:
-    """Words of the keys, filled up to one of two sizes: few compilations, little work for small layers."""
-    small = _rows_for(game, _SMALL_CHUNK_SUCCESSORS)
-    rows = small if len(keys) <= small else chunk_rows(game)
-    words = unpack(keys)
-    return np.concatenate([words, np.broadcast_to(words[:1], (rows - len(keys), words.shape[1]))])
+def _padded(keys: Keys, rows: int) -> Shaped[np.ndarray, "rows ..."]:
+    """Keys as programs take them, filled up."""
+    flat = keys if keys.dtype.kind == "u" else unpack(keys)
+    return np.concatenate([flat, np.broadcast_to(flat[:1], (rows - len(keys), *flat.shape[1:]))])
 
 
-def _next_words(game: Game, state: State, action: Array, outcome: Array) -> tuple[Array, Array, Array]:
-    """Key words, reward and discount of one successor."""
-    child, step = game.apply(state, action, outcome)
-    words = game.encode(child).astype(jnp.uint32)
-    return words, jnp.asarray(step.reward, jnp.float64), jnp.asarray(step.discount, jnp.float64)
+def _called(program: Any, space: Space, keys: Keys, chunk: int) -> Any:
+    """What a program says of at most `chunk` states, as NumPy arrays without the filling."""
+    with jax.enable_x64(True):
+        results = program(space, _padded(keys, chunk))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[..., : len(keys)], results)
 
 
-def _each_successor(game: Game, state: State) -> tuple[Array, Array, Array]:
-    """`_next_words` of every action and outcome, `[A, C]`."""
-    actions, outcomes = jnp.arange(game.num_actions), jnp.arange(game.num_outcomes)
-    per_outcome = jax.vmap(partial(_next_words, game, state), in_axes=(None, 0))
-    return jax.vmap(per_outcome, in_axes=(0, None))(actions, outcomes)
+def _packed(keys: Shaped[np.ndarray, "..."], dtype: np.dtype) -> Shaped[np.ndarray, "..."]:
+    """Keys of a program as packed keys; those of many words come with the words before the states."""
+    return keys if dtype.kind == "u" else pack(np.moveaxis(keys, -2, -1))
+
+
+def _children(space: Space, state: State, measure: Any) -> Any:
+    """`measure(next state, step)` of every action and outcome, `[A, C]`."""
+    game = space.game
+    per_outcome = jax.vmap(lambda action, outcome: measure(*game.apply(state, action, outcome)), (None, 0))
+    return jax.vmap(per_outcome, (0, None))(jnp.arange(game.num_actions), jnp.arange(game.num_outcomes))
 
 
 def _probs(game: Game, state: State, legal: Bool[Array, " A"]) -> Float[Array, "A C"]:
@@ -82,81 +118,104 @@ def _probs(game: Game, state: State, legal: Bool[Array, " A"]) -> Float[Array, "
     return jnp.where(legal[:, None], probs.astype(jnp.float64), 0.0)
 
 
-@partial(jax.jit, static_argnames="game")
-def _reachable(game: Game, words: UInt32[Array, "n K"]) -> tuple[Array, Array]:
-    def one(row: UInt32[Array, " K"]) -> tuple[Array, Array]:
-        state = game.decode(row)
-        # Rewards are left out: without them the program is many times as fast in most games.
-        return _each_successor(game, state)[0], _probs(game, state, game.legal_actions(state)) > 0
+@partial(jax.jit, static_argnames="space")
+def _reachable(space: Space, keys: Array) -> Any:
+    """Where states lead, what they stand for, and whether every next state survives its key."""
+    game = space.game
 
-    return jax.vmap(one)(words)
+    def of_child(child: State, _: Any) -> Any:
+        key = device_key(game, child)
+        survives = is_same_state(game.decode(device_words(key)), child)
+        return least(image_keys(space, child))[1] if space.reduced else key, survives
 
-
-@partial(jax.jit, static_argnames="game")
-def _successors(game: Game, words: UInt32[Array, "n K"]) -> tuple[Array, ...]:
-    def one(row: UInt32[Array, " K"]) -> tuple[Array, ...]:
-        state = game.decode(row)
+    def of_state(key: DeviceKey) -> Any:
+        state = game.decode(device_words(key))
         legal = game.legal_actions(state)
-        return legal, _probs(game, state, legal), *_each_successor(game, state)
+        exists = _probs(game, state, legal) > 0
+        # Rewards are left out: without them the program is many times as fast in most games.
+        children, survives = _children(space, state, of_child)
+        alike = is_same_key(image_keys(space, state), key).sum()
+        return children, exists, jnp.any(exists & ~survives), jnp.any(legal), space.num_images // alike
 
-    return jax.vmap(one)(words)
-
-
-@partial(jax.jit, static_argnames="game")
-def _encoded(game: Game, states: State) -> UInt32[Array, "n K"]:
-    return jax.vmap(lambda state: game.encode(state).astype(jnp.uint32))(states)
-
-
-@partial(jax.jit, static_argnames="game")
-def _decoded(game: Game, words: UInt32[Array, "n K"]) -> State:
-    return jax.vmap(game.decode)(words)
+    return jax.vmap(of_state, out_axes=-1)(keys)
 
 
-def initial_key(game: Game) -> Keys:
-    """The packed key of the initial state, alone in an array."""
-    with jax.enable_x64(True):
-        states = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], game.init())
-        return pack(np.asarray(_encoded(game, states)))
+@partial(jax.jit, static_argnames="space")
+def _successors(space: Space, keys: Array) -> Any:
+    def of_child(child: State, step: Any) -> Any:
+        key = least(image_keys(space, child))[1]
+        return key, jnp.asarray(step.reward, jnp.float64), jnp.asarray(step.discount, jnp.float64)
+
+    def of_state(key: DeviceKey) -> Any:
+        state = space.game.decode(device_words(key))
+        legal = space.game.legal_actions(state)
+        # With one outcome its probability says no more than that the action is legal.
+        probs = _probs(space.game, state, legal) if space.game.num_outcomes > 1 else None
+        return legal, probs, _children(space, state, of_child)
+
+    return jax.vmap(of_state, out_axes=-1)(keys)
 
 
-def next_keys(game: Game, keys: Keys) -> Keys:
-    """Packed keys that may follow any of at most `chunk_rows` states, unsorted and repeated."""
-    with jax.enable_x64(True):
-        words, exists = map(np.asarray, _reachable(game, _padded(game, keys)))
-    return pack(words[: len(keys)])[exists[: len(keys)]]
+@partial(jax.jit, static_argnames="space")
+def _images(space: Space, keys: Array) -> Any:
+    def of_state(key: DeviceKey) -> Any:
+        images = image_keys(space, space.game.decode(device_words(key)))
+        first = [~jnp.any(is_same_key(images[:index], images[index])) for index in range(len(images))]
+        return images, jnp.stack(first)
+
+    return jax.vmap(of_state, out_axes=-1)(keys)
 
 
-def successors(game: Game, keys: Keys) -> Successors:
-    """Everything that may follow each of at most `chunk_rows` states."""
-    with jax.enable_x64(True):
-        legal, probs, words, rewards, discounts = (
-            np.asarray(leaf)[: len(keys)] for leaf in _successors(game, _padded(game, keys))
-        )
-    return Successors(legal, pack(words), probs, rewards, discounts)
+@partial(jax.jit, static_argnames="space")
+def _representatives(space: Space, keys: Array) -> Any:
+    def of_state(key: DeviceKey) -> Any:
+        state = space.game.decode(device_words(key))
+        index, best = least(image_keys(space, state))
+        return best, space.game.symmetries(state)[1][index].astype(jnp.int32)  # pyright: ignore
+
+    return jax.vmap(of_state, out_axes=-1)(keys)
 
 
-def encode_states(game: Game, states: State) -> Keys:
-    """Packed keys of states stacked along a leading axis."""
-    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(states)]
-    num_states, rows = len(leaves[0]), chunk_rows(game)
-    tree = jax.tree.structure(states)
-    parts = []
-    for start in range(0, num_states, rows):
-        part = [leaf[start : start + rows] for leaf in leaves]
-        # Sizes are rounded up to powers of two, so that batches of many sizes share few programs.
-        size = 1 << (len(part[0]) - 1).bit_length()
-        filled = [np.concatenate([leaf, np.repeat(leaf[:1], size - len(leaf), axis=0)]) for leaf in part]
-        words = np.asarray(_encoded(game, jax.tree.unflatten(tree, filled)))
-        parts.append(pack(words[: len(part[0])]))
-    return np.concatenate(parts) if parts else initial_key(game)[:0]
+def next_keys(space: Space, keys: Keys, chunk: int) -> Reached:
+    """Where at most `chunk` states lead.
+
+    Raises:
+      UserError: two states have the same key.
+    """
+    children, exists, shared, goes_on, num_states = _called(_reachable, space, keys, chunk)
+    if shared.any():
+        raise _shared_key(space.game, keys[shared][:1])
+    return Reached(
+        _packed(children, keys.dtype)[exists], int(num_states.sum()), int(num_states[~goes_on].sum())
+    )
 
 
-def decode_keys(game: Game, keys: Keys) -> State:
-    """States of packed keys, stacked along a leading axis as NumPy arrays."""
-    rows = chunk_rows(game)
-    # Decoding one chunk too many gives an empty request the shapes of a state.
-    padded = np.concatenate([keys, initial_key(game)])
-    chunks = [padded[start : start + rows] for start in range(0, len(padded), rows)]
-    parts = [jax.tree.map(np.asarray, _decoded(game, _padded(game, chunk))) for chunk in chunks]
-    # Only the last chunk is filled up, behind the keys asked for.
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(keys)], *parts)
+def _shared_key(game: Game, keys: Keys) -> UserError:
+    """The error for a state of which a successor does not survive its key."""
+    state = game.decode(jnp.asarray(unpack(keys)[0]))
+    for action in np.flatnonzero(game.legal_actions(state)):
+        for outcome in np.flatnonzero(np.asarray(game.outcome_probs(state, jnp.int32(action))) > 0):
+            child, _ = game.apply(state, jnp.int32(action), jnp.int32(outcome))
+            if not is_same_state(game.decode(game.encode(child)), child):
+                return shared_key(game, child)
+    raise AssertionError("a compiled program and the rules it was compiled from disagree")
+
+
+def successors(space: Space, keys: Keys, chunk: int) -> Successors:
+    """Everything that may follow each of at most `chunk` states."""
+    legal, probs, (next_, rewards, discounts) = _called(_successors, space, keys, chunk)
+    if probs is None:
+        probs = legal[:, None].astype(np.float64)
+    return Successors(legal, _packed(next_, keys.dtype), probs, rewards, discounts)
+
+
+def images(space: Space, keys: Keys, chunk: int) -> Images:
+    """All images of each of at most `chunk` states."""
+    found, first = _called(_images, space, keys, chunk)
+    return Images(_packed(found, keys.dtype), first)
+
+
+def representatives(space: Space, keys: Keys, chunk: int) -> Representatives:
+    """The states that stand for at most `chunk` states."""
+    best, actions = _called(_representatives, space, keys, chunk)
+    return Representatives(_packed(best[None], keys.dtype)[0], actions)

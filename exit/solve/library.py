@@ -13,10 +13,11 @@ from jaxtyping import Float, UInt32
 
 from exit.errors import UserError
 from exit.game import Game, library_qvalues_of, solver_library_of
-from exit.solve.cache import QValueCache
+from exit.solve.cache import table_directory
 from exit.solve.exact import Exact
-from exit.solve.store import table_directory
-from exit.solve.table import ExactMoves, best_values, states_of
+from exit.solve.lookup import ExactMoves
+from exit.solve.qvalue_cache import QValueCache
+from exit.solve.states import states_of
 
 LabelProgressFn = Callable[[float, int], None]
 """Told what share is done of the positions whose values were not known yet, and how many those are."""
@@ -118,7 +119,8 @@ def _asked(
 
 
 def _moves(game: Game, qvalues: Float[np.ndarray, "n A"]) -> ExactMoves:
-    values, legal = best_values(qvalues), qvalues != -np.inf
+    legal = qvalues != -np.inf
+    values = np.where(legal.any(axis=1), qvalues.max(axis=1), 0.0)
     tolerance = _TOLERANCE * max(map(abs, game.value_bounds))
     return ExactMoves(values, qvalues, legal & (qvalues >= values[:, None] - tolerance), legal)
 

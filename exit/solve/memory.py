@@ -1,17 +1,22 @@
-"""How much memory the solver may fill."""
+"""How much memory and disk the solver may fill."""
 
+import errno
+import shutil
+from pathlib import Path
 from typing import NamedTuple
 
 from exit.errors import UserError
-from exit.game import Game
 from exit.memory import available_bytes
+from exit.solve.action_sets import set_dtype
+from exit.solve.space import Space
 
 _SHARE_OF_AVAILABLE = 0.8
 _UNREADABLE = 10**15
+_VALUE_BYTES = 8
 
 
 class TooLarge(UserError):
-    """The states of a game do not fit in the memory allowed."""
+    """The states of a game do not fit in the memory, or on the disk, allowed."""
 
 
 class MemoryLimit(NamedTuple):
@@ -19,38 +24,78 @@ class MemoryLimit(NamedTuple):
 
     Attributes:
       max_bytes: what those arrays may fill.
-      state_bytes: what one state costs when the arrays are fullest.
+      key_bytes: of one key.
     """
 
-    game: Game
+    space: Space
     max_bytes: int
-    state_bytes: int
+    key_bytes: int
+
+    @property
+    def set_bytes(self) -> int:
+        """Of one set of optimal moves."""
+        return set_dtype(self.space.game.num_actions).itemsize
+
+    @property
+    def row_bytes(self) -> int:
+        """What one kept state costs when the arrays are fullest: while layers become a table."""
+        return 2 * (2 * self.key_bytes + _VALUE_BYTES + self.set_bytes)
+
+    @property
+    def file_bytes(self) -> int:
+        """What one kept state costs on disk, in its layer and in the table."""
+        return 2 * (self.key_bytes + 1 + self.set_bytes)
+
+    @property
+    def _fitting(self) -> int:
+        return self.max_bytes // self.row_bytes * self.space.num_images
 
     def check_known(self, num_states: int) -> None:
         """Raises `TooLarge` if the game, known to have so many states, does not fit."""
-        if num_states * self.state_bytes > self.max_bytes:
+        if num_states // self.space.num_images * self.row_bytes > self.max_bytes:
             count = f"{num_states:,}" if num_states < _UNREADABLE else f"about {num_states:.0e}"
             raise TooLarge(
-                f"{self.game.name} does not fit in memory: it has {count} states, about "
-                f"{self.max_bytes // self.state_bytes:,} fit in the {self.max_bytes / 1e6:,.1f} MB allowed; "
+                f"{self.space.game.name} does not fit in memory: it has {count} states, about "
+                f"{self._fitting:,} fit in the {self.max_bytes / 1e6:,.1f} MB allowed; "
                 "choose a smaller game or allow more memory"
             )
 
-    def check(self, num_states: int, ply: int, extra_bytes: int = 0) -> None:
-        """Raises `TooLarge` if the states found so far, and `extra_bytes` beside them, do not fit."""
-        needed = num_states * self.state_bytes + extra_bytes
+    def check(self, num_rows: int, ply: int, extra_bytes: int = 0) -> None:
+        """Raises `TooLarge` if the states kept so far, and `extra_bytes` beside them, do not fit."""
+        needed = num_rows * self.row_bytes + extra_bytes
         if needed > self.max_bytes:
+            found = num_rows * self.space.num_images
             raise TooLarge(
-                f"{self.game.name} does not fit in memory: about {self.max_bytes // self.state_bytes:,} "
-                f"states fit in the {self.max_bytes / 1e6:,.1f} MB allowed, {num_states:,} were found by "
-                f"ply {ply} (at least {needed / 1e6:,.1f} MB); choose a smaller game or allow more memory"
+                f"{self.space.game.name} does not fit in memory: about {self._fitting:,} states fit in the "
+                f"{self.max_bytes / 1e6:,.1f} MB allowed, {found:,} were found by ply {ply} "
+                f"(at least {needed / 1e6:,.1f} MB); choose a smaller game or allow more memory"
             )
 
 
-def memory_limit(game: Game, key_bytes: int, max_bytes: int | None) -> MemoryLimit:
+def memory_limit(space: Space, key_bytes: int, max_bytes: int | None) -> MemoryLimit:
     """The limit given, or most of what is available."""
     if max_bytes is None:
         max_bytes = int(available_bytes() * _SHARE_OF_AVAILABLE)
-    # Keys exist four times while sorted runs are merged. At the end they exist twice, beside values, their
-    # order, sorted values and the sort's scratch space.
-    return MemoryLimit(game, max_bytes, max(4 * key_bytes, 2 * key_bytes + 32))
+    return MemoryLimit(space, max_bytes, key_bytes)
+
+
+def require_disk(space: Space, directory: Path, num_bytes: int, why: str) -> None:
+    """Raises `TooLarge` if a directory's disk cannot take so many more bytes."""
+    free = shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
+    if num_bytes > free:
+        raise _disk_is_full(space, directory, num_bytes, f"{why} ({free / 1e9:,.3f} GB are free)")
+
+
+def disk_failure(error: OSError, space: Space, directory: Path, num_bytes: int, why: str) -> Exception:
+    """What to raise when writing to a directory failed, where so many bytes were still to be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _disk_is_full(space, directory, num_bytes, why)
+    return UserError(f"{space.game.name} cannot be solved in {directory}: {error.strerror or error}")
+
+
+def _disk_is_full(space: Space, directory: Path, num_bytes: int, why: str) -> TooLarge:
+    return TooLarge(
+        f"{space.game.name} does not fit on the disk of {directory}: at least {num_bytes / 1e9:,.3f} GB more "
+        f"are needed for {why}; make room and run the same command again, which goes on where this one "
+        "stopped, or set XIT_CACHE_DIR to another disk"
+    )

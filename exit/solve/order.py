@@ -5,13 +5,26 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from exit.errors import UserError
-from exit.game import Game
-from exit.solve.expand import chunk_rows, successors
-from exit.solve.keys import Keys, map_rows, positions
+from exit.solve.coding import chunk_rows
+from exit.solve.expand import successors
+from exit.solve.keys import Keys, positions
 from exit.solve.memory import MemoryLimit
+from exit.solve.space import Space
+from exit.solve.threads import map_rows
 
 _EDGE_BYTES = 40
+
+
+class Order(NamedTuple):
+    """Positions in sorted keys, such that every move leads to an earlier group.
+
+    Attributes:
+      groups: one after another.
+      rest: those that lead into a cycle, so that no order helps.
+    """
+
+    groups: list[Int[np.ndarray, " n"]]
+    rest: Int[np.ndarray, " n"]
 
 
 class _Parents(NamedTuple):
@@ -21,47 +34,44 @@ class _Parents(NamedTuple):
     start: Int[np.ndarray, " states_plus_one"]
 
 
-def solving_order(game: Game, keys: Keys, limit: MemoryLimit) -> list[Int[np.ndarray, " n"]]:
-    """Groups of positions in sorted `keys` such that every move leads to an earlier group.
+def solving_order(space: Space, keys: Keys, limit: MemoryLimit) -> Order:
+    """An order of all states of a game.
 
     Raises:
-      UserError: positions repeat in the game, or its moves do not fit in memory.
+      TooLarge: its moves do not fit in memory.
     """
-    parents, num_moves = _parents(game, keys, limit)
+    parents, num_moves = _parents(space, keys, limit)
     ready = np.flatnonzero(num_moves == 0)
-    groups, num_ordered = [], 0
+    waiting = np.ones(len(keys), bool)
+    groups = []
     while len(ready):
         groups.append(ready)
-        num_ordered += len(ready)
+        waiting[ready] = False
         before, count = np.unique(_parents_of(parents, ready), return_counts=True)
         num_moves[before] -= count
         ready = before[num_moves[before] == 0]
-    if num_ordered < len(keys):
-        raise UserError(
-            f"positions repeat in {game.name}: {len(keys) - num_ordered:,} of its {len(keys):,} states lead "
-            "into a cycle; exact solving by backward induction needs a game in which no position comes back"
-        )
-    return groups
+    return Order(groups, np.flatnonzero(waiting))
 
 
-def _parents(game: Game, keys: Keys, limit: MemoryLimit) -> tuple[_Parents, Int[np.ndarray, " states"]]:
+def _parents(space: Space, keys: Keys, limit: MemoryLimit) -> tuple[_Parents, Int[np.ndarray, " states"]]:
     """All moves by the state they lead to, and the number of moves from each state."""
 
-    def moves(rows: slice) -> tuple[Keys, Int[np.ndarray, " moves"]]:
-        expanded = successors(game, keys[rows])
-        exists = expanded.probs > 0
-        return positions(keys, expanded.keys[exists]), exists.sum(axis=(1, 2))
+    chunk = chunk_rows(space.game, len(keys))
 
-    children, counts, num_moves = [], [], 0
-    for child, count in map_rows(moves, len(keys), chunk_rows(game)):
-        children.append(child)
-        counts.append(count)
-        num_moves += len(child)
+    def moves(rows: slice) -> tuple[Int[np.ndarray, " moves"], ...]:
+        expanded = successors(space, keys[rows], chunk)
+        exists = expanded.probs > 0
+        return positions(keys, expanded.keys[exists]), rows.start + np.nonzero(exists)[2]
+
+    parts, num_moves = [], 0
+    for part in map_rows(moves, len(keys), chunk):
+        parts.append(part)
+        num_moves += len(part[0])
         limit.check(len(keys), 0, extra_bytes=num_moves * _EDGE_BYTES)
-    child, count = np.concatenate(children), np.concatenate(counts)
+    child, parent = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(child, kind="stable")
     start = np.searchsorted(child[order], np.arange(len(keys) + 1))
-    return _Parents(np.repeat(np.arange(len(keys)), count)[order], start), count
+    return _Parents(parent[order], start), np.bincount(parent, minlength=len(keys))
 
 
 def _parents_of(parents: _Parents, states: Int[np.ndarray, " n"]) -> Int[np.ndarray, " moves"]:

@@ -1,43 +1,88 @@
-"""Exact tables on disk: NumPy arrays beside a description that vouches for every byte of them.
+"""Exact tables on disk: columns beside a description that vouches for every byte of them.
 
-A table's directory holds `meta.json` and one `.npy` file an array, named after its content. The
-description is replaced last and in one step, so that a reader sees either the old table or the new one.
+A table's directory holds `meta.json` and one file a column, named after its content. The description is
+replaced last and in one step, so that a reader sees either the old table or the new one.
 """
 
-import hashlib
 import json
-import os
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from exit.errors import UserError
 from exit.game import Game
-from exit.solve.keys import pack, unpack
-from exit.solve.layers import ProgressFn
-from exit.solve.solver import solve
-from exit.solve.table import Table
+from exit.solve.columns import (
+    FileColumn,
+    FileWriter,
+    abandoned_on_failure,
+    digest_of,
+    remove_drafts,
+    sync_directory,
+    write_whole,
+)
+from exit.solve.journal import identity
+from exit.solve.space import Space, space_of
+from exit.solve.table import Figures, Table
+from exit.solve.threads import map_in_order, row_slices
+from exit.solve.values import Values
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files; raised when they change."""
 
 _META = "meta.json"
-_READ_BYTES = 1 << 22
+_COLUMNS = ("keys", "values", "optimal")
+_WRITTEN_ROWS = 1 << 20
 
 
-def table_directory(game: Game) -> Path:
-    """Where the table of a game is kept: under XIT_CACHE_DIR, else XDG_CACHE_HOME/xit, else ~/.cache/xit."""
-    if own := os.environ.get("XIT_CACHE_DIR"):
-        root = Path(own)
-    elif shared := os.environ.get("XDG_CACHE_HOME"):
-        root = Path(shared) / "xit"
-    else:
-        root = Path.home() / ".cache" / "xit"
-    return root / "tables" / game.name
+class TableWriter:
+    """Takes a table some rows at a time, beside any older one, which it replaces in the end.
+
+    An `OSError` on the way, and `abandon`, leave the older one whole and nothing else.
+    """
+
+    def __init__(self, space: Space, directory: Path, dtypes: Sequence[np.dtype]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        remove_drafts(directory)
+        self._space, self._directory = space, directory
+        self._writers: list[FileWriter] = []
+        try:
+            for name, dtype in zip(_COLUMNS, dtypes, strict=True):
+                self._writers.append(FileWriter(directory, name, dtype))
+        except BaseException:
+            self.abandon()
+            raise
+
+    def append(self, *columns: np.ndarray) -> None:
+        """Takes the keys, values and optimal moves of some rows, whose keys come next."""
+        for writer, column in zip(self._writers, columns, strict=True):
+            writer.append(column)
+
+    def abandon(self) -> None:
+        """Leaves nothing behind."""
+        for writer in self._writers:
+            writer.abandon()
+
+    def finish(self, figures: Figures, levels: np.ndarray | None) -> Table:
+        """Puts the table in place of any older one; its arrays stay on disk until they are used."""
+        columns = [writer.finish(through=True) for writer in self._writers]
+        body = {
+            **_identity(self._space),
+            "figures": figures._asdict(),
+            "levels": None if levels is None else levels.tolist(),
+            "columns": {name: _described(column) for name, column in zip(_COLUMNS, columns, strict=True)},
+        }
+        text = json.dumps({"digest": _digest_of(body), "table": body}, indent=1)
+        sync_directory(self._directory)
+        write_whole(self._directory / _META, text.encode())
+        named = {column.path for column in columns}
+        for name in _COLUMNS:
+            for path in self._directory.glob(f"{name}.*"):
+                if path not in named:
+                    path.unlink(missing_ok=True)
+        return _opened(self._space, self._directory, body)
 
 
 def save_table(table: Table, directory: Path) -> Table:
@@ -49,26 +94,21 @@ def save_table(table: Table, directory: Path) -> Table:
     Raises:
       OSError: the directory cannot be written; an older table there is still whole.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    arrays = {"keys": unpack(table.keys), "values": table.values, "terminal": table.terminal}
-    files = {name: _save_array(directory, name, array) for name, array in arrays.items()}
-    body = {
-        **_identity(table.game),
-        "states": len(table.keys),
-        "states_by_ply": list(table.states_by_ply),
-        "seconds": table.seconds,
-        "peak_mb": table.peak_mb,
-        "files": files,
-    }
-    text = json.dumps({"digest": _digest_of(_canonical(body)), "table": body}, indent=1)
-    draft = directory / f".{_META}.{os.getpid()}"
-    _write(draft, lambda file: file.write(text.encode()))
-    draft.replace(directory / _META)
-    _sync_directory(directory)
-    for path in directory.glob("[!.]*.npy"):
-        if path.name not in files.values():
-            path.unlink(missing_ok=True)
+    columns = (table.keys, table.stored.data, table.optimal)
+    writer = TableWriter(table.space, directory, [column.dtype for column in columns])
+    with abandoned_on_failure(writer):
+        for rows in row_slices(len(table.keys), _WRITTEN_ROWS):
+            writer.append(*(column[rows] for column in columns))
+        writer.finish(table.figures, table.stored.levels)
     return replace(table, directory=directory)
+
+
+def has_table(directory: Path) -> bool:
+    """Whether there is a table, damaged or not; False where the directory may not be looked into."""
+    try:
+        return (directory / _META).exists()
+    except OSError:
+        return False
 
 
 def load_table(game: Game, directory: Path) -> Table:
@@ -78,23 +118,35 @@ def load_table(game: Game, directory: Path) -> Table:
       UserError: there is no table, it is damaged, or it belongs to another game, version or format.
     """
     meta = directory / _META
-    if not _has_table(directory):
+    if not has_table(directory):
         raise UserError(f"no table of {game.name} in {directory}; run `xit solve {game.name}`")
     body = _read_meta(game, meta)
-    for field, expected in _identity(game).items():
+    space = Space(game) if body.get("symmetries") == 1 else space_of(game)
+    for field, expected in _identity(space).items():
         if body.get(field) != expected:
             raise _refusal(game, meta, f"has {field} {body.get(field)!r}, expected {expected!r}")
-    keys, values, terminal = (_load_array(game, directory, body, name) for name in _ARRAYS)
-    return Table(
-        game=game,
-        keys=pack(keys),
-        values=values,
-        terminal=terminal,
-        states_by_ply=tuple(body["states_by_ply"]),
-        seconds=body["seconds"],
-        peak_mb=body["peak_mb"],
-        directory=directory,
-    )
+    columns = [_column(directory, body, name) for name in _COLUMNS]
+    for column, whole in zip(columns, map_in_order(FileColumn.is_whole, columns), strict=True):
+        if not whole:
+            raise _refusal(game, column.path, "is damaged or gone")
+    return _opened(space, directory, body)
+
+
+def _opened(space: Space, directory: Path, body: dict[str, Any]) -> Table:
+    """The table that a description speaks of, its columns mapped."""
+    keys, values, optimal = (_column(directory, body, name).mapped() for name in _COLUMNS)
+    levels = None if body["levels"] is None else np.array(body["levels"], np.float64)
+    figures = body["figures"] | {"states_by_ply": tuple(body["figures"]["states_by_ply"])}
+    return Table(space, keys, Values(values, levels), optimal, Figures(**figures), directory)
+
+
+def _described(column: FileColumn) -> dict[str, Any]:
+    return {"file": column.path.name, "dtype": column.dtype.str, "length": column.length}
+
+
+def _column(directory: Path, body: dict[str, Any], name: str) -> FileColumn:
+    entry = body["columns"][name]
+    return FileColumn.named(directory / entry["file"], np.dtype(entry["dtype"]), entry["length"])
 
 
 def _read_meta(game: Game, path: Path) -> dict[str, Any]:
@@ -104,59 +156,14 @@ def _read_meta(game: Game, path: Path) -> dict[str, Any]:
         body, digest = stored["table"], stored["digest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _refusal(game, path, "is damaged") from error
-    if digest != _digest_of(_canonical(body)):
+    if digest != _digest_of(body):
         raise _refusal(game, path, "is damaged")
     return body
 
 
-def load_or_solve(
-    game: Game,
-    *,
-    directory: Path | None = None,
-    force: bool = False,
-    max_bytes: int | None = None,
-    progress_fn: ProgressFn | None = None,
-    warn_fn: Callable[[str], None] = warnings.warn,
-) -> Table:
-    """The stored table of a game, or a new one, which is stored.
-
-    A table that cannot be used is solved again, and a new one that cannot be stored is returned all the
-    same, with no `directory`; `warn_fn` is told in one line.
-
-    Args:
-      directory: where the table is kept; `table_directory(game)` by default.
-      force: solve even if there is a table.
-      max_bytes, progress_fn: as in `solve`.
-    """
-    directory = directory or table_directory(game)
-    if not force and _has_table(directory):
-        try:
-            return load_table(game, directory)
-        except UserError as error:
-            warn_fn(f"{error}; solving it again")
-    table = solve(game, max_bytes=max_bytes, progress_fn=progress_fn)
-    try:
-        return save_table(table, directory)
-    except OSError as error:
-        reason = error.strerror or error
-        warn_fn(f"the table of {game.name} could not be kept in {directory}: {reason}; set XIT_CACHE_DIR")
-        return table
-
-
-_ARRAYS = ("keys", "values", "terminal")
-
-
-def _has_table(directory: Path) -> bool:
-    """Whether there is a table, damaged or not; False where the directory may not be looked into."""
-    try:
-        return (directory / _META).exists()
-    except OSError:
-        return False
-
-
-def _identity(game: Game) -> dict[str, Any]:
+def _identity(space: Space) -> dict[str, Any]:
     """What must agree for a table to be used."""
-    return {"format": FORMAT, "game": game.name, "version": game.version, "rules": repr(game)}
+    return {"format": FORMAT, **identity(space)}
 
 
 def _refusal(game: Game, path: Path, reason: str) -> UserError:
@@ -165,58 +172,5 @@ def _refusal(game: Game, path: Path, reason: str) -> UserError:
     )
 
 
-def _canonical(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, sort_keys=True).encode()
-
-
-def _digest_of(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _digest_of_file(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _write(path: Path, write_fn: Callable[[BinaryIO], object]) -> None:
-    """Writes a file through to the disk, or leaves none."""
-    try:
-        with path.open("wb") as file:
-            write_fn(file)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _sync_directory(directory: Path) -> None:
-    """Makes renamed files survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _save_array(directory: Path, name: str, array: np.ndarray) -> str:
-    """Name of the file, which tells its content."""
-    draft = directory / f".{name}.{os.getpid()}.npy"
-    _write(draft, lambda file: np.save(file, array, allow_pickle=False))
-    target = directory / f"{name}.{_digest_of_file(draft)}.npy"
-    draft.replace(target)
-    return target.name
-
-
-def _load_array(game: Game, directory: Path, body: dict[str, Any], name: str) -> np.ndarray:
-    path = directory / body["files"][name]
-    try:
-        digest = _digest_of_file(path)
-    except OSError as error:
-        raise _refusal(game, path, f"cannot be read ({error.strerror})") from error
-    if path.name != f"{name}.{digest}.npy":
-        raise _refusal(game, path, "is damaged")
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _digest_of(body: dict[str, Any]) -> str:
+    return digest_of(json.dumps(body, sort_keys=True).encode())
