@@ -175,7 +175,7 @@ def winning_openings(table):
     """Names of the first moves that win."""
     game = table.game
     (moves,) = exact_moves(table, jax.tree.map(lambda leaf: leaf[None], game.init())).qvalues
-    return {game.action_name(action) for action in np.flatnonzero(moves == 1).tolist()}
+    return {action_name_of(game, action) for action in np.flatnonzero(moves == 1).tolist()}
 
 
 def test_the_first_player_wins_hex_3_from_five_cells(hex_3):
