@@ -267,7 +267,7 @@ def test_solving_gives_the_values_of_our_own_game_state_by_state():
     assert values == values_by_observation(table_of(TicTacToe()))
 
 
-@pytest.mark.parametrize("name", ["connect_four", "go_9x9", "go_19x19", "animal_shogi", "backgammon"])
+@pytest.mark.parametrize("name", ["connect_four", "go_9x9", "backgammon"])
 def test_what_is_too_large_is_not_begun(name):
     def fail(phase: str, layer: int, states: int) -> None:
         raise AssertionError("began to solve")
@@ -306,9 +306,9 @@ def stored(name: str) -> set[str]:
 def test_a_state_holds_what_can_still_matter_and_no_more():
     common = {"current_player", "terminated", "truncated", "legal_action_mask"}
     assert stored("tic_tac_toe") == common | {"_x.color", "_x.board"}
-    assert stored("2048") == common | {"_board"}
-    # Games that end after so many moves must count them, and backgammon's colours are for show.
-    assert "_step_count" in stored("animal_shogi")
+    # Go ends after so many moves, so they count; the stones taken, and backgammon's colours, are for show.
+    assert {"_x.step_count", "_x.hash_history"} <= stored("go_9x9")
+    assert not {"_step_count", "_x.num_captured", "observation"} & stored("go_9x9")
     assert not {"_turn", "_step_count", "observation"} & stored("backgammon")
 
 

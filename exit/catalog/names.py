@@ -56,7 +56,9 @@ def load_game(name: str) -> Game:
             make = getattr(importlib.import_module(f"games.{stem}"), "make", None)
             if make is not None and _takes_text(make) == bool(colon):
                 return _called(make, [word], f"game {name!r}") if colon else _made(make, stem, name)
-    names = [*game_names(), *shelf_names()]
+    names = game_names()
+    if not difflib.get_close_matches(name, names):
+        names = shelf_names()
     raise UsageError(f"unknown game {name!r}{did_you_mean(name, names, '`xit games` lists them')}")
 
 
