@@ -54,6 +54,9 @@ class Game(Protocol):
         host, of states stacked along a leading axis as NumPy arrays: the exact value of each action, -inf
         where illegal. `progress_fn` is told what share is done. Raises ImportError where the library is not
         installed, ValueError for states that cannot be reached, RuntimeError where the library fails.
+      `openspiel_name: str | None`: what OpenSpiel calls the same game, parameters included; None where it has
+        none.
+      `openspiel_actions: tuple[int, ...]`: what OpenSpiel calls each action; the same number if absent.
     """
 
     @property
@@ -162,3 +165,13 @@ def library_qvalues_of(
     if library_qvalues is None:
         raise ValueError(f"{game.name} names no library that solves its positions")
     return library_qvalues(states, progress_fn)
+
+
+def openspiel_name_of(game: Game) -> str | None:
+    """What OpenSpiel calls the game; None if the game names no twin."""
+    return getattr(game, "openspiel_name", None)
+
+
+def openspiel_actions_of(game: Game) -> Int[np.ndarray, " A"]:
+    """What OpenSpiel calls each of the game's actions."""
+    return np.asarray(getattr(game, "openspiel_actions", range(game.num_actions)))

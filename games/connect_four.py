@@ -79,6 +79,10 @@ class ConnectFour:
         return _NUM_STATES.get((self.rows, self.columns)) if self.connect == 4 else None
 
     @property
+    def openspiel_name(self) -> str:
+        return f"connect_four(rows={self.rows},columns={self.columns},x_in_row={self.connect})"
+
+    @property
     def solver_library(self) -> str | None:
         sizes = (self.rows, self.columns, self.connect)
         return "bitbully" if sizes == (bitbully.ROWS, bitbully.COLUMNS, bitbully.CONNECT) else None

@@ -89,6 +89,10 @@ class Hex:
         return _NUM_STATES.get(min(self.size, 11))
 
     @property
+    def openspiel_name(self) -> str:
+        return f"hex(board_size={self.size},swap={self.swap})"
+
+    @property
     def observation_shape(self) -> tuple[int, ...]:
         return (self.size, self.size, 3)
 

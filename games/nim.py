@@ -90,6 +90,16 @@ class Nim:
     def observation_shape(self) -> tuple[int, ...]:
         return (len(self.heaps), max(self.heaps) + 1)
 
+    @property
+    def openspiel_name(self) -> str:
+        return f"nim(pile_sizes={';'.join(map(str, self.heaps))},is_misere=False)"
+
+    @property
+    def openspiel_actions(self) -> tuple[int, ...]:
+        """There all heaps of one number of objects come before those of the next number."""
+        heap, take = self._moves()
+        return tuple(((take - 1) * len(self.heaps) + heap).tolist())
+
     def _moves(self) -> tuple[np.ndarray, np.ndarray]:
         """Heap and number of objects of every action, int32 `[A]` each."""
         heap = np.repeat(np.arange(len(self.heaps), dtype=np.int32), self.heaps)

@@ -74,6 +74,10 @@ class Othello:
         return _NUM_STATES.get(self.size)
 
     @property
+    def openspiel_name(self) -> str | None:
+        return "othello" if self.size == 8 else None
+
+    @property
     def observation_shape(self) -> tuple[int, ...]:
         return (self.size, self.size, 2)
 

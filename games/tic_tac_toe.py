@@ -52,6 +52,7 @@ class TicTacToe:
     num_outcomes = 1
     observation_shape = (3, 3, 2)
     value_bounds = (-1.0, 1.0)
+    openspiel_name = "tic_tac_toe"
 
     def init(self) -> TicTacToeState:
         return TicTacToeState(mine=jnp.uint32(0), theirs=jnp.uint32(0))
