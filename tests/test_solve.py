@@ -287,6 +287,8 @@ def test_moves_that_do_not_fit_in_memory_are_reported() -> None:
 
 @pytest.mark.parametrize("game", [KeyShared(), KeyHalf()], ids=lambda game: type(game).__name__)
 def test_keys_that_are_not_unique_are_named(game: Game) -> None:
-    with pytest.raises(UserError, match=r"encode of two_heaps is not unique.*: key \[\d+\] is that of") as refusal:
+    with pytest.raises(
+        UserError, match=r"encode of two_heaps is not unique.*: key \[\d+\] is that of"
+    ) as refusal:
         solve(game)
     assert "\n" not in str(refusal.value)
