@@ -138,23 +138,14 @@ def _random_rules(seed: int, size: int, num_actions: int, num_outcomes: int, kin
 
 
 @dataclass(frozen=True)
-class RandomCycles(Numbers):
-    """A game whose moves lead anywhere, with chance; `kind` is "discounted", "endless" or "paid".
+class Written(Numbers):
+    """Base of games whose moves are written down as tables."""
 
-    Discounted moves earn anything; endless ones earn 1 or -1 at the end of the game alone.
-    """
-
-    name: str = "random_cycles"
-    seed: int = 0
-    size: int = 40
-    num_actions: int = 3
     num_outcomes: int = 2
-    kind: str = "endless"
-    value_bounds: tuple[float, float] = (-100.0, 100.0)
 
     @property
     def rules(self) -> Rules:
-        return _random_rules(self.seed, self.size, self.num_actions, self.num_outcomes, self.kind)
+        raise NotImplementedError
 
     def legal_actions(self, state: NumberState) -> Bool[Array, " A"]:
         return jnp.asarray(self.rules.legal)[state.number]
@@ -172,9 +163,65 @@ class RandomCycles(Numbers):
 
     def finite_values(self, num_moves: int) -> np.ndarray:
         """Values of all numbers in the game that is cut off, and worth 0, after so many moves."""
-        rules, values = self.rules, np.zeros(self.size)
+        rules, values = self.rules, np.zeros(len(self.rules.legal))
         for _ in range(num_moves):
             qvalues = (rules.probs * (rules.reward + rules.discount * values[rules.child])).sum(axis=-1)
             best = np.where(rules.legal, qvalues, -np.inf).max(axis=1)
             values = np.where(rules.legal.any(axis=1), best, 0.0)
         return values
+
+
+@dataclass(frozen=True)
+class RandomCycles(Written):
+    """A game whose moves lead anywhere, with chance; `kind` is "discounted" or "endless".
+
+    Discounted moves earn anything; endless ones earn 1 or -1 at the end of the game alone.
+    """
+
+    name: str = "random_cycles"
+    seed: int = 0
+    size: int = 40
+    num_actions: int = 3
+    kind: str = "endless"
+    value_bounds: tuple[float, float] = (-100.0, 100.0)
+
+    @property
+    def rules(self) -> Rules:
+        return _random_rules(self.seed, self.size, self.num_actions, self.num_outcomes, self.kind)
+
+
+@dataclass(frozen=True)
+class Risk(Written):
+    """One player waits (0) or dares (1), to win 1 at even odds, else to lose 1 at even odds, or start again.
+
+    Daring is worth 1/2 + (-1/2 + value/2) / 2, which is 1/3. But a game that is cut off is best played by
+    waiting, and daring with the last move, before anything can be lost: that is worth 1/2.
+    """
+
+    name: str = "risk"
+    num_actions: int = 2
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            legal=np.array([[True, True], [True, False], [False, False]]),
+            probs=np.array([[[1, 0], [0.5, 0.5]], [[0.5, 0.5], [1, 0]], [[1, 0], [1, 0]]]),
+            child=np.array([[[0, 0], [2, 1]], [[2, 0], [2, 2]], [[2, 2], [2, 2]]]),
+            reward=np.array([[[0, 0], [1, 0]], [[-1, 0], [0, 0]], [[0, 0], [0, 0]]]),
+            discount=np.array([[[1, 1], [0, 1]], [[0, 1], [0, 0]], [[0, 0], [0, 0]]]),
+        )
+
+
+@dataclass(frozen=True)
+class Circle(Numbers):
+    """One player walks in a circle of four states and in turn earns `reward` and pays `cost`."""
+
+    name: str = "circle"
+    reward: float = 1.0
+    cost: float = 1.0
+
+    def apply(
+        self, state: NumberState, action: Int[Array, ""], outcome: Int[Array, ""]
+    ) -> tuple[NumberState, Step]:
+        earned = jnp.where(state.number % 2 == 0, self.reward, -self.cost)
+        return NumberState((state.number + 1) % 4), Step(earned, jnp.float32(1))

@@ -160,7 +160,7 @@ def test_work_in_chunks_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("exit.solve.coding._SMALL_CHUNK_SUCCESSORS", 1 << 6)
     monkeypatch.setattr("exit.solve.coding._MANY_CHUNKS", 4)
     monkeypatch.setattr("exit.solve.merge._SHARE_OF_PENDING", 1 << 40)
-    monkeypatch.setattr("exit.solve.merge._MAX_RANGE_BYTES", 1 << 10)
+    monkeypatch.setattr("exit.solve.merge._MAX_RANGE_BYTES", 1 << 14)
     monkeypatch.setattr("exit.solve.keys._SHARED_UNION_MIN", 1 << 10)
     monkeypatch.setattr("exit.solve.keys._SORTED_SEARCH_MIN", 1 << 4)
     monkeypatch.setattr("exit.solve.keys._SEARCH_BLOCK", 1 << 4)

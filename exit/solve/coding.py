@@ -24,8 +24,13 @@ def chunk_rows(game: Game, num_rows: int) -> int:
     Args:
       num_rows: how many there are in all; the greater size is for many, and takes longer to compile.
     """
-    large, small = (_rows_for(game, size) for size in (_CHUNK_SUCCESSORS, _SMALL_CHUNK_SUCCESSORS))
-    return large if num_rows > _MANY_CHUNKS * small else small
+    small = _rows_for(game, _SMALL_CHUNK_SUCCESSORS)
+    return _rows_for(game, _CHUNK_SUCCESSORS) if num_rows > _MANY_CHUNKS * small else small
+
+
+def is_small(game: Game, chunk: int) -> bool:
+    """Whether a chunk is of the size for few states."""
+    return chunk <= _rows_for(game, _SMALL_CHUNK_SUCCESSORS)
 
 
 def _rows_for(game: Game, num_successors: int) -> int:

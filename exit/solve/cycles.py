@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from exit.errors import UserError
+from exit.game import Game
 from exit.solve.induction import Known
 from exit.solve.memory import MemoryLimit
 from exit.solve.moves import BackUp, Bounds, Moves, followed, moves_among, restricted
@@ -63,6 +64,7 @@ def solve_cycles(
     moves = moves_among(space, known, states, limit)
     bounds = np.repeat(np.array(game.value_bounds, np.float64)[:, None], len(states), axis=1)
     _tighten(BackUp(moves), bounds, _WIDTH * scale, report)
+    _require_consistent(game, BackUp(moves), bounds, _WIDTH * scale)
     values = bounds.mean(axis=0)
     open_ = np.flatnonzero(bounds[1] - bounds[0] > _WIDTH * scale)
     if len(open_):
@@ -80,6 +82,18 @@ def solve_cycles(
             f"{_WIDEST * scale:.3g} is asked for"
         )
     return values, error_bound
+
+
+def _require_consistent(game: Game, back_up: BackUp, bounds: Bounds, slack: float) -> None:
+    """Raises UserError where backing bounds up takes them past each other."""
+    least, most = _everywhere(back_up, bounds)
+    wrong = (least > bounds[1] + slack) | (most < bounds[0] - slack)
+    if wrong.any():
+        raise UserError(
+            f"value_bounds {game.value_bounds} of {game.name} do not hold every return: a state that must be "
+            f"worth {bounds[0, wrong][0]:.6g} to {bounds[1, wrong][0]:.6g} has moves worth "
+            f"{least[wrong][0]:.6g} to {most[wrong][0]:.6g}"
+        )
 
 
 def _tighten(back_up: BackUp, bounds: Bounds, width: float, report: Report) -> None:

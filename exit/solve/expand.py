@@ -15,9 +15,10 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from exit.errors import UserError
 from exit.game import Game, State
-from exit.solve.coding import shared_key
+from exit.solve.coding import is_small, shared_key
 from exit.solve.keys import Keys, pack, unpack
 from exit.solve.space import (
+    QUICK_COMPILATION,
     DeviceKey,
     Space,
     device_key,
@@ -118,7 +119,6 @@ def _probs(game: Game, state: State, legal: Bool[Array, " A"]) -> Float[Array, "
     return jnp.where(legal[:, None], probs.astype(jnp.float64), 0.0)
 
 
-@partial(jax.jit, static_argnames="space")
 def _reachable(space: Space, keys: Array) -> Any:
     """Where states lead, what they stand for, and whether every next state survives its key."""
     game = space.game
@@ -138,6 +138,11 @@ def _reachable(space: Space, keys: Array) -> Any:
         return children, exists, jnp.any(exists & ~survives), jnp.any(legal), space.num_images // alike
 
     return jax.vmap(of_state, out_axes=-1)(keys)
+
+
+# Small chunks are for few states, which are expanded in less time than it takes to optimise the program.
+_reachable_of_few = jax.jit(_reachable, static_argnames="space", compiler_options=QUICK_COMPILATION)
+_reachable_of_many = jax.jit(_reachable, static_argnames="space")
 
 
 @partial(jax.jit, static_argnames="space")
@@ -182,7 +187,8 @@ def next_keys(space: Space, keys: Keys, chunk: int) -> Reached:
     Raises:
       UserError: two states have the same key.
     """
-    children, exists, shared, goes_on, num_states = _called(_reachable, space, keys, chunk)
+    program = _reachable_of_few if is_small(space.game, chunk) else _reachable_of_many
+    children, exists, shared, goes_on, num_states = _called(program, space, keys, chunk)
     if shared.any():
         raise _shared_key(space.game, keys[shared][:1])
     return Reached(

@@ -11,7 +11,7 @@ from exit.solve.shelf import Shelf
 from exit.solve.threads import map_in_order
 
 _SHARE_A_RANGE = 32
-_MAX_RANGE_BYTES = 1 << 26
+_MIN_RANGE_BYTES, _MAX_RANGE_BYTES = 1 << 16, 1 << 26
 _SHARE_OF_RUN = 8
 _SHARE_OF_PENDING = 16
 
@@ -22,7 +22,7 @@ def ranges_of(columns: Sequence[Column], row_bytes: int, limit: MemoryLimit) -> 
     Args:
       row_bytes: what a row takes while its range is worked on.
     """
-    range_bytes = min(max(limit.max_bytes // _SHARE_A_RANGE, 1), _MAX_RANGE_BYTES)
+    range_bytes = min(max(limit.max_bytes // _SHARE_A_RANGE, _MIN_RANGE_BYTES), _MAX_RANGE_BYTES)
     num_ranges = -(-sum(map(len, columns)) * row_bytes // range_bytes)
     # Finding where a range starts touches few pages, so that files are mapped for that alone.
     arrays = [column.mapped() if isinstance(column, FileColumn) else column[:] for column in columns]
