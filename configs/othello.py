@@ -1,0 +1,27 @@
+"""Othello on 4 x 4 cells, or on the size in the name: 58,533 positions, won by the second player."""
+
+from exit.evaluate import EvaluationConfig
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import MLPConfig
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from games.othello import Othello
+
+
+def config(size: int = 4) -> RunConfig:
+    return RunConfig(
+        game=Othello(size),
+        network=MLPConfig(width=256, num_blocks=2),
+        search=SearchConfig(max_simulations=64),
+        self_play=SelfPlayConfig(
+            num_games=512, num_steps=8, budget=16, max_random_plies=3 * size * size // 4
+        ),
+        replay=ReplayConfig(capacity=524_288),
+        learner=LearnerConfig(batch_size=1024, num_updates=16, learning_rate=2e-3),
+        evaluation=EvaluationConfig(exact=size == 4),
+        num_iterations=400,
+        report_every=20,
+        checkpoint_every=40,
+    )
