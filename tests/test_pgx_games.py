@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
-from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -281,20 +280,7 @@ def test_a_game_keeps_the_protocol():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        "2048",
-        "animal_shogi",
-        "backgammon",
-        "chess",
-        "connect_four",
-        "gardner_chess",
-        "go_9x9",
-        "hex",
-        "othello",
-    ],
-)
+@pytest.mark.parametrize("name", ["2048", "animal_shogi", "backgammon", "go_9x9"])
 def test_larger_games_keep_the_protocol(name):
     check_game(make(name), num_games=2, max_plies=4000)
 
@@ -446,6 +432,9 @@ def test_the_commands_take_its_games(tmp_path: Path, monkeypatch, capsys):
 
 
 TINY = (
+    "network=MLPConfig",
+    "network.width=16",
+    "self_play.max_random_plies=1",
     "self_play.num_games=4",
     "self_play.num_steps=2",
     "self_play.budget=2",
@@ -462,29 +451,14 @@ TINY = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "moves"),
-    [("tic_tac_toe", [4, 0]), ("animal_shogi", []), ("backgammon", [0, 1]), ("2048", [0, 3, 0, 5])],
-)
-def test_its_games_are_trained_and_played(name, moves, tmp_path: Path, monkeypatch):
+def test_a_game_of_chance_is_trained_and_acts(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = [word for setting in TINY for word in ("--set", setting)]
-    assert run(["train", f"pgx:{name}", *settings]) == 0
+    assert run(["train", "pgx:backgammon", *settings]) == 0
     positions, answers = tmp_path / "positions.jsonl", tmp_path / "answers.jsonl"
-    positions.write_text(json.dumps({"moves": moves}) + "\n")
-    command = [
-        "act",
-        f"runs/pgx:{name}",
-        "--budget",
-        "3",
-        "--positions",
-        str(positions),
-        "--out",
-        str(answers),
-    ]
-    assert run(command) == 0
+    positions.write_text('{"moves": [0, 1]}\n')
+    asked = ["--budget", "3", "--positions", str(positions), "--out", str(answers)]
+    assert run(["act", "runs/pgx:backgammon", *asked]) == 0
     (answer,) = map(json.loads, answers.read_text().splitlines())
-    assert answer["simulations"] <= 3
+    assert answer["simulations"] == 3
     assert str(answer["action"]) in answer["action_weights"]
-    monkeypatch.setattr(sys, "stdin", StringIO("hint\n"))
-    assert run(["play", f"runs/pgx:{name}", "--budget", "2"]) == 0

@@ -133,7 +133,9 @@ def pack(layout: Layout, state: PgxEnvState) -> UInt32[Array, " K"]:
     leaves = leaves_by_path(state)
     words = []
     for bits, fields in layout.groups:
-        entries = jnp.concatenate([_entries(field, leaves[field.path]) for field in fields])
+        # Uncompiled, Pgx leaves a plain number in some fields.
+        arrays = [jnp.asarray(leaves[field.path], field.dtype) for field in fields]
+        entries = jnp.concatenate([_entries(*pair) for pair in zip(fields, arrays, strict=True)])
         per_word = 32 // bits
         rows = jnp.pad(entries, (0, -len(entries) % per_word)).reshape(-1, per_word)
         words.append(jnp.sum(rows << _shifts(bits), axis=1, dtype=jnp.uint32))
@@ -164,7 +166,7 @@ def _shifts(bits: int) -> UInt32[np.ndarray, " P"]:
 def _entries(field: Field, leaf: Array) -> UInt32[Array, " n"]:
     """The entries of a field as numbers of its width."""
     if field.bits == 32:
-        return jax.lax.bitcast_convert_type(jnp.asarray(leaf, field.dtype), jnp.uint32).reshape(-1)
+        return jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(-1)
     stored = (leaf.astype(jnp.int32) - field.low).astype(jnp.uint32)
     return (stored & jnp.uint32((1 << field.bits) - 1)).reshape(-1)
 
