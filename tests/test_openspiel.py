@@ -275,6 +275,7 @@ def test_matches_are_reported(tmp_path: Path, capsys: Captured) -> None:
     for name in counts:
         assert figures["first"][name] + figures["second"][name] == figures[name]
     assert (figures["game"], figures["budget"], figures["deadline_ms"]) == ("tic_tac_toe", 3, None)
+    assert {"run", "against", "hardware", "command", "ci95"} <= set(figures)
     assert 0 < figures["agent"]["mean_simulations"] <= 3
     assert 0 < figures["opponent"]["mean_simulations"] <= 3
     assert run([*command, "--json", str(path)]) == 0

@@ -71,6 +71,7 @@ def match(
         raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64")
     if num_games % 2:
         raise UsageError(f"--games is {num_games}; give an even number, for two games from each opening")
+    from exit.bench import hardware
     from exit.cli.loading import load_agent
 
     _require_openspiel()
@@ -88,6 +89,8 @@ def match(
         **limits,
         "opening_plies": opening_plies,
         "seed": seed,
+        "hardware": hardware(),
+        "command": console.command_line(),
         **_played(agent, against, limits, num_games // 2, opening_plies, seed),
     }
     _show(figures)
