@@ -1,6 +1,7 @@
 """Exact values of whole games from their own rules."""
 
 from exit.solve.cache import load_or_solve, table_directory
+from exit.solve.forecast import Forecast
 from exit.solve.lookup import ExactMoves, OptimalMoves, exact_moves, exact_moves_of_keys, optimal_moves
 from exit.solve.memory import TooLarge
 from exit.solve.progress import ProgressFn
@@ -11,6 +12,7 @@ from exit.solve.table import Table, initial_value, summary
 
 __all__ = [
     "ExactMoves",
+    "Forecast",
     "OptimalMoves",
     "ProgressFn",
     "Table",
