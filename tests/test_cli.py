@@ -117,8 +117,16 @@ def test_a_refused_command_leaves_no_file(command: str, tmp_path: Path) -> None:
 def test_a_game_known_to_be_too_large_is_refused_at_once(capsys: Captured) -> None:
     assert run(["solve", "connect_four"]) == 1
     line = _error_line(capsys)
-    assert "connect_four does not fit in memory: it has 4,531,985,219,092 states" in line
-    assert "MB allowed" in line
+    assert "connect_four does not fit on the disk" in line
+    assert "45,319.852 GB more are needed for its 4,531,985,219,092 states" in line
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [("4 apples", "give a number with a unit"), ("300MB", "at least 500MB")]
+)
+def test_sizes_that_make_no_sense_are_refused(size: str, reason: str, capsys: Captured) -> None:
+    assert run(["solve", "tic_tac_toe", "--max-memory", size]) == 2
+    assert reason in _error_line(capsys)
 
 
 def test_a_traceback_appears_only_with_debug(capsys: Captured) -> None:

@@ -158,7 +158,7 @@ def test_work_in_chunks_gives_the_same_table(monkeypatch: pytest.MonkeyPatch) ->
     whole = solve(game)
     monkeypatch.setattr("exit.solve.coding._CHUNK_SUCCESSORS", 1 << 9)
     monkeypatch.setattr("exit.solve.coding._SMALL_CHUNK_SUCCESSORS", 1 << 6)
-    monkeypatch.setattr("exit.solve.coding._MANY_CHUNKS", 4)
+    monkeypatch.setattr("exit.solve.coding._MANY_CHUNKS", 2)
     monkeypatch.setattr("exit.solve.merge._SHARE_OF_PENDING", 1 << 40)
     monkeypatch.setattr("exit.solve.merge._MAX_RANGE_BYTES", 1 << 14)
     monkeypatch.setattr("exit.solve.keys._SHARED_UNION_MIN", 1 << 10)

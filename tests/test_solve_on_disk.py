@@ -12,6 +12,8 @@ import pytest
 from exit.errors import UserError
 from exit.game import Game
 from exit.solve import ProgressFn, Table, TooLarge, load_table, solve, summary
+from exit.solve.columns import FileWriter, Writer
+from exit.solve.shelf import Shelf
 from games.connect_four import ConnectFour
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
@@ -73,7 +75,7 @@ def test_layers_larger_than_the_memory_are_worked_on_in_parts(
     monkeypatch.setattr("exit.solve.merge._MIN_RANGE_BYTES", 1 << 12)
     monkeypatch.setattr("exit.solve.coding._CHUNK_SUCCESSORS", 1 << 9)
     monkeypatch.setattr("exit.solve.coding._SMALL_CHUNK_SUCCESSORS", 1 << 6)
-    monkeypatch.setattr("exit.solve.coding._MANY_CHUNKS", 4)
+    monkeypatch.setattr("exit.solve.coding._MANY_CHUNKS", 2)
     seen: set[str] = set()
     written = []
 
@@ -87,21 +89,27 @@ def test_layers_larger_than_the_memory_are_worked_on_in_parts(
     assert len(written) > 200
 
 
-@pytest.mark.parametrize("num_calls", [1, 5, 12, 17, 20, 31, 33])
+@pytest.mark.parametrize("num_calls", [2, 5, 12, 17, 20, 31, 33])
 def test_a_killed_solution_goes_on(
     expected: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_calls: int
 ) -> None:
     monkeypatch.setattr("exit.solve.layers._PATIENCE_SECONDS", 0.0)
     with pytest.raises(Killed):
         solve(GAME, directory=tmp_path, progress_fn=_killed_after(num_calls))
-    calls: list[tuple[str, int]] = []
-    table = solve(
-        GAME, directory=tmp_path, progress_fn=lambda phase, layer, states: calls.append((phase, layer))
-    )
-    _assert_same(table, expected)
+    plies: dict[str, list[int]] = {"keys": [], "values": []}
+    write = Shelf.writer
+
+    def watch(shelf: Shelf, name: str, dtype: np.dtype) -> Writer:
+        ply, _, column = name.removeprefix("ply_").partition(".")
+        plies.get(column, []).append(int(ply))
+        return write(shelf, name, dtype)
+
+    monkeypatch.setattr(Shelf, "writer", watch)
+    _assert_same(solve(GAME, directory=tmp_path), expected)
+    # The call that did not return came before a layer of keys was written down, or after one of values.
     num_plies = len(expected.states_by_ply)
-    enumerated = [layer for phase, layer in calls if phase == "enumerate"]
-    assert enumerated == list(range(num_calls - 1, num_plies))
+    assert plies["keys"] == list(range(num_calls, num_plies + 1))
+    assert plies["values"] == list(reversed(range(min(num_plies, 2 * num_plies - num_calls))))
     assert not (tmp_path / "unfinished").exists()
 
 
@@ -156,8 +164,6 @@ def test_a_damaged_journal_starts_over(
 def test_a_full_disk_says_what_is_missing_and_nothing_is_lost(
     expected: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_writes: int
 ) -> None:
-    from exit.solve.columns import FileWriter
-
     append, writes = FileWriter.append, []
 
     def fill(self: FileWriter, part: np.ndarray) -> None:

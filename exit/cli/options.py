@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,21 @@ class NonNegativeList(click.ParamType):
         if not all(word.isascii() and word.isdigit() for word in words):
             self.fail(f"{value!r}; give whole numbers from 0 with commas between, as in 0,16,64", param, ctx)
         return tuple(dict.fromkeys(map(int, words)))
+
+
+class Size(click.ParamType):
+    """An amount of memory, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\s*", str(value), re.ASCII | re.IGNORECASE)
+        if found is None or not float(found[1]):
+            self.fail(f"{value!r}; give a number with a unit, as in 4GB or 500MB", param, ctx)
+        power = " KMGT".index(found[2].upper() or " ")
+        return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
 
 
 class _Name(click.ParamType):

@@ -1,30 +1,60 @@
 """`xit solve`: exact values of a whole game."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, game_argument, json_option, set_option
+from exit.cli.options import Invocation, Size, debug_option, game_argument, json_option, set_option
 
 
 @click.command(epilog="Example: xit solve connect_four_4x4 --json figures.json")
 @game_argument
 @set_option("rows=5")
 @click.option("--force", is_flag=True, help="Solve again even if there is a table on disk.")
+@click.option(
+    "--max-memory",
+    type=Size(),
+    metavar="SIZE",
+    help="Memory the process may take, for example 4GB; what does not fit goes through the disk. "
+    "Default: most of what is free.",
+)
+@click.option(
+    "--symmetries/--no-symmetries",
+    "use_symmetries",
+    default=True,
+    help="Keep one of several positions that are images of each other. Answers are the same.",
+)
 @json_option
 @debug_option
-def solve(game_name: str, assignments: tuple[str, ...], force: bool, json_path: Path | None) -> None:
-    """Solve GAME exactly from its rules, and keep the table on disk for the other commands."""
+@click.pass_context
+def solve(
+    context: click.Context,
+    game_name: str,
+    assignments: tuple[str, ...],
+    force: bool,
+    max_memory: int | None,
+    use_symmetries: bool,
+    json_path: Path | None,
+) -> None:
+    """Solve GAME exactly from its rules, and keep the table on disk for the other commands.
+
+    A solution that takes longer than some seconds keeps what it has found on disk: if it is stopped, the
+    same command goes on.
+    """
     from exit.catalog import load_game, with_overrides
-    from exit.cli.exact import load_table
+    from exit.cli.exact import solve_at_any_size
     from exit.game import solver_library_of
     from exit.solve import TooLarge, summary
 
+    context.ensure_object(
+        Invocation
+    ).when_interrupted = "interrupted; the same command goes on from what is on disk"
     game = with_overrides(load_game(game_name), assignments)
     console.prepare_json(json_path)
     try:
-        table = load_table(game, force=force)
+        table = solve_at_any_size(game, force=force, use_symmetries=use_symmetries, max_memory=max_memory)
     except TooLarge as error:
         library = solver_library_of(game)
         if library is None:
@@ -35,7 +65,13 @@ def solve(game_name: str, assignments: tuple[str, ...], force: bool, json_path: 
     console.say(
         f"{figures['game']}: {figures['states']:,} positions, {figures['terminal_states']:,} of them finished"
     )
-    console.say(f"value of the initial position, for the player to move: {figures['value']:.9g}")
+    console.say(f"value of the initial position, for the player to move: {_value(figures)}")
     console.say(f"solved in {figures['seconds']:.1f} s with at most {figures['peak_mb']:,.0f} MB")
     console.say(f"table: {figures['table'] or 'not kept'}")
     console.write_json(json_path, figures)
+
+
+def _value(figures: dict[str, Any]) -> str:
+    """The value, and how far it may be from the true one where it was approached."""
+    bound = f" (at most {figures['error_bound']:.2g} off)" if figures["error_bound"] else ""
+    return f"{figures['value']:.9g}{bound}"

@@ -2,6 +2,7 @@
 
 from exit.solve.cache import load_or_solve, table_directory
 from exit.solve.exact import Exact, MovesFn, exact_of_table, table_of
+from exit.solve.forecast import Forecast
 from exit.solve.library import LabelProgressFn, exact_of_library, library_version
 from exit.solve.lookup import ExactMoves, OptimalMoves, exact_moves, exact_moves_of_keys, optimal_moves
 from exit.solve.memory import TooLarge
@@ -14,6 +15,7 @@ from exit.solve.table import Table, initial_value, summary
 __all__ = [
     "Exact",
     "ExactMoves",
+    "Forecast",
     "LabelProgressFn",
     "MovesFn",
     "OptimalMoves",

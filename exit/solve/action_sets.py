@@ -1,7 +1,7 @@
 """Sets of actions, a bit for each, one number a state."""
 
 import numpy as np
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Int, Shaped
 
 _WORD_BITS = 64
 
@@ -29,14 +29,13 @@ def pack_sets(chosen: Bool[np.ndarray, "A n"]) -> ActionSets:
     return np.ascontiguousarray(np.stack(words, axis=1)).view(dtype)[:, 0]
 
 
-def unpack_sets(sets: ActionSets, num_actions: int) -> Bool[np.ndarray, "A n"]:
-    """One row an action from one set a state."""
-    chosen = np.empty((num_actions, len(sets)), bool)
-    words = sets[:, None] if sets.dtype.kind == "u" else sets.copy().view(np.uint64).reshape(len(sets), -1)
-    for action, row in enumerate(chosen):
-        word = words[:, action // _WORD_BITS]
-        np.not_equal(word & word.dtype.type(1 << action % _WORD_BITS), 0, out=row)
-    return chosen
+def has_action(sets: ActionSets, action: int | Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Whether each set has an action, the same one or one for each."""
+    if sets.dtype.kind == "u":
+        return (sets >> np.asarray(action, sets.dtype)) & sets.dtype.type(1) != 0
+    words = np.ascontiguousarray(sets).view(np.uint64).reshape(len(sets), -1)
+    word, bit = np.divmod(action, _WORD_BITS)
+    return (words[np.arange(len(sets)), word] >> np.asarray(bit, np.uint64)) & np.uint64(1) != 0
 
 
 def is_empty(sets: ActionSets) -> Bool[np.ndarray, " n"]:

@@ -15,7 +15,7 @@ from exit.solve.threads import row_slices
 
 _CHUNK_SUCCESSORS = 1 << 17
 _SMALL_CHUNK_SUCCESSORS = 1 << 13
-_MANY_CHUNKS = 64
+_MANY_CHUNKS = 16
 
 
 def chunk_rows(game: Game, num_rows: int) -> int:

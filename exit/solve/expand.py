@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from exit.errors import UserError
-from exit.game import Game, State
+from exit.game import Game, State, symmetries_of
 from exit.solve.coding import is_small, shared_key
 from exit.solve.keys import Keys, pack, unpack
 from exit.solve.space import (
@@ -176,7 +176,7 @@ def _representatives(space: Space, keys: Array) -> Any:
     def of_state(key: DeviceKey) -> Any:
         state = space.game.decode(device_words(key))
         index, best = least(image_keys(space, state))
-        return best, space.game.symmetries(state)[1][index].astype(jnp.int32)  # pyright: ignore
+        return best, symmetries_of(space.game, state)[1][index].astype(jnp.int16)
 
     return jax.vmap(of_state, out_axes=-1)(keys)
 

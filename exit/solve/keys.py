@@ -18,6 +18,7 @@ Keys = Shaped[np.ndarray, " _"]
 _SORTED_SEARCH_MIN = 1 << 16
 _SEARCH_BLOCK = 1 << 12
 _SHARED_UNION_MIN = 1 << 19
+_SAMPLES_A_RANGE = 16
 
 
 def packed_dtype(num_words: int) -> np.dtype:
@@ -72,14 +73,30 @@ def split_ranges(parts: list[Keys], num_ranges: int) -> list[list[slice]]:
 
     No key is in two ranges. Ranges are about equally large, and each has a slice of every part.
     """
-    total = sum(map(len, parts))
-    step = max(1, total // (64 * num_ranges))
-    sample = np.sort(np.concatenate([part[::step] for part in parts]))
-    cuts = sample[np.arange(1, num_ranges) * len(sample) // num_ranges]
-    bounds = [np.concatenate([[0], np.searchsorted(part, cuts), [len(part)]]) for part in parts]
-    return [
-        [slice(int(bound[index]), int(bound[index + 1])) for bound in bounds] for index in range(num_ranges)
-    ]
+    step = sample_step(sum(map(len, parts)), num_ranges)
+    cuts = range_cuts([part[::step] for part in parts], num_ranges)
+    return ranges_between([range_bounds(part, cuts) for part in parts])
+
+
+def sample_step(num_keys: int, num_ranges: int) -> int:
+    """Every which key tells how keys are distributed."""
+    return max(1, num_keys // (_SAMPLES_A_RANGE * num_ranges))
+
+
+def range_cuts(samples: list[Keys], num_ranges: int) -> Keys:
+    """The first key of every range but the first."""
+    sample = np.sort(np.concatenate(samples))
+    return sample[np.arange(1, num_ranges) * len(sample) // num_ranges]
+
+
+def range_bounds(part: Keys, cuts: Keys) -> Int[np.ndarray, " bounds"]:
+    """Where ranges start and end in a sorted array."""
+    return np.concatenate([[0], np.searchsorted(part, cuts), [len(part)]])
+
+
+def ranges_between(bounds: list[Int[np.ndarray, " bounds"]]) -> list[list[slice]]:
+    """The slices of all parts, range by range."""
+    return [[slice(int(a), int(b)) for a, b in each] for each in zip(*map(pairwise, bounds), strict=True)]
 
 
 def with_order(keys: Keys) -> tuple[Keys, Int[np.ndarray, " n"]]:

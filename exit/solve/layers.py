@@ -39,6 +39,10 @@ def find_layers(shelf: Shelf, report: Report) -> None:
     if not shelf.layers:
         shelf.layers.append(Layer(initial_key(shelf.space.game)))
         watch.check(shelf.layers[0].keys[:])
+    num_known = 0
+    for ply, layer in enumerate(shelf.layers if shelf.complete else shelf.layers[:-1]):
+        num_known += layer.num_states
+        report.done("enumerate", ply, num_known)
     while not shelf.complete:
         layer = _next_layer(shelf, report, lambda keys: keys)
         if shelf.on_disk:

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped, UInt32
+from jaxtyping import Bool, Float, Int, UInt32
 
 from exit.errors import UserError
 from exit.game import State
-from exit.solve.action_sets import unpack_sets
+from exit.solve.action_sets import has_action
 from exit.solve.coding import chunk_rows, encode_states
 from exit.solve.expand import representatives, successors
 from exit.solve.induction import Known, action_values, best_values, tolerance_of
-from exit.solve.keys import Keys, is_first, pack, sorted_positions, unpack, with_order
+from exit.solve.keys import Keys, pack, sorted_positions, unpack, with_order
 from exit.solve.table import Table
 from exit.solve.threads import map_rows
 
@@ -65,17 +65,20 @@ def optimal_moves(table: Table, keys: UInt32[np.ndarray, "n K"]) -> OptimalMoves
     Raises:
       UserError: a state cannot be reached from the initial state.
     """
-    asked = _asked(table, keys)
-    num_actions = table.game.num_actions
-    values, optimal = np.empty(len(asked.kept)), np.empty((len(asked.kept), num_actions), bool)
+    asked, num_actions = _asked(table, keys), table.game.num_actions
+    values, optimal = np.empty(len(keys)), np.empty((num_actions, len(keys)), bool)
 
     def read(rows: slice) -> None:
-        places = _places(table, asked.kept[rows])
-        values[rows] = table.stored.at(places)
-        optimal[rows] = unpack_sets(table.optimal[places], num_actions).T
+        there, places = asked.order[rows], _places(table, asked.kept[rows])
+        values[there] = table.stored.at(places)
+        sets = table.optimal[places]
+        for action, chosen in enumerate(optimal):
+            chosen[there] = has_action(
+                sets, action if asked.actions is None else asked.actions[action, there]
+            )
 
-    _each_chunk(read, len(asked.kept), asked.chunk)
-    return OptimalMoves(*_handed_out(asked, values, optimal))
+    _each_chunk(read, asked)
+    return OptimalMoves(values, optimal.T)
 
 
 def exact_moves(table: Table, states: State) -> ExactMoves:
@@ -89,38 +92,43 @@ def exact_moves(table: Table, states: State) -> ExactMoves:
 
 def exact_moves_of_keys(table: Table, keys: UInt32[np.ndarray, "n K"]) -> ExactMoves:
     """`exact_moves` of the states with the given keys."""
-    asked = _asked(table, keys)
-    num_kept, num_actions = len(asked.kept), table.game.num_actions
+    asked, shape = _asked(table, keys), (table.game.num_actions, len(keys))
     known, tolerance = Known(table.keys, table.stored), tolerance_of(table.game, table.figures.error_bound)
-    values, qvalues = np.empty(num_kept), np.empty((num_kept, num_actions))
-    optimal, legal = (np.empty((num_kept, num_actions), bool) for _ in range(2))
+    values, qvalues = np.empty(len(keys)), np.empty(shape)
+    optimal, legal = np.empty(shape, bool), np.empty(shape, bool)
 
     def back_up(rows: slice) -> None:
+        there = asked.order[rows]
         _places(table, asked.kept[rows])
-        moves = successors(table.space, asked.kept[rows], asked.chunk)
+        moves = successors(table.space, asked.keys[there], asked.chunk)
         found = action_values(moves, known)
-        best = best_values(found)
-        values[rows], qvalues[rows], legal[rows] = best, found.T, moves.legal.T
-        optimal[rows] = (moves.legal & (found >= best - tolerance)).T
+        values[there] = best = best_values(found)
+        chosen = moves.legal & (found >= best - tolerance)
+        # Row by row: scattering numbers one at a time is faster than scattering short rows of them.
+        for target, source in ((qvalues, found), (optimal, chosen), (legal, moves.legal)):
+            for target_row, source_row in zip(target, source, strict=True):
+                target_row[there] = source_row
 
-    _each_chunk(back_up, num_kept, asked.chunk)
-    return ExactMoves(*_handed_out(asked, values, qvalues, optimal, legal))
+    _each_chunk(back_up, asked)
+    return ExactMoves(values, qvalues.T, optimal.T, legal.T)
 
 
 class _Asked(NamedTuple):
-    """States that are asked for, by what the table keeps of them.
+    """States that are asked for.
 
     Attributes:
-      kept: packed keys of the kept states, each once, sorted: neighbours lead to neighbours, which makes
-        looking them up fast.
-      place: of the kept state of each state.
+      keys: packed.
+      kept: keys of the states that the table keeps of them, sorted: neighbours lead to neighbours, which
+        makes looking them up fast.
+      order: the places in `keys` that `kept` speaks of.
       actions: what each action of a state is called in the kept one; None where they are the same.
       chunk: states to work on at a time.
     """
 
+    keys: Keys
     kept: Keys
-    place: Int[np.ndarray, " n"]
-    actions: Int[np.ndarray, "n A"] | None
+    order: Int[np.ndarray, " n"]
+    actions: Int[np.ndarray, "A n"] | None
     chunk: int
 
 
@@ -128,35 +136,16 @@ def _asked(table: Table, keys: UInt32[np.ndarray, "n K"]) -> _Asked:
     packed = pack(np.asarray(keys, np.uint32))
     if packed.dtype != table.keys.dtype:
         raise _unreachable(table)
-    chunk, actions = chunk_rows(table.game, len(packed)), None
-    if table.space.reduced and len(packed):
-        parts = map_rows(lambda rows: representatives(table.space, packed[rows], chunk), len(packed), chunk)
-        packed, actions = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
-        actions = actions.T
-    ordered, order = with_order(packed)
-    first = is_first(ordered)
-    place = np.empty(len(packed), np.int64)
-    place[order] = np.cumsum(first) - 1
-    return _Asked(ordered[first], place, actions, chunk)
+    chunk = chunk_rows(table.game, len(packed))
+    if not table.space.reduced or len(packed) == 0:
+        return _Asked(packed, *with_order(packed), None, chunk)
+    parts = map_rows(lambda rows: representatives(table.space, packed[rows], chunk), len(packed), chunk)
+    kept, actions = (np.concatenate(each, axis=-1) for each in zip(*parts, strict=True))
+    return _Asked(packed, *with_order(kept), actions, chunk)
 
 
-def _handed_out(asked: _Asked, *columns: Shaped[np.ndarray, "kept ..."]) -> list[np.ndarray]:
-    """What was found out of kept states, for the states that were asked for."""
-    results = [np.empty((len(asked.place), *column.shape[1:]), column.dtype) for column in columns]
-
-    def hand_out(rows: slice) -> None:
-        for column, result in zip(columns, results, strict=True):
-            found = column[asked.place[rows]]
-            if asked.actions is not None and found.ndim > 1:
-                found = np.take_along_axis(found, asked.actions[rows], axis=1)
-            result[rows] = found
-
-    _each_chunk(hand_out, len(asked.place), asked.chunk)
-    return results
-
-
-def _each_chunk(work_fn: Callable[[slice], None], num_rows: int, chunk: int) -> None:
-    for _ in map_rows(work_fn, num_rows, chunk):
+def _each_chunk(work_fn: Callable[[slice], None], asked: _Asked) -> None:
+    for _ in map_rows(work_fn, len(asked.keys), asked.chunk):
         pass
 
 

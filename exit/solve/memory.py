@@ -13,6 +13,8 @@ from exit.solve.space import Space
 _SHARE_OF_AVAILABLE = 0.8
 _UNREADABLE = 10**15
 _VALUE_BYTES = 8
+_SPARED_BYTES = 1 << 30
+"""Of a disk: left to everything else."""
 
 
 class TooLarge(UserError):
@@ -82,7 +84,7 @@ def memory_limit(space: Space, key_bytes: int, max_bytes: int | None) -> MemoryL
 def require_disk(space: Space, directory: Path, num_bytes: int, why: str) -> None:
     """Raises `TooLarge` if a directory's disk cannot take so many more bytes."""
     free = shutil.disk_usage(next(path for path in (directory, *directory.parents) if path.exists())).free
-    if num_bytes > free:
+    if num_bytes > free - _SPARED_BYTES:
         raise _disk_is_full(space, directory, num_bytes, f"{why} ({free / 1e9:,.3f} GB are free)")
 
 

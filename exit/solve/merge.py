@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from exit.solve.columns import Column, FileColumn
-from exit.solve.keys import Keys, split_ranges, union
+from exit.solve.keys import Keys, range_bounds, range_cuts, ranges_between, sample_step, union
 from exit.solve.memory import MemoryLimit
 from exit.solve.shelf import Shelf
 from exit.solve.threads import map_in_order
@@ -24,9 +24,14 @@ def ranges_of(columns: Sequence[Column], row_bytes: int, limit: MemoryLimit) -> 
     """
     range_bytes = min(max(limit.max_bytes // _SHARE_A_RANGE, _MIN_RANGE_BYTES), _MAX_RANGE_BYTES)
     num_ranges = -(-sum(map(len, columns)) * row_bytes // range_bytes)
-    # Finding where a range starts touches few pages, so that files are mapped for that alone.
-    arrays = [column.mapped() if isinstance(column, FileColumn) else column[:] for column in columns]
-    return split_ranges(arrays, num_ranges)
+    step = sample_step(sum(map(len, columns)), num_ranges)
+    # Finding where a range starts touches few pages of a file, so that files are mapped, one at a time.
+    cuts = range_cuts([_mapped(column)[::step].copy() for column in columns], num_ranges)
+    return ranges_between([range_bounds(_mapped(column), cuts) for column in columns])
+
+
+def _mapped(column: Column) -> np.ndarray:
+    return column.mapped() if isinstance(column, FileColumn) else column[:]
 
 
 class DistinctKeys:
