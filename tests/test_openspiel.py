@@ -227,18 +227,18 @@ def test_each_opening_is_played_from_both_seats() -> None:
 
 
 def test_figures_of_a_match() -> None:
-    outcomes = [(1, 1), (1, 0), (0, -1), (1, 1)]
+    outcomes = [(1, 1), (1, 0), (0, -1), (1, 1)] * 4
     games = [Played((), seat, outcome, 7) for pair in outcomes for seat, outcome in enumerate(pair)]
     figures = match_figures(games)
-    assert [figures[name] for name in ("games", "wins", "draws", "losses", "score")] == [8, 5, 2, 1, 0.75]
-    assert [figures["first"][name] for name in ("wins", "draws", "losses")] == [3, 1, 0]
+    assert [figures[name] for name in ("games", "wins", "draws", "losses", "score")] == [32, 20, 8, 4, 0.75]
+    assert [figures["first"][name] for name in ("wins", "draws", "losses")] == [12, 4, 0]
     assert figures["second"]["score"] == 0.625
-    # Means of four draws from 1, 0.75, 0.25 and 1.
-    low, high = figures["ci95"]["score"]
-    assert (low, high) == pytest.approx((0.4375, 1.0), abs=0.07)
-    # Wilson 1927, by hand: 5 of 8.
-    assert figures["ci95"]["win_rate"] == pytest.approx([0.3057, 0.8632], abs=1e-3)
-    assert match_figures(games[:2])["ci95"]["score"] is None
+    # Pairs score 1, 0.75, 0.25 and 1: a standard deviation of 0.306, over sixteen pairs.
+    half = 1.96 * 0.306 / 4
+    assert figures["ci95"]["score"] == pytest.approx([0.75 - half, 0.75 + half], abs=0.02)
+    # Wilson 1927, by hand: 20 of 32.
+    assert figures["ci95"]["win_rate"] == pytest.approx([0.4525, 0.7707], abs=1e-3)
+    assert match_figures(games[:18])["ci95"]["score"] is None
 
 
 def test_tree_search_spends_what_it_is_given() -> None:
@@ -264,14 +264,14 @@ def _agent(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_agent")
 def test_matches_are_reported(tmp_path: Path, capsys: Captured) -> None:
     path = tmp_path / "match.json"
-    command = ["match", "run", "--budget", "3", "--games", "6", "--opening-plies", "1"]
+    command = ["match", "run", "--budget", "3", "--games", "20", "--opening-plies", "1"]
     assert run([*command, "--json", str(path)]) == 0
     text = capsys.readouterr().out
     assert "the agent against mcts" in text
     assert "95% interval" in text
     figures = json.loads(path.read_text())
     counts = ("games", "wins", "draws", "losses")
-    assert figures["games"] == sum(figures[name] for name in counts[1:]) == 6
+    assert figures["games"] == sum(figures[name] for name in counts[1:]) == 20
     for name in counts:
         assert figures["first"][name] + figures["second"][name] == figures[name]
     assert (figures["game"], figures["budget"], figures["deadline_ms"]) == ("tic_tac_toe", 3, None)

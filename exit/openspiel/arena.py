@@ -14,6 +14,8 @@ MatchProgressFn = Callable[[int, int, float], None]
 """Told games played, games in all, and the agent's score so far."""
 
 _NUM_RESAMPLES = 10_000
+# Fewer openings may all come out alike by chance, and resampling them would then show no doubt at all.
+_MIN_OPENINGS = 10
 _MAX_DRAWS = 1000
 _SEATS = ("first", "second")
 
@@ -135,7 +137,7 @@ def match_figures(games: Sequence[Played]) -> dict[str, Any]:
     Returns:
       Of all games, and under `first` and `second` by the agent's seat. The score counts a draw as half a
       win. `ci95`: of the score the bootstrap's over openings, since both games of one are alike, None where
-      there is but one; of the shares of wins and losses Wilson's over games.
+      they are fewer than ten; of the shares of wins and losses Wilson's over games.
     """
     by_seat = {
         name: _counts([game for game in games if game.seat == seat]) for seat, name in enumerate(_SEATS)
@@ -168,7 +170,7 @@ def _scores(games: Sequence[Played]) -> list[float]:
 def _bootstrap(games: Sequence[Played]) -> list[float] | None:
     """95 % interval of the score."""
     pairs = np.reshape(_scores(games), (-1, 2)).mean(axis=1)
-    if len(pairs) < 2:
+    if len(pairs) < _MIN_OPENINGS:
         return None
     chosen = np.random.default_rng(0).integers(0, len(pairs), (_NUM_RESAMPLES, len(pairs)))
     return np.quantile(pairs[chosen].mean(axis=1), [0.025, 0.975]).tolist()
