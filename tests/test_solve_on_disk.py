@@ -11,7 +11,7 @@ import pytest
 
 from exit.errors import UserError
 from exit.game import Game
-from exit.solve import ProgressFn, Table, TooLarge, load_table, solve, summary
+from exit.solve import ProgressFn, Table, TooLarge, load_or_solve, load_table, solve, summary
 from exit.solve.columns import FileWriter, Writer
 from exit.solve.shelf import Shelf
 from games.connect_four import ConnectFour
@@ -190,6 +190,21 @@ def test_a_disk_that_is_too_small_is_named_before_it_is_full(
         solve(GAME, max_bytes=TINY, directory=tmp_path)
     with pytest.raises(TooLarge, match=r"45,319\.852 GB more are needed for its 4,531,985,219,092 states"):
         solve(ConnectFour(6, 7), max_bytes=10**9, directory=tmp_path)
+
+
+def test_layers_left_behind_beside_their_table_are_removed(
+    expected: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(shelf: Shelf) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Shelf, "clear", die)
+    with pytest.raises(Killed):
+        solve(GAME, max_bytes=TINY, directory=tmp_path)
+    monkeypatch.undo()
+    assert (tmp_path / "unfinished" / "journal.json").exists()
+    _assert_same(load_or_solve(GAME, directory=tmp_path, on_disk=True), expected)
+    assert not (tmp_path / "unfinished").exists()
 
 
 def test_two_processes_do_not_solve_in_one_place(tmp_path: Path) -> None:

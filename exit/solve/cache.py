@@ -8,7 +8,7 @@ from pathlib import Path
 from exit.errors import UserError
 from exit.game import Game
 from exit.solve.progress import ProgressFn
-from exit.solve.solver import solve
+from exit.solve.solver import solve, tidy_up
 from exit.solve.store import has_table, load_table, save_table
 from exit.solve.table import Table
 
@@ -50,7 +50,10 @@ def load_or_solve(
     directory = directory or table_directory(game)
     if not force and has_table(directory):
         try:
-            return load_table(game, directory)
+            table = load_table(game, directory)
+            if on_disk:
+                tidy_up(table, directory)
+            return table
         except UserError as error:
             warn_fn(f"{error}; solving it again")
     table = solve(

@@ -198,6 +198,19 @@ class Shelf:
             shutil.rmtree(self.directory, ignore_errors=True)
         self.close()
 
+    def clear_if_solved(self) -> None:
+        """Removes the files of a solution that is complete, unless a process is at work on them."""
+        if self.directory is None or not has_journal(self.directory):
+            return
+        try:
+            self._open()
+        except UserError:
+            return
+        journal = read_journal(self.directory, self.space)
+        if journal and journal.complete and all(layer.optimal is not None for layer in journal.layers):
+            self.clear()
+        self.close()
+
     def close(self) -> None:
         """Lets another process go on."""
         if self._lock is not None:

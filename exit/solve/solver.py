@@ -73,6 +73,12 @@ def solve(
         shelf.close()
 
 
+def tidy_up(table: Table, directory: Path) -> None:
+    """Removes what a process left in the directory that was killed right after it had stored the table."""
+    limit = memory_limit(table.space, table.keys.dtype.itemsize, None)
+    Shelf(table.space, limit, directory / _UNFINISHED).clear_if_solved()
+
+
 def fits_in_memory(game: Game) -> bool:
     """False where the game is known to have more states than `solve` could hold on this machine."""
     num_states = num_states_of(game)
