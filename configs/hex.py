@@ -1,4 +1,10 @@
-"""Hex on 4 x 4 cells, or on the size in the name: 9,386,235 positions, won by the first player."""
+"""Hex on 4 x 4 cells, or on the size in the name: 9,386,235 positions, won by the first player.
+
+xit train hex_4
+
+About 15 minutes on two shared cores. Of 100,000 positions drawn from all unfinished ones, 53,213 of them critical:
+wrong in 0.06 % of the critical ones at budget 0, in none at 16 and 64.
+"""
 
 from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig

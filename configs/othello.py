@@ -1,4 +1,11 @@
-"""Othello on 4 x 4 cells, or on the size in the name: 58,533 positions, won by the second player."""
+"""Othello on 4 x 4 cells, or on the size in the name: 58,533 positions, won by the second player.
+
+xit train othello_4
+
+About 17 minutes on two shared cores. Over all 53,651 unfinished positions, 7,912 of them critical: wrong in 7.7 % of
+the critical ones at budget 0, 0.1 % at 16, none at 64. Certified from both seats at each of them: the mistakes lie
+where its own play does not lead.
+"""
 
 from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig

@@ -321,7 +321,7 @@ def test_a_table_comes_before_the_library() -> None:
 def test_solve_says_who_solves_positions(capsys: Captured) -> None:
     assert run(["solve", "connect_four"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "does not fit in memory" in line
+    assert "does not fit on the disk" in line
     assert "bitbully solves its positions one at a time" in line
 
 

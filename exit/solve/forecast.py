@@ -53,7 +53,7 @@ class Forecast:
         self._first: tuple[float, float] | None = None
 
     @property
-    def num_states(self) -> float | None:
+    def num_states(self) -> int | float | None:
         """How many states there are, as far as it can be told."""
         return self._known or forecast_states(self._sizes)
 
