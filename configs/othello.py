@@ -3,7 +3,7 @@
 xit train othello_4
 
 About 17 minutes on two shared cores. Over all 53,651 unfinished positions, 7,912 of them critical: wrong in
-7.7 % of the critical ones at budget 0, 0.1 % at 16, none at 64. Certified from both seats at each of them: the
+7.7 % of the critical ones at budget 0, 0.1 % at 16, none at 64. Certified from both seats at each: the
 mistakes lie where its own play does not lead.
 """
 
