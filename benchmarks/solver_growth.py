@@ -2,9 +2,9 @@
 
 python benchmarks/solver_growth.py [--json FILE] [--quick] [--predict STATES]
 
-Solves Connect Four on boards of growing size with `xit solve`, once with all the memory there is and once with
-500 MB, most of which the program itself needs, so that layers go through the disk. A power law through the
-latter then says what a game of STATES states takes; by default that of 5 rows x 6 columns, about three
+Solves Connect Four on boards of growing size with `xit solve`, once with all the memory there is and once
+with 500 MB, most of which the program itself needs, so that layers go through the disk. A power law through
+the latter then says what a game of STATES states takes; by default that of 5 rows x 6 columns, about three
 billion. Takes about three minutes; --quick leaves out the largest board.
 """
 
