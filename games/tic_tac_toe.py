@@ -20,7 +20,8 @@ def _symmetric_cells() -> np.ndarray:
     """Image of each cell under the eight symmetries of the square, identity first, `[8, 9]`."""
     cells = np.arange(9).reshape(3, 3)
     turned = [np.rot90(board, turns) for board in (cells, cells.T) for turns in range(4)]
-    return np.stack([np.argsort(board.ravel()) for board in turned])
+    # Indices of 32 bits: JAX remembers those of 64 bits by the precision that it first met them in.
+    return np.stack([np.argsort(board.ravel()) for board in turned]).astype(np.int32)
 
 
 _SYMMETRIES = _symmetric_cells()
