@@ -263,7 +263,8 @@ def test_solving_gives_the_values_of_our_own_game_state_by_state():
     table = table_of(make("tic_tac_toe"))
     values = values_by_observation(table)
     assert len(values) == len(table.keys) == 5478
-    assert values == values_by_observation(table_of(TicTacToe()))
+    # Every state has a row of its own.
+    assert values == values_by_observation(solve(TicTacToe(), use_symmetries=False))
 
 
 @pytest.mark.parametrize("name", ["connect_four", "go_9x9", "backgammon"])
@@ -428,7 +429,7 @@ def test_the_commands_take_its_games(tmp_path: Path, monkeypatch, capsys):
     rows = {row["game"]: row for row in json.loads(figures.read_text())}
     assert rows["pgx:chess"]["actions"] is None
     assert run(["solve", "pgx:connect_four"]) == 1
-    assert "does not fit in memory" in capsys.readouterr().err
+    assert "does not fit on the disk" in capsys.readouterr().err
 
 
 TINY = (

@@ -121,12 +121,12 @@ class BackUp:
             moves.child + np.where(passes, 0, self.num_states),
         )
 
-    def qvalues(self, bounds: Bounds, rows: slice) -> Float[np.ndarray, "2 A n"]:
+    def qvalues(self, bounds: Bounds, rows: slice) -> Float[np.ndarray, "2 A m"]:
         """Values of the moves of some states, at least and at most; -inf where illegal."""
         weight, flat = self._weight[..., rows], bounds.reshape(-1)
         expected = [np.einsum("acn,acn->an", weight, flat[source[..., rows]]) for source in self._sources]
         return self._settled[..., rows] + np.stack(expected)
 
-    def __call__(self, bounds: Bounds, rows: slice) -> Bounds:
+    def __call__(self, bounds: Bounds, rows: slice) -> Float[np.ndarray, "2 m"]:
         """Values of some states, at least and at most, from those of their successors."""
         return self.qvalues(bounds, rows).max(axis=1)
