@@ -280,12 +280,6 @@ def test_a_game_keeps_the_protocol():
     check_game(make("tic_tac_toe"), num_games=4)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["2048", "animal_shogi", "backgammon", "go_9x9"])
-def test_larger_games_keep_the_protocol(name):
-    check_game(make(name), num_games=2, max_plies=4000)
-
-
 def stored(name: str) -> set[str]:
     return {field.path for field in make(name)._rules.layout.kept}
 
@@ -430,36 +424,3 @@ def test_the_commands_take_its_games(tmp_path: Path, monkeypatch, capsys):
     assert rows["pgx:chess"]["actions"] is None
     assert run(["solve", "pgx:connect_four"]) == 1
     assert "does not fit on the disk" in capsys.readouterr().err
-
-
-TINY = (
-    "network=MLPConfig",
-    "network.width=16",
-    "self_play.max_random_plies=1",
-    "self_play.num_games=4",
-    "self_play.num_steps=2",
-    "self_play.budget=2",
-    "replay.capacity=8",
-    "learner.batch_size=8",
-    "learner.num_updates=1",
-    "search.max_simulations=4",
-    "evaluation.budget=2",
-    "evaluation.exact=false",
-    "num_iterations=1",
-    "report_every=1",
-    "checkpoint_every=1",
-)
-
-
-@pytest.mark.slow
-def test_a_game_of_chance_is_trained_and_acts(tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    settings = [word for setting in TINY for word in ("--set", setting)]
-    assert run(["train", "pgx:backgammon", *settings]) == 0
-    positions, answers = tmp_path / "positions.jsonl", tmp_path / "answers.jsonl"
-    positions.write_text('{"moves": [0, 1]}\n')
-    asked = ["--budget", "3", "--positions", str(positions), "--out", str(answers)]
-    assert run(["act", "runs/pgx:backgammon", *asked]) == 0
-    (answer,) = map(json.loads, answers.read_text().splitlines())
-    assert answer["simulations"] == 3
-    assert str(answer["action"]) in answer["action_weights"]
