@@ -48,6 +48,8 @@ class Trajectory(NamedTuple):
       state: positions searched.
       action_weights: the search's improved policy.
       value: the search's value of the state.
+      lower: proven bound below the state's exact value.
+      upper: proven bound above it; equal to `lower` where the search has solved the state.
       reward: brought by the move played.
       discount: signed, of the move played; 0 where the game ended.
       prior_entropy: of the reflex policy, nats.
@@ -56,6 +58,8 @@ class Trajectory(NamedTuple):
     state: State
     action_weights: Float[Array, "T B A"]
     value: Float[Array, "T B"]
+    lower: Float[Array, "T B"]
+    upper: Float[Array, "T B"]
     reward: Float[Array, "T B"]
     discount: Float[Array, "T B"]
     prior_entropy: Float[Array, "T B"]
@@ -113,7 +117,14 @@ def self_play(
         over = jax.vmap(lambda s: is_terminal(game, s))(next_state)
         entropy = -jnp.sum(result.prior * jnp.log(jnp.maximum(result.prior, 1e-30)), axis=-1)
         played = Trajectory(
-            state, result.action_weights, result.value, brought.reward, brought.discount, entropy
+            state=state,
+            action_weights=result.action_weights,
+            value=result.value,
+            lower=result.lower,
+            upper=result.upper,
+            reward=brought.reward,
+            discount=brought.discount,
+            prior_entropy=entropy,
         )
         starts = initial_states(key_starts, game=game, config=config)
         return _where(over, starts, next_state), played

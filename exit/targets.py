@@ -30,6 +30,7 @@ def make_targets(played: Trajectory, *, return_weight: float) -> Targets:
     The value target mixes the outcome of the game with the search's own values: a lambda-return
     (Sutton & Barto 2018, section 12.1) whose lambda is `return_weight`. At 1 it is the return of the
     game as far as it was played, then the search's value; at 0 the search's value alone.
+    What the search has proven overrules what was played: targets are kept within the state's bounds.
     The last move's state has no successor in the trajectory: its target is the search's value unless
     the game ended there.
 
@@ -43,13 +44,13 @@ def make_targets(played: Trajectory, *, return_weight: float) -> Targets:
     bootstrap = (played.value[-1] - last_reward) / divisor
 
     def backup(
-        later: Float[Array, " B"], now: tuple[Float[Array, " B"], Float[Array, " B"], Float[Array, " B"]]
+        later: Float[Array, " B"], now: Trajectory
     ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
-        value, reward, discount = now
-        target = (1.0 - return_weight) * value + return_weight * (reward + discount * later)
+        target = (1.0 - return_weight) * now.value + return_weight * (now.reward + now.discount * later)
+        target = jnp.clip(target, now.lower, now.upper)
         return target, target
 
-    _, value = jax.lax.scan(backup, bootstrap, (played.value, played.reward, played.discount), reverse=True)
+    _, value = jax.lax.scan(backup, bootstrap, played, reverse=True)
 
     def flatten(leaf: Array) -> Array:
         return leaf.reshape(-1, *leaf.shape[2:])

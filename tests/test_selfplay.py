@@ -190,7 +190,10 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
         value, reward, discount = value[:, None], reward[:, None], discount[:, None]
     number = jnp.arange(value.size, dtype=jnp.int32).reshape(value.shape)
     weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
-    return Trajectory({"number": number}, weights, value, reward, discount, jnp.zeros(value.shape))
+    unbounded = jnp.full(value.shape, jnp.inf)
+    return Trajectory(
+        {"number": number}, weights, value, -unbounded, unbounded, reward, discount, jnp.zeros(value.shape)
+    )
 
 
 def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:
@@ -232,6 +235,14 @@ def test_targets_where_the_turn_is_kept() -> None:
     np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [0.81, 0.9, -1], rtol=1e-6)
 
 
+def test_what_is_proven_overrules_what_was_played() -> None:
+    """The second position is a proven win that was then lost; the third is proven not to be lost."""
+    played = _trajectory([0.1, 0.8, 0.2, 0.4], [0, 0, 0, 1], [-1, -1, -1, 0])
+    bounds = jnp.array([[-1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [-1.0, 1.0]])
+    played = played._replace(lower=bounds[:, :1], upper=bounds[:, 1:])
+    np.testing.assert_array_equal(make_targets(played, return_weight=1.0).value, [-1, 1, 0, 1])
+
+
 FIGURES = st.floats(-1, 1, width=32)
 
 
@@ -263,6 +274,7 @@ def test_an_example_keeps_its_state_and_its_policy() -> None:
 def test_targets_of_a_real_game_of_one_player_are_its_discounted_prize() -> None:
     """With outcomes alone, a walk that reaches the end of the chain is valued as in closed form."""
     _, _, played = _played(Chain(), SAMPLED)
+    played = played._replace(lower=played.lower - jnp.inf, upper=played.upper + jnp.inf)
     value = np.asarray(make_targets(played, return_weight=1.0).value).reshape(12, 256)
     left, reward = np.asarray(played.state.left), np.asarray(played.reward)
     checked = 0
