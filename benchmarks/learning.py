@@ -2,7 +2,7 @@
 
 python benchmarks/learning.py [--json FILE] [--quick] [--minutes N] [--seeds N] [--arms ARM ...]
 
-An arm is `pgx`, or a config of this project, or one with settings changed: `connect_four:learner.augment=false`.
+An arm is `pgx`, or a config of this project, maybe with settings changed: `connect_four:learner.augment=false`.
 Each seed of each arm runs in a process of its own, one after another. Measured is the reflex: the share of
 critical positions in which its move is a mistake, on sets that BitBully labelled (benchmarks/measuring/
 position_sets.py says which); the clock, which counts CPU seconds of all threads and wall time, is stopped
@@ -204,7 +204,8 @@ def main() -> None:
         _child(name, int(seed), seconds, options.sets, num, Path(out))
         return
     load_sets(options.sets, num)
-    runs = []
+    runs: list[dict[str, Any]] = []
+    compared: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         for name in options.arms:
             print(f"{name}, seed {seed}")
@@ -219,7 +220,11 @@ def main() -> None:
             if options.json:
                 options.json.write_text(json.dumps({"runs": runs, "compared": compared}, indent=1) + "\n")
     for row in compared:
-        reached = "never" if row["times_faster"] is None else f"{row['cpu_seconds']:.0f}, {row['times_faster']:.1f} times fewer"
+        reached = (
+            "never"
+            if row["times_faster"] is None
+            else f"{row['cpu_seconds']:.0f}, {row['times_faster']:.1f} times fewer"
+        )
         print(
             f"{row['arm']}, seed {row['seed']}, {row['set']}: {row['peer_rate']:.2%} takes pgx "
             f"{row['peer_cpu_seconds']:.0f} CPU s, here {reached}"

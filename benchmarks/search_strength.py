@@ -26,7 +26,7 @@ from exit.evaluate import EvaluationConfig, Yardstick, critical_sample, decide
 from exit.loop import train
 from exit.network import make_network
 from exit.search import PUCT, Gumbel, Policy, SearchConfig
-from exit.solve import load_or_solve
+from exit.solve import exact_of
 
 _BUDGETS = (4, 16, 64, 256)
 _POLICIES: dict[str, Policy] = {
@@ -91,7 +91,7 @@ def main() -> None:
         options.config, options.iterations, options.states = "tic_tac_toe", 4, 256
     use_all_cores()
     agent = trained(options.config, options.iterations)
-    sample = critical_sample(load_or_solve(agent.game), options.states)
+    sample = critical_sample(exact_of(agent.game), options.states)
     names, budgets = list(_POLICIES), list(_BUDGETS)
     if options.quick:
         names, budgets = names[:2], budgets[:2]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from exit import replay as ring
 from exit.acting import make_act_fn
@@ -29,8 +29,8 @@ from exit.network import MLPConfig, NetworkConfig, Params, make_network
 from exit.replay import Replay, ReplayConfig
 from exit.rundir import claim
 from exit.search import SearchConfig
-from exit.selfplay import SelfPlayConfig, initial_states, self_play
-from exit.solve import load_or_solve
+from exit.selfplay import PlayFigures, SelfPlayConfig, initial_states, self_play
+from exit.solve import exact_of
 from exit.targets import Targets, make_targets
 
 ReportFn = Callable[[Mapping[str, float | int | None]], None]
@@ -118,15 +118,11 @@ def init_run(config: RunConfig) -> RunState:
 
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
-def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics, Float[Array, ""]]:
-    """One iteration: play, remember, learn.
-
-    Returns:
-      The next state, the learner's figures, and the mean entropy of the reflex policy in nats.
-    """
+def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics, PlayFigures]:
+    """One iteration: play, remember, learn; the figures are of the learner's and of the games."""
     network = make_network(config.network, config.game)
     key_play, key_learn = jax.random.split(_key(config, state.iteration + 1))
-    games, played = self_play(
+    games, played, figures = self_play(
         state.learner.averaged_params,
         key_play,
         state.games,
@@ -146,7 +142,7 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
         total_updates=_total_updates(config),
     )
     state = everywhere(RunState(learner, replay, games, state.iteration + 1))
-    return state, metrics, jnp.mean(played.prior_entropy)
+    return state, metrics, figures
 
 
 def train(
@@ -167,8 +163,9 @@ def train(
       report_fn: told, every `report_every` iterations and before every checkpoint, the figures that also
         go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
         seconds_left, policy_loss, value_loss, grad_norm, learning_rate (these of the last iteration),
-        entropy, replay_size, reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical
-        states; None where the game is not solved or has none).
+        those of `PlayFigures`, replay_size, target_age (iterations since an example was played, mean over the
+        replay), reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical states; None where
+        the game is not solved or has none).
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
 
@@ -213,7 +210,7 @@ def _run(
     """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
     clock = _Clock(_seconds_so_far(run_dir), int(state.iteration))
     for iteration in range(int(state.iteration) + 1, last + 1):
-        state, learned, entropy = iterate(state, config=config)
+        state, learned, figures = iterate(state, config=config)
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
             raise TrainingDiverged(
                 f"the loss is not finite at iteration {iteration} (update {int(state.learner.num_updates)}); "
@@ -232,9 +229,9 @@ def _run(
                 "num_iterations": config.num_iterations,
                 "positions": iteration * config.self_play.num_games * config.self_play.num_steps,
                 **clock.figures(iteration, config),
-                **{name: float(value) for name, value in learned._asdict().items()},
-                "entropy": float(entropy),
+                **{name: float(value) for name, value in (learned._asdict() | figures._asdict()).items()},
                 "replay_size": int(state.replay.size),
+                "target_age": _target_age(int(state.replay.size), iteration, config),
                 "reflex_mistake_rate": reflex,
                 "search_mistake_rate": searching,
             }
@@ -252,10 +249,9 @@ def _measurement(config: RunConfig, warn_fn: WarnFn) -> _MeasureFn:
     if not config.evaluation.exact:
         return lambda params: (None, None)
     try:
-        table = load_or_solve(config.game, warn_fn=warn_fn)
+        sample = critical_sample(exact_of(config.game, warn_fn=warn_fn), config.evaluation.num_positions)
     except UserError as error:
         raise UserError(f"{error}; or train without exact figures: --set evaluation.exact=false") from error
-    sample = critical_sample(table, config.evaluation.num_positions)
     if not sample.moves.critical.any():
         return lambda params: (None, None)
     return functools.partial(_mistake_rates, sample=sample, config=config)
@@ -323,6 +319,12 @@ def _seconds_so_far(run_dir: Path) -> float:
 def _key(config: RunConfig, iteration: Array | int) -> Array:
     """The key of an iteration; 0 is the start."""
     return jax.random.fold_in(jax.random.key(config.seed), iteration)
+
+
+def _target_age(replay_size: int, iteration: int, config: RunConfig) -> float:
+    """Mean age of the examples in the replay, in iterations; those of this one have age 0."""
+    held = min(iteration, replay_size // (config.self_play.num_games * config.self_play.num_steps))
+    return (held - 1) / 2
 
 
 def _total_updates(config: RunConfig) -> int:

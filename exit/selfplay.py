@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from exit.game import Game, State, is_terminal
 from exit.network import Params, PredictFn
-from exit.search import SearchConfig, search
+from exit.search import SearchConfig, SearchResult, search
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,6 @@ class Trajectory(NamedTuple):
       upper: proven bound above it; equal to `lower` where the search has solved the state.
       reward: brought by the move played.
       discount: signed, of the move played; 0 where the game ended.
-      prior_entropy: of the reflex policy, nats.
     """
 
     state: State
@@ -62,7 +61,26 @@ class Trajectory(NamedTuple):
     upper: Float[Array, "T B"]
     reward: Float[Array, "T B"]
     discount: Float[Array, "T B"]
-    prior_entropy: Float[Array, "T B"]
+
+
+class PlayFigures(NamedTuple):
+    """Means over the positions of one iteration.
+
+    Attributes:
+      entropy: of the reflex policy, nats.
+      top_weight: share of the improved policy that is on its favourite move.
+      overridden: share of positions whose favourite move is another than the reflex's.
+      value_surprise: distance of the network's value from the search's, reward units.
+      proven: share of positions that search solved.
+      simulations: spent on a position.
+    """
+
+    entropy: Float[Array, ""]
+    top_weight: Float[Array, ""]
+    overridden: Float[Array, ""]
+    value_surprise: Float[Array, ""]
+    proven: Float[Array, ""]
+    simulations: Float[Array, ""]
 
 
 def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig) -> State:
@@ -94,7 +112,7 @@ def self_play(
     predict: PredictFn,
     search_config: SearchConfig,
     config: SelfPlayConfig,
-) -> tuple[State, Trajectory]:
+) -> tuple[State, Trajectory, PlayFigures]:
     """Play T moves in each of B games from unfinished states; a finished game is replaced by a new start.
 
     Args:
@@ -102,11 +120,11 @@ def self_play(
       state: B unfinished positions.
 
     Returns:
-      The B positions to go on from, and what was played.
+      The B positions to go on from, what was played, and figures of it.
     """
     budget = jnp.full(config.num_games, config.budget)
 
-    def step(state: State, key_step: Key[Array, ""]) -> tuple[State, Trajectory]:
+    def step(state: State, key_step: Key[Array, ""]) -> tuple[State, tuple[Trajectory, PlayFigures]]:
         key_search, key_sampled, key_action, key_outcome, key_starts = jax.random.split(key_step, 5)
         result = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         sampled = _draw(key_action, result.action_weights)
@@ -115,7 +133,6 @@ def self_play(
         outcome = _draw(key_outcome, jax.vmap(game.outcome_probs)(state, action))
         next_state, brought = jax.vmap(game.apply)(state, action, outcome)
         over = jax.vmap(lambda s: is_terminal(game, s))(next_state)
-        entropy = -jnp.sum(result.prior * jnp.log(jnp.maximum(result.prior, 1e-30)), axis=-1)
         played = Trajectory(
             state=state,
             action_weights=result.action_weights,
@@ -124,12 +141,24 @@ def self_play(
             upper=result.upper,
             reward=brought.reward,
             discount=brought.discount,
-            prior_entropy=entropy,
         )
         starts = initial_states(key_starts, game=game, config=config)
-        return _where(over, starts, next_state), played
+        return _where(over, starts, next_state), (played, _figures(result))
 
-    return jax.lax.scan(step, state, jax.random.split(rng_key, config.num_steps))
+    state, (played, figures) = jax.lax.scan(step, state, jax.random.split(rng_key, config.num_steps))
+    return state, played, jax.tree.map(jnp.mean, figures)
+
+
+def _figures(result: SearchResult) -> PlayFigures:
+    favourite = jnp.argmax(result.action_weights, axis=-1)
+    return PlayFigures(
+        entropy=-jnp.mean(jnp.sum(result.prior * jnp.log(jnp.maximum(result.prior, 1e-30)), axis=-1)),
+        top_weight=jnp.mean(jnp.max(result.action_weights, axis=-1)),
+        overridden=jnp.mean(favourite != jnp.argmax(result.prior, axis=-1)),
+        value_surprise=jnp.mean(jnp.abs(result.value - result.prior_value)),
+        proven=jnp.mean(result.lower == result.upper),
+        simulations=jnp.mean(result.num_simulations.astype(jnp.float32)),
+    )
 
 
 def _draw(

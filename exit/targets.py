@@ -43,9 +43,7 @@ def make_targets(played: Trajectory, *, return_weight: float) -> Targets:
     divisor = jnp.where(last_discount == 0, 1.0, last_discount)
     bootstrap = (played.value[-1] - last_reward) / divisor
 
-    def backup(
-        later: Float[Array, " B"], now: Trajectory
-    ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+    def backup(later: Float[Array, " B"], now: Trajectory) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
         target = (1.0 - return_weight) * now.value + return_weight * (now.reward + now.discount * later)
         target = jnp.clip(target, now.lower, now.upper)
         return target, target

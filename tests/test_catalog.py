@@ -114,7 +114,7 @@ def test_sizes_are_read_from_a_config_name(name, game):
     assert config.game == game
     assert config.game.name == name
     assert 0 < config.self_play.max_random_plies < game.rows * game.columns
-    assert not config.evaluation.exact
+    assert config.evaluation.exact == (name != "connect_four_5x6")
 
 
 def test_a_config_file_wins_over_sizes():

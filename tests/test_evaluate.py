@@ -206,7 +206,7 @@ def test_some_positions_have_intervals_around_their_figures(kind: str) -> None:
 def _measured(wrong: list[bool]) -> dict[str, Any]:
     """Figures where all positions are critical and just these are played wrong."""
     table, num = _table(), len(wrong)
-    keys = critical_sample(table, num).moves
+    keys = critical_sample(exact_of_table(table), num).moves
     worst, best = _worst(keys), _best(keys)
     action = np.where(wrong, worst, best)
     return measure(
@@ -236,7 +236,7 @@ def test_rates_have_the_interval_of_wilson(
 
 def test_means_have_the_normal_interval() -> None:
     row = _measured([True] * 30 + [False] * 70)
-    moves = critical_sample(_table(), 100).moves
+    moves = critical_sample(_exact(), 100).moves
     regrets = (moves.values - moves.qvalues[np.arange(100), _worst(moves)]) * (np.arange(100) < 30)
     half = 1.96 * np.std(regrets, ddof=1) / 10
     expected = [regrets.mean() - half, regrets.mean() + half]
@@ -246,21 +246,21 @@ def test_means_have_the_normal_interval() -> None:
 
 
 def test_a_sample_is_fixed_critical_and_all_of_them_at_most() -> None:
-    some, again, other = (critical_sample(_table(), 200, seed=seed) for seed in (0, 0, 1))
+    some, again, other = (critical_sample(_exact(), 200, seed=seed) for seed in (0, 0, 1))
     assert some.moves.critical.all()
     assert len(some.moves.values) == 200
     keys = [np.asarray(jax.vmap(TicTacToe().encode)(each.states)) for each in (some, again, other)]
     assert len(np.unique(keys[0])) == 200
     np.testing.assert_array_equal(keys[0], keys[1])
     assert not np.array_equal(keys[0], keys[2])
-    everything = critical_sample(_table(), 10**6)
+    everything = critical_sample(_exact(), 10**6)
     assert len(everything.moves.values) == everything.moves.critical.sum() == 3191
 
 
 def test_a_sample_is_uniform_over_the_positions() -> None:
     """It must not prefer the early positions, which have the smallest keys."""
-    stones = np.bitwise_count(critical_sample(_table(), 1000).states.mine)
-    everywhere = np.bitwise_count(critical_sample(_table(), 10**6).states.mine)
+    stones = np.bitwise_count(critical_sample(_exact(), 1000).states.mine)
+    everywhere = np.bitwise_count(critical_sample(_exact(), 10**6).states.mine)
     assert abs(stones.mean() - everywhere.mean()) < 5 * everywhere.std() / np.sqrt(1000)
 
 
@@ -280,7 +280,7 @@ def test_decisions_come_in_the_order_of_the_states() -> None:
 @pytest.mark.parametrize("game", [TwoHeaps(), Nim((1, 1))], ids=lambda game: game.name)
 def test_a_game_in_which_nothing_can_go_wrong_can_be_measured(game: Game) -> None:
     table = table_of(game)
-    sample = critical_sample(table, 10)
+    sample = critical_sample(exact_of_table(table), 10)
     decisions = decide(_agent(_first, table), sample.states, 4)
     assert mistakes(decisions, sample.moves).shape == (0,)
     found = benchmark(_agent(_first, table), exact_of_table(table), [0, 4]).figures

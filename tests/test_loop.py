@@ -120,10 +120,14 @@ def test_the_figures_are_what_their_names_say(whole: Path) -> None:
     rows = read_metrics(whole)
     assert [row["positions"] for row in rows] == [16, 32, 48, 64]
     assert [row["replay_size"] for row in rows] == [16, 32, 48, 64]
+    assert [row["target_age"] for row in rows] == [0, 0.5, 1, 1.5]
     for row in rows:
         assert row["num_iterations"] == 4
         assert row["reflex_mistake_rate"] is None
         assert 0 <= _figure(row, "entropy") <= np.log(9)
+        assert _figure(row, "simulations") <= 2
+        for name in ("top_weight", "overridden", "proven"):
+            assert 0 <= _figure(row, name) <= 1, name
         for name in ("policy_loss", "value_loss", "grad_norm", "learning_rate", "positions_per_second"):
             assert _figure(row, name) >= 0, name
     assert rows[-1]["seconds_left"] == 0

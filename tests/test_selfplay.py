@@ -30,7 +30,7 @@ def _played(game: Game, config: SelfPlayConfig = CONFIG, seed: int = 0) -> tuple
     play = functools.partial(
         self_play, game=game, predict=make_network(NET, game).predict, search_config=SEARCH, config=config
     )
-    last, played = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(seed + 1), starts)
+    last, played, _ = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(seed + 1), starts)
     return starts, last, played
 
 
@@ -129,8 +129,8 @@ def test_what_is_recorded_is_what_search_says_and_its_choice_is_played() -> None
         found = run(random_params(game, scale=0.1), jax.random.key(9), state, jnp.full(CONFIG.num_games, 4))
         np.testing.assert_allclose(played.action_weights[step], found.action_weights, atol=1e-5)
         np.testing.assert_allclose(played.value[step], found.value, atol=1e-5)
-        entropy = -np.sum(found.prior * np.log(np.maximum(found.prior, 1e-30)), axis=-1)
-        np.testing.assert_allclose(played.prior_entropy[step], entropy, atol=1e-5)
+        np.testing.assert_allclose(played.lower[step], found.lower)
+        np.testing.assert_allclose(played.upper[step], found.upper)
         expected, _ = jax.vmap(game.apply)(state, found.action, jnp.zeros(CONFIG.num_games, jnp.int32))
         going_on = np.asarray(played.discount[step]) != 0
         np.testing.assert_array_equal(
@@ -152,6 +152,30 @@ def test_in_a_game_of_chance_outcomes_follow_its_odds_and_rewards_its_rules() ->
     share = faces.sum() / 6
     assert faces[0] == 0
     assert (np.abs(faces[1:] - share) < 5 * np.sqrt(share * 5 / 6)).all()
+
+
+def test_figures_are_means_over_the_positions_played() -> None:
+    game = TicTacToe()
+    params, predict = random_params(game, scale=0.1), make_network(NET, game).predict
+    starts = initial_states(jax.random.key(0), game=game, config=CONFIG)
+    play = functools.partial(self_play, game=game, predict=predict, search_config=SEARCH, config=CONFIG)
+    _, played, figures = jax.jit(play)(params, jax.random.key(1), starts)
+    observed = jax.vmap(jax.vmap(game.observe))(played.state)
+    logits, values = predict(params, observed.reshape(-1, *game.observation_shape))
+    legal = np.asarray(jax.vmap(jax.vmap(game.legal_actions))(played.state)).reshape(-1, 9)
+    logits = np.where(legal, logits, -np.inf)
+    prior = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
+    weights = np.asarray(played.action_weights).reshape(-1, 9)
+    lower, upper, value = (np.asarray(x).reshape(-1) for x in (played.lower, played.upper, played.value))
+    logs = np.log(np.maximum(prior, 1e-30))
+    assert figures.entropy == pytest.approx(-np.sum(prior * logs, axis=-1).mean(), abs=1e-5)
+    assert figures.top_weight == pytest.approx(weights.max(axis=-1).mean(), abs=1e-5)
+    overridden = weights.argmax(axis=-1) != prior.argmax(axis=-1)
+    assert figures.overridden == pytest.approx(overridden.mean(), abs=1e-5)
+    assert figures.value_surprise == pytest.approx(np.abs(value - values).mean(), abs=1e-5)
+    assert figures.proven == pytest.approx((lower == upper).mean(), abs=1e-5)
+    assert 0 < figures.proven < 1
+    assert 0 < figures.simulations <= CONFIG.budget
 
 
 SAMPLED = SelfPlayConfig(num_games=256, num_steps=12, budget=4, sample_fraction=1.0)
@@ -191,9 +215,7 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
     number = jnp.arange(value.size, dtype=jnp.int32).reshape(value.shape)
     weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
     unbounded = jnp.full(value.shape, jnp.inf)
-    return Trajectory(
-        {"number": number}, weights, value, -unbounded, unbounded, reward, discount, jnp.zeros(value.shape)
-    )
+    return Trajectory({"number": number}, weights, value, -unbounded, unbounded, reward, discount)
 
 
 def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:

@@ -7,14 +7,12 @@ the published 1,024 games of 256 moves and batches of 4,096, of which a CPU does
 """
 
 import functools
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mctx
-import numpy as np
 import optax
 import pgx
 from flax import nnx

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 
 from exit.cli import console
 from exit.errors import UsageError
-from exit.game import Game, num_states_of, solver_library_of
+from exit.game import Game, num_states_of
 from exit.solve import (
     Exact,
     Forecast,
     LabelProgressFn,
     Table,
     TooLarge,
-    exact_of_library,
-    exact_of_table,
+    exact_of,
     fits_in_memory,
     load_or_solve,
 )
@@ -41,12 +40,12 @@ def load_exact(game: Game, *, max_bytes: int | None = None) -> Exact:
       TooLarge: the table does not fit, and no library solves the game.
       UserError: positions repeat, or the library is not installed.
     """
-    try:
-        return exact_of_table(load_table(game, max_bytes=max_bytes))
-    except TooLarge:
-        if solver_library_of(game) is None or fits_in_memory(game):
-            raise
-    return exact_of_library(game, watch_fn=lambda: _watched("exact values"), warn_fn=console.warn)
+    return exact_of(
+        game,
+        table_fn=lambda game: load_table(game, max_bytes=max_bytes),
+        watch_fn=lambda: _watched("exact values"),
+        warn_fn=console.warn,
+    )
 
 
 def load_table(game: Game, *, max_bytes: int | None = None) -> Table:

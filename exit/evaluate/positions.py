@@ -5,13 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt32
 
-from exit.evaluate.sample import random_positions
+from exit.evaluate.sample import MAX_PLIES, random_positions
 from exit.solve import Exact, sample_unfinished, unfinished_keys
 
 NUM_SAMPLED = 2000
 """Positions that are drawn where there is no list of them all."""
-
-_MAX_PLIES = 34
 
 
 class Positions(NamedTuple):
@@ -36,7 +34,7 @@ def positions_of(exact: Exact, max_positions: int | None = None, *, seed: int = 
         playing 0 to 34 uniformly random moves, and 2,000 if left out.
     """
     if exact.table is None:
-        found = random_positions(exact.game, max_positions or NUM_SAMPLED, _MAX_PLIES, seed)
+        found = random_positions(exact.game, max_positions or NUM_SAMPLED, MAX_PLIES, seed)
         return Positions("sample", found.keys, found.ply)
     figures = exact.table.figures
     num_unfinished = exact.table.num_states - figures.terminal_states

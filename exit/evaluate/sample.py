@@ -10,6 +10,9 @@ from jaxtyping import Array, Bool, Int, Key, UInt32
 
 from exit.game import Game, State, is_terminal
 
+MAX_PLIES = 34
+"""Random moves before a position, at most, where nothing else is said: what a library labels in no time."""
+
 _MIN_GAMES, _MAX_GAMES = 256, 4096
 _FRUITLESS_ROUNDS = 8
 

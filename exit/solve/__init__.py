@@ -3,7 +3,7 @@
 from exit.solve.cache import load_or_solve, table_directory
 from exit.solve.exact import Exact, MovesFn, exact_of_table, table_of
 from exit.solve.forecast import Forecast
-from exit.solve.library import LabelProgressFn, exact_of_library, library_version
+from exit.solve.library import LabelProgressFn, exact_of, exact_of_library, library_version
 from exit.solve.lookup import ExactMoves, OptimalMoves, exact_moves, exact_moves_of_keys, optimal_moves
 from exit.solve.memory import TooLarge
 from exit.solve.progress import ProgressFn
@@ -24,6 +24,7 @@ __all__ = [
     "TooLarge",
     "exact_moves",
     "exact_moves_of_keys",
+    "exact_of",
     "exact_of_library",
     "exact_of_table",
     "fits_in_memory",

@@ -13,11 +13,14 @@ from jaxtyping import Float, UInt32
 
 from exit.errors import UserError
 from exit.game import Game, library_qvalues_of, solver_library_of
-from exit.solve.cache import table_directory
-from exit.solve.exact import Exact
+from exit.solve.cache import load_or_solve, table_directory
+from exit.solve.exact import Exact, exact_of_table
 from exit.solve.lookup import ExactMoves
+from exit.solve.memory import TooLarge
 from exit.solve.qvalue_cache import QValueCache
+from exit.solve.solver import fits_in_memory
 from exit.solve.states import states_of
+from exit.solve.table import Table
 
 LabelProgressFn = Callable[[float, int], None]
 """Told what share is done of the positions whose values were not known yet, and how many those are."""
@@ -36,6 +39,32 @@ def library_version(game: Game) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def exact_of(
+    game: Game,
+    *,
+    table_fn: Callable[[Game], Table] | None = None,
+    watch_fn: Callable[[], AbstractContextManager[LabelProgressFn]] = lambda: nullcontext(_unseen),
+    warn_fn: Callable[[str], None] = warnings.warn,
+) -> Exact:
+    """Exact values of the game: a table, or a library's where the table is known not to fit in memory.
+
+    Args:
+      table_fn: loads or makes the table; `load_or_solve` by default.
+      watch_fn: as of `exact_of_library`.
+      warn_fn: told in one line what went wrong and was got over.
+
+    Raises:
+      TooLarge: the table does not fit, and no library solves the game.
+      UserError: positions repeat, or the library is not installed.
+    """
+    try:
+        return exact_of_table(table_fn(game) if table_fn else load_or_solve(game, warn_fn=warn_fn))
+    except TooLarge:
+        if solver_library_of(game) is None or fits_in_memory(game):
+            raise
+    return exact_of_library(game, watch_fn=watch_fn, warn_fn=warn_fn)
 
 
 def exact_of_library(
