@@ -2,7 +2,7 @@
 
 python benchmarks/learning.py [--json FILE] [--quick] [--minutes N] [--seeds N] [--arms ARM ...]
 
-An arm is `pgx`, or a config of this project, maybe with settings changed: `connect_four:learner.augment=false`.
+An arm is `pgx`, or a config of this project, or one with settings changed: `connect_four:seed=1`.
 Each seed of each arm runs in a process of its own, one after another. Measured is the reflex: the share of
 critical positions in which its move is a mistake, on sets that BitBully labelled (benchmarks/measuring/
 position_sets.py says which); the clock, which counts CPU seconds of all threads and wall time, is stopped

@@ -1,10 +1,11 @@
 """Sets of 6x7 Connect Four positions on which an agent is measured, each made from a seed.
 
-`random`: after uniformly random play. `strong`: from games between players who win as soon and lose as late
-as they can, but for a random move now and then. `astray`: from both kinds of games, where an alpha-beta search
-of five plies that sees nothing but lines moves wrongly. Then six sets named by stage and difficulty as in the
-tutorial of J. Laurent's AlphaZero.jl: `begin` up to 14 stones, `middle` up to 28, `end` above; `easy` if the
-game is over in fewer than 14 plies of perfect play, `medium` in fewer than 28, `hard` in more.
+`random`: after uniformly random play. `strong`: from games of players who win as soon and lose as late as
+they can, but for a random move now and then. `astray`: from both kinds of games, where an alpha-beta
+search of five plies that sees nothing but lines moves wrongly. Then six sets named by stage and
+difficulty as in the tutorial of J. Laurent's AlphaZero.jl: `begin` up to 14 stones, `middle` up to 28,
+`end` above; `easy` if the game is over in fewer than 14 plies of perfect play, `medium` in fewer than 28,
+`hard` in more.
 """
 
 import functools
