@@ -102,7 +102,6 @@ def env_starts(game: PgxGame) -> Any:
         pytest.param("gardner_chess", 260, 8, marks=pytest.mark.slow),
         pytest.param("chess", 513, 8, marks=pytest.mark.slow),
         pytest.param("shogi", 40, 0, marks=pytest.mark.slow),
-        pytest.param("go_19x19", 60, 0, marks=pytest.mark.slow),
     ],
 )
 def test_random_games_are_those_of_pgx(name, num_plies, num_over):
