@@ -29,14 +29,14 @@ TINY = (
 
 
 @pytest.mark.slow
-def test_a_game_of_chance_is_trained_and_acts(tmp_path: Path, monkeypatch):
+def test_a_game_is_trained_and_acts(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = [word for setting in TINY for word in ("--set", setting)]
-    assert run(["train", "pgx:2048", *settings]) == 0
+    assert run(["train", "pgx:connect_four", *settings]) == 0
     positions, answers = tmp_path / "positions.jsonl", tmp_path / "answers.jsonl"
     positions.write_text('{"moves": []}\n')
     asked = ["--budget", "3", "--positions", str(positions), "--out", str(answers)]
-    assert run(["act", "runs/pgx:2048", *asked]) == 0
+    assert run(["act", "runs/pgx:connect_four", *asked]) == 0
     (answer,) = map(json.loads, answers.read_text().splitlines())
     assert answer["simulations"] == 3
     assert str(answer["action"]) in answer["action_weights"]

@@ -69,7 +69,9 @@ def _make(name: str, exact: Exact, num: int) -> list[Moves]:
     if name == "strong":
         return _critical(_strong_positions(rng), exact, num)
     if name == "astray":
-        return _critical(_alternating(_random_positions(rng), _strong_positions(rng)), exact, num, _astray)
+        plain = _random_positions(rng)
+        # Strong play takes far longer to make.
+        return _critical(_alternating(plain, plain, plain, _strong_positions(rng)), exact, num, _astray)
     raise ValueError(f"there is no set {name}; there are {', '.join(MAIN_SETS + STAGED_SETS)}")
 
 
