@@ -1,11 +1,10 @@
 """Sets of 6x7 Connect Four positions on which an agent is measured, each made from a seed.
 
 `random`: after uniformly random play. `strong`: from games of players who win as soon and lose as late as
-they can, but for a random move now and then. `astray`: from both kinds of games, where an alpha-beta
-search of five plies that sees nothing but lines moves wrongly. Then six sets named by stage and
-difficulty as in the tutorial of J. Laurent's AlphaZero.jl: `begin` up to 14 stones, `middle` up to 28,
-`end` above; `easy` if the game is over in fewer than 14 plies of perfect play, `medium` in fewer than 28,
-`hard` in more.
+they can, but for a random move now and then. `astray`: after random play, where an alpha-beta search of
+five plies that sees nothing but lines moves wrongly. Then six sets named by stage and difficulty as in
+the tutorial of J. Laurent's AlphaZero.jl: `begin` up to 14 stones, `middle` up to 28, `end` above; `easy`
+if the game is over in fewer than 14 plies of perfect play, `medium` in fewer than 28, `hard` in more.
 """
 
 import functools
@@ -69,9 +68,7 @@ def _make(name: str, exact: Exact, num: int) -> list[Moves]:
     if name == "strong":
         return _critical(_strong_positions(rng), exact, num)
     if name == "astray":
-        plain = _random_positions(rng)
-        # Strong play takes far longer to make.
-        return _critical(_alternating(plain, plain, plain, _strong_positions(rng)), exact, num, _astray)
+        return _critical(_random_positions(rng), exact, num, _astray)
     raise ValueError(f"there is no set {name}; there are {', '.join(MAIN_SETS + STAGED_SETS)}")
 
 
@@ -177,12 +174,6 @@ def _astray(positions: list[Moves], exact_moves: Any) -> Bool[np.ndarray, " n"]:
     boards = np.array([_bits_of(moves) for moves in positions], np.uint64)
     action = _alpha_beta(boards[:, 0], boards[:, 1])
     return ~exact_moves.optimal[np.arange(len(positions)), action]
-
-
-def _alternating(*sources: Iterator[Moves]) -> Iterator[Moves]:
-    while True:
-        for source in sources:
-            yield next(source)
 
 
 # An alpha-beta search of few plies: as minimax, for many boards at once ---------------------------------
