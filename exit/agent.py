@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from exit.acting import Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
-from exit.catalog import load_config, with_overrides
+from exit.catalog import load_config, trained_agent, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
 from exit.errors import UsageError
 from exit.game import Game, State
 from exit.loop import RunConfig, acting_template
 from exit.network import Params, make_network
-from exit.rundir import read_info, require_settings
+from exit.portable import SUFFIX, load_portable, params_of, save_portable
+from exit.rundir import RunInfo, read_info, require_settings
 from exit.search import (
     SearchConfig,
     SearchResult,
@@ -42,15 +43,17 @@ class Agent:
       config: of the run it was trained in.
       search: how it searches; `search.max_simulations` is the largest budget it takes.
       params: the averaged parameters.
-      step: iteration of the checkpoint.
-      run_dir: where it comes from.
+      step: iteration that the parameters are of.
+      info: what its run or its file says of how it was trained.
+      source: the run directory or the file that it comes from.
     """
 
     config: RunConfig
     search: SearchConfig
     params: Params
     step: int
-    run_dir: Path
+    info: RunInfo
+    source: Path
 
     @property
     def game(self) -> Game:
@@ -60,46 +63,65 @@ class Agent:
     @classmethod
     def load(
         cls,
-        run_dir: Path | str,
+        source: Path | str,
         step: int | None = None,
         max_simulations: int | None = None,
         warn_fn: WarnFn | None = None,
     ) -> "Agent":
-        """The agent of a run.
+        """The agent of a run, of a file, or one that comes with the product.
 
         Args:
+          source: a run directory, a `.npz` file that `save` wrote, or a name such as `connect_four` where
+            there is no directory of that name.
           step: iteration of a kept checkpoint; None takes the newest that is whole.
           max_simulations: capacity in place of the configured one.
           warn_fn: told of damaged checkpoints that were passed over.
 
         Raises:
-          UsageError: the directory holds no run, or one of another configuration or version, or there
-            is no such checkpoint.
+          UsageError: there is no agent, or one of another configuration or version, or there is no such
+            checkpoint.
           CheckpointError: no checkpoint can be read.
         """
-        run_dir = Path(run_dir)
-        info = read_info(run_dir)
-        config = with_overrides(load_config(info.config_name), info.overrides)
-        require_settings(run_dir, info, config, parts=_ACTING)
-        template = {"acting": acting_template(config)}
-        if step is None:
-            found = restore_latest(
-                run_dir, template, warn_fn=warn_fn or (lambda message: None), set_aside=False
-            )
-            if found is None:
-                raise UsageError(
-                    f"{run_dir} has no checkpoint yet; `xit train {info.config_name} --run-dir {run_dir}` "
-                    "continues the run"
-                )
-            step, trees = found
-        elif step in (kept := steps(run_dir)):
-            trees = restore(run_dir, step, template)
+        source = Path(source)
+        file = source if source.suffix == SUFFIX else None
+        if file is None and not source.exists() and len(source.parts) == 1:
+            file = trained_agent(source.name)
+        if file is None:
+            info = read_info(source)
+            config = _config_of(source, info)
+            step, params = _restored(source, info, config, step, warn_fn or (lambda message: None))
         else:
-            raise UsageError(f"{run_dir} has no checkpoint of iteration {step}; it keeps {kept}")
+            if step is not None:
+                raise UsageError(f"{file} holds one agent and no checkpoints; leave `step` out")
+            portable = load_portable(file)
+            info, step, source = portable.info, portable.step, file
+            config = _config_of(source, info)
+            params = params_of(portable, acting_template(config), file)
         search = config.search
         if max_simulations is not None:
             search = dataclasses.replace(search, max_simulations=max_simulations)
-        return cls(config, search, jax.tree.map(jnp.asarray, trees["acting"]), step, run_dir)
+        return cls(config, search, jax.tree.map(jnp.asarray, params), step, info, source)
+
+    def save(self, path: Path | str) -> Path:
+        """Write the agent to one file of plain arrays, from which `load` makes it again.
+
+        The game and the configuration are kept by name, not copied.
+
+        Args:
+          path: ends in `.npz`.
+
+        Returns:
+          The path written.
+
+        Raises:
+          UsageError: the path ends otherwise.
+          UserError: it cannot be written; a file that was there is still whole.
+        """
+        path = Path(path)
+        if path.suffix != SUFFIX:
+            raise UsageError(f"{path} is no name for an agent's file; it must end in {SUFFIX}")
+        save_portable(path, self.info, self.step, self.params)
+        return path
 
     def act(
         self, state: State, budget: Budget | None = None, *, deadline_ms: float | int | None = None
@@ -201,6 +223,33 @@ class Agent:
             side_by_side=side_by_side,
             max_bytes=max_bytes,
         )
+
+
+def _config_of(source: Path, info: RunInfo) -> RunConfig:
+    """The configuration, found again by its name; UsageError if what decides how to play has changed."""
+    config = with_overrides(load_config(info.config_name), info.overrides)
+    require_settings(source, info, config, parts=_ACTING)
+    return config
+
+
+def _restored(
+    run_dir: Path, info: RunInfo, config: RunConfig, step: int | None, warn_fn: WarnFn
+) -> tuple[int, Params]:
+    """Iteration and parameters of one checkpoint of a run, the newest that is whole if none is named."""
+    template = {"acting": acting_template(config)}
+    if step is None:
+        found = restore_latest(run_dir, template, warn_fn=warn_fn, set_aside=False)
+        if found is None:
+            raise UsageError(
+                f"{run_dir} has no checkpoint yet; `xit train {info.config_name} --run-dir {run_dir}` "
+                "continues the run"
+            )
+        step, trees = found
+    elif step in (kept := steps(run_dir)):
+        trees = restore(run_dir, step, template)
+    else:
+        raise UsageError(f"{run_dir} has no checkpoint of iteration {step}; it keeps {kept}")
+    return step, trees["acting"]
 
 
 def whole_number(name: str, number: Any) -> int:

@@ -30,7 +30,6 @@ from exit.evaluate import (
     worst_first,
 )
 from exit.game import action_name_of, render_of
-from exit.rundir import read_info
 from exit.solve import Exact
 
 MAX_REACHED = 100_000
@@ -84,7 +83,7 @@ def bench(
     shown = worst_first(found, wrong)[:_NUM_SHOWN]
     return {
         "game": agent.game.name,
-        "run": str(agent.run_dir),
+        "run": str(agent.source),
         "solver": exact.solver,
         "hardware": hardware(),
         **found.figures,
@@ -173,10 +172,9 @@ def hardware() -> str:
 
 def _provenance(agent: Agent) -> dict[str, Any]:
     """Whence the figures come: enough to have them again."""
-    info = read_info(agent.run_dir)
     return {
-        "config": info.config_name,
-        "overrides": list(info.overrides),
+        "config": agent.info.config_name,
+        "overrides": list(agent.info.overrides),
         "seed": agent.config.seed,
         "iteration": agent.step,
         "max_simulations": agent.search.max_simulations,

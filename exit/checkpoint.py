@@ -8,16 +8,15 @@ array tells a damaged file from a good one.
 import contextlib
 import logging
 import shutil
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from exit.errors import UserError
+from exit.leaves import checksum, flatten, unflatten
 
 WarnFn = Callable[[str], None]
 """Told one line about something that went wrong and was got over."""
@@ -36,9 +35,9 @@ def save(run_dir: Path, iteration: int, trees: Mapping[str, Any], *, keep: int) 
     Raises:
       CheckpointError: the disk is full or cannot be written; earlier checkpoints are as they were.
     """
-    flat = {name: _flatten(tree) for name, tree in trees.items()}
+    flat = {name: flatten(tree) for name, tree in trees.items()}
     checksums = {
-        name: {path: _checksum(leaf) for path, leaf in leaves.items()} for name, leaves in flat.items()
+        name: {path: checksum(leaf) for path, leaf in leaves.items()} for name, leaves in flat.items()
     }
     items: dict[str, Any] = {name: ocp.args.StandardSave(leaves) for name, leaves in flat.items()}
     items[_CHECKSUMS] = ocp.args.JsonSave(checksums)
@@ -72,7 +71,7 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
     Raises:
       CheckpointError: it is missing, damaged, or of another structure.
     """
-    flat = {name: _flatten(jax.tree.map(_empty, tree)) for name, tree in templates.items()}
+    flat = {name: flatten(tree, lazily=True) for name, tree in templates.items()}
     items: dict[str, Any] = {name: ocp.args.StandardRestore(leaves) for name, leaves in flat.items()}
     items[_CHECKSUMS] = ocp.args.JsonRestore()
     try:
@@ -85,7 +84,7 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
             f"checkpoint {run_dir / _FOLDER / str(iteration)} is damaged or of another run "
             f"({_one_line(error)})"
         ) from error
-    return {name: _unflatten(templates[name], leaves) for name, leaves in trees.items()}
+    return {name: unflatten(templates[name], leaves) for name, leaves in trees.items()}
 
 
 def restore_latest(
@@ -139,35 +138,13 @@ def _require_space(run_dir: Path, num_bytes: int) -> None:
         raise OSError(f"no space left on the disk: {num_bytes / 1e6:.1f} MB needed, {free / 1e6:.1f} MB free")
 
 
-def _flatten(tree: Any) -> dict[str, np.ndarray]:
-    """Leaves by path."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
-
-
-def _unflatten(template: Any, leaves: Mapping[str, np.ndarray]) -> Any:
-    """A tree shaped like the template, from leaves by path."""
-    paths = _flatten(jax.tree.map(_empty, template))
-    return jax.tree.unflatten(jax.tree.structure(template), [leaves[path] for path in paths])
-
-
-def _empty(leaf: Any) -> np.ndarray:
-    """An array of the leaf's shape and type that takes no memory to speak of."""
-    return np.broadcast_to(np.zeros((), leaf.dtype), leaf.shape)
-
-
-def _checksum(leaf: np.ndarray) -> str:
-    """Type, shape and CRC-32 of an array."""
-    return f"{leaf.dtype}{list(leaf.shape)}:{zlib.crc32(np.ascontiguousarray(leaf).tobytes()):08x}"
-
-
 def _checked(
     leaves: Mapping[str, Any], checksums: Mapping[str, str], templates: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The leaves as arrays, each as it was when it was written and as its template wants it."""
     arrays = {path: np.asarray(leaf) for path, leaf in leaves.items()}
     for path, leaf in arrays.items():
-        if _checksum(leaf) != checksums[path]:
+        if checksum(leaf) != checksums[path]:
             raise ValueError(f"checksum of {path} differs")
         wanted = templates[path]
         if (leaf.shape, leaf.dtype) != (wanted.shape, wanted.dtype):

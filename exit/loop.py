@@ -5,7 +5,6 @@ a run that was killed and continued ends bit for bit where an uninterrupted one 
 """
 
 import functools
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,9 @@ from jaxtyping import Array
 
 from exit import replay as ring
 from exit.acting import make_act_fn
+from exit.catalog import trained_agent
 from exit.checkpoint import WarnFn, restore_latest, save
+from exit.clock import Clock
 from exit.devices import everywhere
 from exit.errors import UsageError, UserError
 from exit.evaluate import EvaluationConfig, Yardstick, critical_sample, decide, mistakes
@@ -26,6 +27,7 @@ from exit.game import Game, State
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.logs import open_metrics, read_metrics
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.portable import load_portable, params_of
 from exit.replay import Replay, ReplayConfig
 from exit.rundir import claim
 from exit.search import SearchConfig
@@ -47,6 +49,8 @@ class RunConfig:
       report_every: iterations between reports, each with a measurement if the game is solved.
       checkpoint_every: iterations between checkpoints.
       keep_checkpoints: checkpoints kept.
+      start_from: an agent's file, or the name of an agent that comes with the product, whose parameters
+        the run starts from; None starts from random ones.
     """
 
     game: Game
@@ -61,6 +65,7 @@ class RunConfig:
     report_every: int = 10
     checkpoint_every: int = 10
     keep_checkpoints: int = 3
+    start_from: str | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -75,7 +80,7 @@ class RunConfig:
                     f"{name}.budget is {budget}; it must be in [0, {self.search.max_simulations}], "
                     "or raise search.max_simulations"
                 )
-        examples = self.self_play.num_games * self.self_play.num_steps
+        examples = self.self_play.num_examples
         if self.replay.capacity % examples:
             raise ValueError(
                 f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} "
@@ -208,7 +213,8 @@ def _run(
     config: RunConfig, run_dir: Path, state: RunState, last: int, measure: "_MeasureFn"
 ) -> Iterator[dict[str, float | int | None]]:
     """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
-    clock = _Clock(_seconds_so_far(run_dir), int(state.iteration))
+    examples = config.self_play.num_examples
+    clock = Clock(_seconds_so_far(run_dir), int(state.iteration))
     for iteration in range(int(state.iteration) + 1, last + 1):
         state, learned, figures = iterate(state, config=config)
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
@@ -227,8 +233,8 @@ def _run(
             yield {
                 "iteration": iteration,
                 "num_iterations": config.num_iterations,
-                "positions": iteration * config.self_play.num_games * config.self_play.num_steps,
-                **clock.figures(iteration, config),
+                "positions": iteration * examples,
+                **clock.figures(iteration, num_iterations=config.num_iterations, examples=examples),
                 **{name: float(value) for name, value in (learned._asdict() | figures._asdict()).items()},
                 "replay_size": int(state.replay.size),
                 "target_age": _target_age(int(state.replay.size), iteration, config),
@@ -274,41 +280,22 @@ def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
     template = jax.eval_shape(lambda: init_run(config))
     found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn, set_aside=True)
     if found is None:
-        return everywhere(jax.jit(init_run, static_argnames="config")(config))
+        return everywhere(_with_start(jax.jit(init_run, static_argnames="config")(config), config))
     _, trees = found
     return everywhere(jax.tree.map(jnp.asarray, trees["run"]))
 
 
-@dataclass
-class _Clock:
-    """Wall time of training, measurements excluded, over all the processes of a run."""
-
-    seconds: float
-    iterations: int
-    begun: float = field(default_factory=time.perf_counter)
-    here: float = 0.0
-    first: float = 0.0
-
-    def pause(self) -> None:
-        self.here += time.perf_counter() - self.begun
-
-    def go_on(self) -> None:
-        self.begun = time.perf_counter()
-
-    def end_first(self) -> None:
-        """The first iteration of a process is over: it also compiled, and says nothing of those to come."""
-        self.first = time.perf_counter() - self.begun
-
-    def figures(self, iteration: int, config: RunConfig) -> dict[str, float]:
-        """Speed since this process compiled its programs, and what it makes of the rest."""
-        done = iteration - self.iterations
-        per_iteration = (self.here - self.first) / (done - 1) if done > 1 else self.here
-        examples = config.self_play.num_games * config.self_play.num_steps
-        return {
-            "positions_per_second": examples / max(per_iteration, 1e-9),
-            "seconds": self.seconds + self.here,
-            "seconds_left": per_iteration * (config.num_iterations - iteration),
-        }
+def _with_start(state: RunState, config: RunConfig) -> RunState:
+    """A fresh run with the parameters that it is to start from."""
+    if config.start_from is None:
+        return state
+    path = trained_agent(config.start_from) or Path(config.start_from)
+    found = load_portable(path)
+    # Two copies, because each is updated in place.
+    params, averaged = (
+        jax.tree.map(jnp.array, params_of(found, acting_template(config), path)) for _ in range(2)
+    )
+    return state._replace(learner=state.learner._replace(params=params, averaged_params=averaged))
 
 
 def _seconds_so_far(run_dir: Path) -> float:
@@ -323,7 +310,7 @@ def _key(config: RunConfig, iteration: Array | int) -> Array:
 
 def _target_age(replay_size: int, iteration: int, config: RunConfig) -> float:
     """Mean age of the examples in the replay, in iterations; those of this one have age 0."""
-    held = min(iteration, replay_size // (config.self_play.num_games * config.self_play.num_steps))
+    held = min(iteration, replay_size // config.self_play.num_examples)
     return (held - 1) / 2
 
 

@@ -31,6 +31,11 @@ class SelfPlayConfig:
     max_random_plies: int = 0
     sample_fraction: float = 0.25
 
+    @property
+    def num_examples(self) -> int:
+        """Positions searched in one iteration."""
+        return self.num_games * self.num_steps
+
     def __post_init__(self) -> None:
         for name in ("num_games", "num_steps", "budget"):
             if getattr(self, name) < 1:

@@ -68,7 +68,7 @@ def states() -> State:
 def test_it_loads_the_newest_checkpoint_and_changes_nothing(trained: Path) -> None:
     before = contents(trained)
     agent = Agent.load(str(trained))
-    assert (agent.step, agent.run_dir) == (4, trained)
+    assert (agent.step, agent.source) == (4, trained)
     assert agent.game == TicTacToe()
     assert agent.search.max_simulations == CAPACITY
     saved = restore(trained, 4, {"acting": acting_template(tiny_config())})["acting"]

@@ -22,6 +22,7 @@ from exit.cli import run
 from exit.cli.exact import load_exact
 from exit.cli.match import open_match
 from exit.errors import UserError
+from exit.rundir import RunInfo
 from exit.solve import (
     Exact,
     TooLarge,
@@ -333,7 +334,7 @@ def test_games_lists_the_library(capsys: Captured) -> None:
 
 def _agent() -> Agent:
     config = tiny_config(game=ConnectFour(), network=NET)
-    return Agent(config, config.search, random_params(config.game), step=0, run_dir=Path())
+    return Agent(config, config.search, random_params(config.game), 0, RunInfo("tiny", (), {}), Path())
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ from exit.openspiel import (
     translation_of,
 )
 from exit.openspiel.arena import Played
+from exit.rundir import RunInfo
 from exit.search import SearchResult
 from exit.solve import exact_moves
 from games.nim import Nim
@@ -256,7 +257,7 @@ def test_tree_search_spends_what_it_is_given() -> None:
 def _agent(monkeypatch: pytest.MonkeyPatch) -> None:
     """`xit` finds an agent in any directory."""
     config = tiny_config(network=NET)
-    agent = Agent(config, config.search, random_params(config.game), step=0, run_dir=Path())
+    agent = Agent(config, config.search, random_params(config.game), 0, RunInfo("tiny", (), {}), Path())
     monkeypatch.setattr(Agent, "load", lambda *arguments, **options: agent)
 
 

@@ -122,9 +122,20 @@ def init(config: RecipeConfig, seed: int) -> RecipeState:
     return jax.jit(everywhere)(RecipeState(model, _optimizer(config).init(params), rng_key))
 
 
-@functools.partial(jax.jit, static_argnames="config")
 def iterate(state: RecipeState, *, config: RecipeConfig) -> RecipeState:
     """One iteration: play, then one pass of updates over what was played."""
+    rng_key, batches = _played_batches(state, config=config)
+    model, optimizer_state = state.model, state.optimizer_state
+    # Not a loop within one program: in those XLA's gradients of convolutions take ten times as long on a CPU.
+    for index in range(config.num_games * config.num_steps // config.batch_size):
+        batch = jax.tree.map(lambda leaf: leaf[index], batches)  # noqa: B023
+        model, optimizer_state = _updated(model, optimizer_state, batch, config=config)
+    return RecipeState(model, optimizer_state, rng_key)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _played_batches(state: RecipeState, *, config: RecipeConfig) -> tuple[Key[Array, ""], Any]:
+    """The key of the next iteration, and what was played in this one, shuffled, in batches."""
     rng_key, key_play, key_order = jax.random.split(state.rng_key, 3)
     played = over_devices(
         lambda model, keys: _self_play(model, keys, config),
@@ -135,23 +146,20 @@ def iterate(state: RecipeState, *, config: RecipeConfig) -> RecipeState:
     examples = (played.observation, played.action_weights, *_value_targets(played))
     num_examples = config.num_games * config.num_steps
     order = jax.random.permutation(key_order, num_examples)
-    batches = jax.tree.map(
-        lambda leaf: leaf.reshape(num_examples, *leaf.shape[2:])[order].reshape(
-            -1, config.batch_size, *leaf.shape[2:]
-        ),
-        examples,
-    )
 
-    def update(carry: tuple[_Model, Any], batch: Any) -> tuple[tuple[_Model, Any], None]:
-        model, optimizer_state = carry
-        grads, statistics = jax.grad(_loss, has_aux=True)(
-            model.params, model.statistics, divided(batch), config
-        )
-        updates, optimizer_state = _optimizer(config).update(grads, optimizer_state, model.params)
-        return (_Model(optax.apply_updates(model.params, updates), statistics), optimizer_state), None
+    def shuffled(leaf: Array) -> Array:
+        rest = leaf.shape[2:]
+        return leaf.reshape(num_examples, *rest)[order].reshape(-1, config.batch_size, *rest)
 
-    (model, optimizer_state), _ = jax.lax.scan(update, (state.model, state.optimizer_state), batches)
-    return everywhere(RecipeState(model, optimizer_state, rng_key))
+    return everywhere((rng_key, jax.tree.map(shuffled, examples)))
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _updated(model: _Model, optimizer_state: Any, batch: Any, *, config: RecipeConfig) -> tuple[_Model, Any]:
+    """One step of the optimiser."""
+    grads, statistics = jax.grad(_loss, has_aux=True)(model.params, model.statistics, divided(batch), config)
+    updates, optimizer_state = _optimizer(config).update(grads, optimizer_state, model.params)
+    return everywhere((_Model(optax.apply_updates(model.params, updates), statistics), optimizer_state))
 
 
 @functools.partial(jax.jit, static_argnames="config")

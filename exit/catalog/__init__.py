@@ -1,6 +1,15 @@
 """Games, configs and their settings by name."""
 
-from exit.catalog.names import config_names, did_you_mean, game_names, load_config, load_game, shelf_names
+from exit.catalog.names import (
+    config_names,
+    did_you_mean,
+    game_names,
+    load_config,
+    load_game,
+    shelf_names,
+    trained_agent,
+    trained_names,
+)
 from exit.catalog.overrides import with_overrides
 
 __all__ = [
@@ -10,5 +19,7 @@ __all__ = [
     "load_config",
     "load_game",
     "shelf_names",
+    "trained_agent",
+    "trained_names",
     "with_overrides",
 ]

@@ -41,6 +41,18 @@ def config_names() -> list[str]:
     return _stems("configs")
 
 
+def trained_agent(name: str) -> Path | None:
+    """The file of the agent that comes with the product under this name; None if none does."""
+    folders = map(Path, importlib.import_module("configs").__path__)
+    return next((path for folder in folders if (path := folder / f"{name}.npz").is_file()), None)
+
+
+def trained_names() -> list[str]:
+    """Names of the agents that come with the product, sorted."""
+    folders = map(Path, importlib.import_module("configs").__path__)
+    return sorted(path.stem for folder in folders for path in folder.glob("*.npz"))
+
+
 def load_game(name: str) -> Game:
     """The game of a name such as `connect_four_4x5`: a module of `games`, then sizes joined by `_` or `x`.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from exit.cli import console
-from exit.cli.options import capacity_option, debug_option, run_argument
+from exit.cli.options import agent_argument, capacity_option, debug_option
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _DASH = Path("-")
 
 
 @click.command(epilog="Example: echo '{\"moves\": [4]}' | xit act runs/tic_tac_toe --budget 64")
-@run_argument
+@agent_argument
 @click.option(
     "--budget", type=click.IntRange(min=0), metavar="N", help="Simulations a position; 0 is the reflex."
 )
@@ -53,14 +53,16 @@ _DASH = Path("-")
 )
 @debug_option
 def act(
-    run_dir: Path,
+    source: Path,
     budget: int | None,
     deadline_ms: float | None,
     max_simulations: int | None,
     positions: Path,
     out: Path,
 ) -> None:
-    """Answer each position with a move, its value, and how sure the agent of the run in DIR is.
+    """Answer each position with a move, its value, and how sure AGENT is.
+
+    AGENT is a run directory, a file that `xit export` wrote, or the name of an agent that comes with xit.
 
     A position is a line such as {"moves": [3, 3, 4]}: the actions from the initial state, or, in games with
     chance, action, outcome, action, outcome and so on. A position that cannot be answered gets
@@ -70,24 +72,24 @@ def act(
         raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64")
     from exit.cli.loading import load_agent
 
-    agent = load_agent(run_dir, () if budget is None else (budget,), max_simulations)
+    agent = load_agent(source, () if budget is None else (budget,), max_simulations)
     responder = _Responder(agent, budget, deadline_ms)
     from exit.cli.positions import read_batches
 
     size = None if positions == _DASH else positions.stat().st_size
-    with _opened(positions) as source, contextlib.ExitStack() as stack:
+    with _opened(positions) as lines_in, contextlib.ExitStack() as stack:
         sink, progress = sys.stdout, None
         if out != _DASH:
             sink = stack.enter_context(out.open("w", encoding="utf-8"))
             progress = stack.enter_context(console.Progress("answering"))
         done = 0
-        for lines in read_batches(source.read1, responder.max_batch):
+        for lines in read_batches(lines_in.read1, responder.max_batch):
             for answer in responder.answers(lines):
                 sink.write(json.dumps(answer) + "\n")
             sink.flush()
             done += len(lines)
             if progress is not None:
-                progress.update(f"{done:,} positions", source.tell() / size if size else None)
+                progress.update(f"{done:,} positions", lines_in.tell() / size if size else None)
 
 
 @contextlib.contextmanager

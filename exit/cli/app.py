@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from exit import __version__
-from exit.cli import act, arena, bench, games, play, solve, train
+from exit.cli import act, arena, bench, export, games, play, solve, train
 from exit.cli.options import Invocation, debug_option
 from exit.devices import use_all_cores
 from exit.errors import UsageError, UserError
@@ -44,7 +44,16 @@ def xit() -> None:
     """Train agents that search, and hold them against exact values."""
 
 
-for _command in (games.games, train.train, bench.bench, act.act, solve.solve, play.play, arena.match):
+for _command in (
+    games.games,
+    train.train,
+    bench.bench,
+    act.act,
+    solve.solve,
+    play.play,
+    arena.match,
+    export.export,
+):
     xit.add_command(_command)
 
 

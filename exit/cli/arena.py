@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import capacity_option, debug_option, json_option, run_argument
+from exit.cli.options import agent_argument, capacity_option, debug_option, json_option
 from exit.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _COLUMNS = ("the agent moves", "games", "wins", "draws", "losses", "score")
 
 
 @click.command(epilog="Example: xit match runs/connect_four --budget 64 --games 40 --json match.json")
-@run_argument
+@agent_argument
 @click.option(
     "--against",
     type=click.Choice(["mcts", "random"]),
@@ -56,7 +56,7 @@ _COLUMNS = ("the agent moves", "games", "wins", "draws", "losses", "score")
 @json_option
 @debug_option
 def match(
-    run_dir: Path,
+    source: Path,
     against: str,
     budget: int | None,
     deadline_ms: float | None,
@@ -66,7 +66,10 @@ def match(
     max_simulations: int | None,
     json_path: Path | None,
 ) -> None:
-    """Play the agent of the run in DIR against a bot of OpenSpiel, both with the same simulations or time."""
+    """Play AGENT against a bot of OpenSpiel, both with the same simulations or time.
+
+    AGENT is a run directory, a file that `xit export` wrote, or the name of an agent that comes with xit.
+    """
     if budget is None and deadline_ms is None:
         raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64")
     if num_games % 2:
@@ -79,12 +82,12 @@ def match(
         raise UsageError(
             "--budget 0 leaves mcts nothing to search with; give at least 1, or --against random"
         )
-    agent = load_agent(run_dir, () if budget is None else (budget,), max_simulations)
+    agent = load_agent(source, () if budget is None else (budget,), max_simulations)
     console.prepare_json(json_path)
     limits = {"budget": budget, "deadline_ms": deadline_ms}
     figures = {
         "game": agent.game.name,
-        "run": str(run_dir),
+        "run": str(agent.source),
         "against": against,
         **limits,
         "opening_plies": opening_plies,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import NonNegativeList, capacity_option, debug_option, json_option, run_argument
+from exit.cli.options import NonNegativeList, agent_argument, capacity_option, debug_option, json_option
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _COLUMNS = (
 
 
 @click.command(epilog="Example: xit bench runs/tic_tac_toe --budgets 0,16,64 --json bench.json")
-@run_argument
+@agent_argument
 @click.option(
     "--budgets",
     type=NonNegativeList(),
@@ -61,7 +61,7 @@ _COLUMNS = (
 @json_option
 @debug_option
 def bench(
-    run_dir: Path,
+    source: Path,
     budgets: tuple[int, ...] | None,
     max_simulations: int | None,
     positions: Path | None,
@@ -69,7 +69,10 @@ def bench(
     max_reached: int | None,
     json_path: Path | None,
 ) -> None:
-    """Measure how far the agent of the run in DIR is from perfect play, exactly, at each budget."""
+    """Measure how far AGENT is from perfect play, exactly, at each budget.
+
+    AGENT is a run directory, a file that `xit export` wrote, or the name of an agent that comes with xit.
+    """
     if positions is not None and max_positions is not None:
         raise UsageError("give --positions or --max-positions, not both")
     from exit.bench import MAX_REACHED
@@ -80,7 +83,7 @@ def bench(
     from exit.evaluate import Positions, positions_of
     from exit.plots import plot_bench
 
-    agent = load_agent(run_dir, budgets or (), max_simulations)
+    agent = load_agent(source, budgets or (), max_simulations)
     console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)
     given = None if positions is None else Positions("file", _keys(agent.game, positions))
@@ -105,8 +108,10 @@ def bench(
     _show(figures)
     console.write_json(json_path, figures)
     title = f"{figures['game']}: play against exact values"
-    picture = console.show_picture(lambda: plot_bench(figures, run_dir / _PICTURE, title=title))
-    console.show_picture(lambda: write_card(figures, run_dir / _CARD, picture=picture), name="card")
+    # Agents that are a file may lie where nobody may write.
+    folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    picture = console.show_picture(lambda: plot_bench(figures, folder / _PICTURE, title=title))
+    console.show_picture(lambda: write_card(figures, folder / _CARD, picture=picture), name="card")
 
 
 def _default_budgets(capacity: int) -> tuple[int, ...]:

@@ -111,6 +111,21 @@ class _Name(click.ParamType):
         return [CompletionItem(name) for name in self._names_fn() if name.startswith(incomplete)]
 
 
+class _AgentPath(click.Path):
+    """A run directory, an agent's file, or the name of an agent that comes with the product."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from exit.catalog import trained_names
+
+        names = [CompletionItem(name) for name in trained_names() if name.startswith(incomplete)]
+        return [*super().shell_complete(ctx, param, incomplete), *names]
+
+
 def _game_names() -> list[str]:
     from exit.catalog import game_names, shelf_names
 
@@ -125,4 +140,4 @@ def _config_names() -> list[str]:
 
 game_argument = click.argument("game_name", metavar="GAME", type=_Name("game", _game_names))
 config_argument = click.argument("config_name", metavar="CONFIG", type=_Name("config", _config_names))
-run_argument = click.argument("run_dir", metavar="DIR", type=click.Path(path_type=Path))
+agent_argument = click.argument("source", metavar="AGENT", type=_AgentPath())

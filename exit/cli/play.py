@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from exit.cli import console
-from exit.cli.options import capacity_option, debug_option, run_argument
+from exit.cli.options import agent_argument, capacity_option, debug_option
 from exit.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _Reply = Literal["moved", "asked", "quit"]
 
 
 @click.command(epilog="Example: xit play runs/tic_tac_toe --side second --budget 16")
-@run_argument
+@agent_argument
 @click.option(
     "--side", type=click.Choice(list(_SIDES)), default="first", show_default=True, help="Whom you play."
 )
@@ -35,12 +35,15 @@ _Reply = Literal["moved", "asked", "quit"]
 @capacity_option
 @click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the chance outcomes.")
 @debug_option
-def play(run_dir: Path, side: str, budget: int | None, max_simulations: int | None, seed: int) -> None:
-    """Play against the agent of the run in DIR, with reflex, search and exact values beside each move."""
+def play(source: Path, side: str, budget: int | None, max_simulations: int | None, seed: int) -> None:
+    """Play against AGENT, with reflex, search and exact values beside each move.
+
+    AGENT is a run directory, a file that `xit export` wrote, or the name of an agent that comes with xit.
+    """
     from exit.cli.loading import load_agent
     from exit.cli.match import open_match
 
-    agent = load_agent(run_dir, () if budget is None else (budget,), max_simulations)
+    agent = load_agent(source, () if budget is None else (budget,), max_simulations)
     if budget is None:
         budget = min(_BUDGET, agent.search.max_simulations)
     match, reason = open_match(agent, budget=budget, seed=seed)

@@ -1,0 +1,40 @@
+"""Time that training takes."""
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Clock:
+    """Wall time of training, measurements excluded, over all the processes of a run."""
+
+    seconds: float
+    iterations: int
+    begun: float = field(default_factory=time.perf_counter)
+    here: float = 0.0
+    first: float = 0.0
+
+    def pause(self) -> None:
+        self.here += time.perf_counter() - self.begun
+
+    def go_on(self) -> None:
+        self.begun = time.perf_counter()
+
+    def end_first(self) -> None:
+        """The first iteration of a process is over: it also compiled, and says nothing of those to come."""
+        self.first = time.perf_counter() - self.begun
+
+    def figures(self, iteration: int, *, num_iterations: int, examples: int) -> dict[str, float]:
+        """Speed since this process compiled its programs, and what it makes of the rest.
+
+        Args:
+          num_iterations: of the whole run.
+          examples: of one iteration.
+        """
+        done = iteration - self.iterations
+        per_iteration = (self.here - self.first) / (done - 1) if done > 1 else self.here
+        return {
+            "positions_per_second": examples / max(per_iteration, 1e-9),
+            "seconds": self.seconds + self.here,
+            "seconds_left": per_iteration * (num_iterations - iteration),
+        }

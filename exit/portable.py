@@ -1,0 +1,115 @@
+"""A trained agent in one file: its network's averaged parameters as plain arrays, and what they belong to.
+
+The file is NumPy's `.npz` without pickled objects: an array for each parameter, by its dotted path, and
+`description`, JSON as bytes. A checksum of every array tells a damaged file from a good one.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from exit.errors import UsageError, UserError
+from exit.leaves import checksum, flatten, unflatten
+from exit.network import Params
+from exit.rundir import RunInfo
+
+FORMAT = 1
+"""Version of the file; raised when older ones can no longer be read."""
+
+SUFFIX = ".npz"
+_DESCRIPTION = "description"
+
+
+class Portable(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+      info: the configuration that the agent was trained by.
+      step: iteration that it was taken from.
+      leaves: parameters by dotted path.
+    """
+
+    info: RunInfo
+    step: int
+    leaves: Mapping[str, np.ndarray]
+
+
+def save_portable(path: Path, info: RunInfo, step: int, params: Params) -> None:
+    """Writes an agent's file, all or nothing.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    leaves = flatten(params)
+    description = {
+        "format": FORMAT,
+        **info._asdict(),
+        "step": step,
+        "checksums": {name: checksum(leaf) for name, leaf in leaves.items()},
+    }
+    arrays = {_DESCRIPTION: np.frombuffer(json.dumps(description).encode(), np.uint8), **leaves}
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path} ({error.strerror}); give another file") from error
+
+
+def load_portable(path: Path) -> Portable:
+    """Reads an agent's file.
+
+    Raises:
+      UsageError: there is no such file, it holds no agent, or it is of another version or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
+        version = description["format"]
+        # Only then the rest, which another version may call otherwise.
+        found = _checked(description, arrays) if version == FORMAT else None
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file {path}; `xit export` makes one from a run") from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UsageError(f"{path} is damaged or holds no agent; export it anew or restore it") from error
+    if found is None:
+        raise UsageError(
+            f"{path} was written by another version of xit (layout {version}, this one reads {FORMAT}); "
+            "export it anew, or use the version that wrote it"
+        )
+    return found
+
+
+def params_of(portable: Portable, template: Params, path: Path) -> Params:
+    """The parameters in the shape of a network's.
+
+    Args:
+      template: parameters, or their shapes.
+      path: of the file, for the error.
+
+    Raises:
+      UsageError: they are of another network.
+    """
+    wanted = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(template, lazily=True).items()}
+    if wanted != {name: (leaf.shape, leaf.dtype) for name, leaf in portable.leaves.items()}:
+        raise UsageError(
+            f"{path} holds the parameters of another network than the configuration's; "
+            f"it was trained by {portable.info.config_name} {' '.join(portable.info.overrides)}".rstrip()
+        )
+    return unflatten(template, portable.leaves)
+
+
+def _checked(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Portable:
+    """What the file says, if every array is as it was when it was written; else raises ValueError."""
+    if {name: checksum(leaf) for name, leaf in arrays.items()} != description["checksums"]:
+        raise ValueError("checksums differ")
+    info = RunInfo(description["config_name"], tuple(description["overrides"]), dict(description["settings"]))
+    return Portable(info, int(description["step"]), arrays)
