@@ -122,32 +122,43 @@ def init_run(config: RunConfig) -> RunState:
     )
 
 
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics, PlayFigures]:
-    """One iteration: play, remember, learn; the figures are of the learner's and of the games."""
-    network = make_network(config.network, config.game)
+    """One iteration: play, remember, learn; the figures are of the learner's and of the games.
+
+    The replay and the games of `state` are consumed.
+    """
     key_play, key_learn = jax.random.split(_key(config, state.iteration + 1))
-    games, played, figures = self_play(
-        state.learner.averaged_params,
-        key_play,
-        state.games,
-        game=config.game,
-        predict=network.predict,
-        search_config=_self_play_search(config),
-        config=config.self_play,
+    games, replay, figures = _play(
+        state.games, state.replay, state.learner.averaged_params, key_play, config=config
     )
-    replay = ring.add(state.replay, make_targets(played, return_weight=config.return_weight))
     learner, metrics = learn(
         state.learner,
         key_learn,
         replay,
         game=config.game,
-        network=network,
+        network=make_network(config.network, config.game),
         config=config.learner,
         total_updates=_total_updates(config),
     )
-    state = everywhere(RunState(learner, replay, games, state.iteration + 1))
-    return state, metrics, figures
+    return RunState(learner, replay, games, state.iteration + 1), metrics, figures
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
+def _play(
+    games: State, replay: Replay, params: Params, rng_key: Array, *, config: RunConfig
+) -> tuple[State, Replay, PlayFigures]:
+    """Positions to go on from and the replay after an iteration's self-play."""
+    games, played, figures = self_play(
+        params,
+        rng_key,
+        games,
+        game=config.game,
+        predict=make_network(config.network, config.game).predict,
+        search_config=_self_play_search(config),
+        config=config.self_play,
+    )
+    replay = ring.add(replay, make_targets(played, return_weight=config.return_weight))
+    return *everywhere((games, replay)), figures
 
 
 def train(

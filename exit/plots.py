@@ -12,6 +12,8 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from exit.report import Group
+
 # Okabe and Ito's palette: distinct to colour-blind readers and in grey.
 _BLACK, _ORANGE, _SKY, _GREEN, _BLUE, _RED = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 
@@ -79,6 +81,43 @@ def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Pat
     policy.set_ylabel("share of best moves")
     _overrides(overrides, bench["overrides"])
     return _finish(figure, axes.ravel().tolist(), title, Path(path))
+
+
+_PANELS = (
+    ("reflex_mistake_rate", 100.0, "mistakes of the reflex (% of critical)"),
+    ("search_mistake_rate", 100.0, "mistakes of search (% of critical)"),
+    ("policy_loss", 1.0, "policy loss (nats)"),
+    ("value_surprise", 1.0, "value, network to search"),
+    ("overridden", 100.0, "moves that search changed (%)"),
+    ("proven", 100.0, "positions solved by search (%)"),
+)
+_COLOURS = (_BLUE, _RED, _GREEN, _ORANGE, _SKY, _BLACK)
+
+
+def plot_report(groups: Sequence[Group], path: Path | str) -> Path:
+    """Learning curves of several settings; a band from the least to the greatest of their seeds.
+
+    Returns:
+      The path written.
+    """
+    figure, grid = plt.subplots(2, 3, figsize=(14, 7.4), sharex=True)
+    axes = grid.ravel().tolist()
+    unit, seconds = _time_unit([row for group in groups for run in group.rows for row in run])
+    for axis, (name, scale, label) in zip(axes, _PANELS, strict=True):
+        for index, group in enumerate(groups):
+            curve = group.curve(name)
+            if curve is None:
+                continue
+            colour, times = _COLOURS[index % len(_COLOURS)], curve.seconds / seconds
+            axis.plot(times, scale * curve.mean, color=colour, label=group.name, clip_on=False)
+            axis.fill_between(
+                times, scale * curve.low, scale * curve.high, color=colour, alpha=0.2, linewidth=0
+            )
+        axis.set_ylabel(label)
+        axis.set_ylim(bottom=0)
+    for axis in axes[3:]:
+        axis.set_xlabel(f"training time ({unit})")
+    return _finish(figure, axes, "learning curves", Path(path))
 
 
 def _budget_axis(axis: Axes, budgets: Sequence[int]) -> None:

@@ -56,10 +56,8 @@ def _replay(examples: Targets | None = None) -> Replay:
 
 @functools.cache
 def _learn(config: LearnerConfig, game: Game = GAME) -> Any:
-    return jax.jit(
-        functools.partial(
-            learn, game=game, network=make_network(NET, game), config=config, total_updates=TOTAL
-        )
+    return functools.partial(
+        learn, game=game, network=make_network(NET, game), config=config, total_updates=TOTAL
     )
 
 

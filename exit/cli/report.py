@@ -1,0 +1,89 @@
+"""`xit report`: learning curves and diagnostics of several runs, side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exit.cli import console
+from exit.cli.options import debug_option, json_option
+
+if TYPE_CHECKING:
+    from exit.report import Group
+
+_PICTURE = Path("runs") / "report.png"
+_STANDING = {
+    "iterations": ("iteration", "{:.0f}".format, 1.0),
+    "minutes": ("seconds", "{:.1f}".format, 1 / 60),
+    "reflex": ("reflex_mistake_rate", console.percent, 1.0),
+    "search": ("search_mistake_rate", console.percent, 1.0),
+    "policy loss": ("policy_loss", "{:.3f}".format, 1.0),
+    "value loss": ("value_loss", "{:.4f}".format, 1.0),
+}
+_DIAGNOSTICS = {
+    "gradient": ("grad_norm", "{:.2f}".format, 1.0),
+    "entropy": ("entropy", "{:.2f}".format, 1.0),
+    "top weight": ("top_weight", "{:.2f}".format, 1.0),
+    "overridden": ("overridden", console.percent, 1.0),
+    "surprise": ("value_surprise", "{:.3f}".format, 1.0),
+    "proven": ("proven", console.percent, 1.0),
+    "simulations": ("simulations", "{:.1f}".format, 1.0),
+    "age": ("target_age", "{:.0f}".format, 1.0),
+}
+_LEGEND = """\
+reflex, search: mistakes in critical positions. gradient: norm before clipping. entropy: of the reflex, nats.
+top weight: of the improved policy. overridden: search prefers another move than the reflex. surprise: distance
+of the network's value from the search's. proven: positions that search solved. age: iterations since an example
+was played, mean over the replay. More than one seed: mean (least to greatest)."""
+
+
+@click.command(epilog="Example: xit report runs/connect_four_4x4 runs/narrow --out curves.png")
+@click.argument(
+    "run_dirs", metavar="DIR...", nargs=-1, required=True, type=click.Path(file_okay=False, path_type=Path)
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=_PICTURE,
+    metavar="FILE",
+    help=f"The picture. Default: {_PICTURE}.",
+)
+@json_option
+@debug_option
+def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> None:
+    """Draw the learning curves of the runs in DIR..., and show where each stands.
+
+    Runs that differ in their seed alone are one curve with a band.
+    """
+    from exit.plots import plot_report
+    from exit.report import groups_of
+
+    groups = groups_of(run_dirs)
+    console.prepare_json(json_path)
+    for title, columns in ("where they stand", _STANDING), ("their last iteration", _DIAGNOSTICS):
+        rows = [[group.name, str(len(group.run_dirs)), *_cells(group, columns)] for group in groups]
+        console.show_table(title, ("run", "seeds", *columns), rows)
+    console.say(_LEGEND)
+    console.write_json(
+        json_path,
+        {
+            "groups": [
+                {"name": group.name, "runs": list(map(str, group.run_dirs)), "last": group.last()}
+                for group in groups
+            ]
+        },
+    )
+    console.show_picture(lambda: plot_report(groups, out))
+
+
+def _cells(group: "Group", columns: dict[str, Any]) -> list[str]:
+    last = group.last()
+
+    def cell(name: str, form: Any, scale: float) -> str:
+        found = [row[name] * scale for row in last if name in row]
+        if not found:
+            return "-"
+        mean = form(sum(found) / len(found))
+        return mean if len(found) == 1 else f"{mean} ({form(min(found))} to {form(max(found))})"
+
+    return [cell(*column) for column in columns.values()]

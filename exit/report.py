@@ -1,0 +1,97 @@
+"""Runs side by side: what their reports say, seeds of one setting together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from exit.errors import UsageError
+from exit.logs import read_metrics
+from exit.rundir import read_info
+
+Row = Mapping[str, float | int | None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone.
+
+    Attributes:
+      name: the configuration and its settings, without the seed.
+      run_dirs: one for each seed.
+      rows: reports of each run, oldest first.
+    """
+
+    name: str
+    run_dirs: tuple[Path, ...]
+    rows: tuple[tuple[Row, ...], ...]
+
+    def curve(self, figure: str) -> "Curve | None":
+        """A figure over the reports that all runs have; None where it was never measured."""
+        by_iteration = [
+            {row["iteration"]: row for row in run if row.get(figure) is not None} for run in self.rows
+        ]
+        shared = sorted(set.intersection(*(set(run) for run in by_iteration)), key=lambda i: i or 0)
+        if not shared:
+            return None
+
+        def column(name: str) -> Float[np.ndarray, "seeds n"]:
+            return np.array([[float(run[i][name] or 0.0) for i in shared] for run in by_iteration])
+
+        values = column(figure)
+        return Curve(
+            np.array(shared, float), column("seconds").mean(0), values.mean(0), values.min(0), values.max(0)
+        )
+
+    def last(self) -> list[dict[str, Any]]:
+        """The last of each figure that every run reported."""
+        found = []
+        for run in self.rows:
+            latest: dict[str, Any] = {}
+            for row in run:
+                latest |= {name: value for name, value in row.items() if value is not None}
+            found.append(latest)
+        return found
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A figure over training, over the seeds of a group.
+
+    Attributes:
+      iteration: of each report.
+      seconds: of training until then, mean over the seeds.
+      mean: of the figure.
+      low: its least.
+      high: its greatest.
+    """
+
+    iteration: Float[np.ndarray, " n"]
+    seconds: Float[np.ndarray, " n"]
+    mean: Float[np.ndarray, " n"]
+    low: Float[np.ndarray, " n"]
+    high: Float[np.ndarray, " n"]
+
+
+def groups_of(run_dirs: Sequence[Path]) -> list[Group]:
+    """The runs of directories, seeds of one setting together, in the order given.
+
+    Raises:
+      UsageError: a directory holds no run, or one that has not reported yet.
+      UserError: reports are damaged.
+    """
+    members: dict[str, list[tuple[Path, tuple[Row, ...]]]] = {}
+    for run_dir in run_dirs:
+        info = read_info(run_dir)
+        rows = tuple(read_metrics(run_dir))
+        if not rows:
+            raise UsageError(f"the run in {run_dir} has not reported yet; wait for its first report")
+        settings = [setting for setting in info.overrides if setting.partition("=")[0].strip() != "seed"]
+        members.setdefault(" ".join([info.config_name, *settings]), []).append((run_dir, rows))
+    return [
+        Group(name, tuple(run_dir for run_dir, _ in runs), tuple(rows for _, rows in runs))
+        for name, runs in members.items()
+    ]

@@ -1,0 +1,74 @@
+"""Runs side by side: seeds of one setting together, curves over what all of them reported."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exit.cli import run
+from exit.errors import UsageError
+from exit.report import groups_of
+from exit.rundir import claim
+from tests.tiny import tiny_config
+
+Captured = pytest.CaptureFixture[str]
+
+
+def _run_of(folder: Path, overrides: tuple[str, ...], rows: list[dict[str, float | None]]) -> Path:
+    """A run directory that holds these reports."""
+    with claim(folder, tiny_config(), config_name="tiny", overrides=overrides):
+        pass
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+@pytest.fixture
+def run_dirs(tmp_path: Path) -> list[Path]:
+    def rows(rates: list[float | None], seconds: float) -> list[dict[str, float | None]]:
+        return [
+            {"iteration": 10 * (n + 1), "seconds": seconds * (n + 1), "reflex_mistake_rate": rate}
+            for n, rate in enumerate(rates)
+        ]
+
+    return [
+        _run_of(tmp_path / "a", ("seed=1", "network.width=8"), rows([0.5, 0.3, 0.1], 10.0)),
+        _run_of(tmp_path / "b", (), rows([None, None], 10.0)),
+        _run_of(tmp_path / "c", ("network.width=8", "seed=2"), rows([0.7, None, 0.2, 0.1], 20.0)),
+    ]
+
+
+def test_seeds_of_one_setting_are_one_curve(run_dirs: list[Path]) -> None:
+    wide, plain = groups_of(run_dirs)
+    assert (wide.name, plain.name) == ("tiny network.width=8", "tiny")
+    assert wide.run_dirs == (run_dirs[0], run_dirs[2])
+    curve = wide.curve("reflex_mistake_rate")
+    assert curve is not None
+    # The second run has no figure at 20, the first none at 40.
+    np.testing.assert_array_equal(curve.iteration, [10, 30])
+    np.testing.assert_allclose(curve.seconds, [15, 45])
+    np.testing.assert_allclose(curve.mean, [0.6, 0.15])
+    np.testing.assert_allclose(curve.low, [0.5, 0.1])
+    np.testing.assert_allclose(curve.high, [0.7, 0.2])
+    assert plain.curve("reflex_mistake_rate") is None
+    assert [row["reflex_mistake_rate"] for row in wide.last()] == [0.1, 0.1]
+
+
+def test_the_command_shows_each_setting_and_draws(
+    run_dirs: list[Path], tmp_path: Path, capsys: Captured
+) -> None:
+    picture, figures = tmp_path / "curves.png", tmp_path / "figures.json"
+    arguments = ["report", *map(str, run_dirs), "--out", str(picture), "--json", str(figures)]
+    assert run(arguments) == 0
+    assert "10.00% (10.00% to 10.00%)" in " ".join(capsys.readouterr().out.split())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    groups = json.loads(figures.read_text())["groups"]
+    assert [len(group["runs"]) for group in groups] == [2, 1]
+
+
+def test_what_holds_no_reports_is_named(run_dirs: list[Path], tmp_path: Path, capsys: Captured) -> None:
+    (run_dirs[1] / "metrics.jsonl").write_text("")
+    with pytest.raises(UsageError, match="b has not reported yet"):
+        groups_of(run_dirs)
+    assert run(["report", str(tmp_path)]) == 2
+    assert "holds no run" in capsys.readouterr().err
