@@ -32,9 +32,9 @@ _DIAGNOSTICS = {
 }
 _LEGEND = """\
 reflex, search: mistakes in critical positions. gradient: norm before clipping. entropy: of the reflex, nats.
-top weight: of the improved policy. overridden: search prefers another move than the reflex. surprise: distance
-of the network's value from the search's. proven: positions that search solved. age: iterations since an example
-was played, mean over the replay. More than one seed: mean (least to greatest)."""
+top weight: of the improved policy. overridden: search prefers another move than the reflex. surprise:
+distance of the network's value from the search's. proven: positions that search solved. age: iterations
+since an example was played, mean over the replay. More than one seed: mean (least to greatest)."""
 
 
 @click.command(epilog="Example: xit report runs/connect_four_4x4 runs/narrow --out curves.png")
