@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from measuring import pgx_recipe, position_sets
+from measuring import position_sets
 
 from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
@@ -64,6 +64,9 @@ class Arm(NamedTuple):
 def arm_of(name: str, seed: int) -> Arm:
     """An arm by its name, not yet compiled."""
     if name == _PEER:
+        # Pgx starts JAX when it is imported, after which devices can no longer be chosen.
+        from measuring import pgx_recipe
+
         recipe = pgx_recipe.RecipeConfig()
         return Arm(
             pgx_recipe.init(recipe, seed),

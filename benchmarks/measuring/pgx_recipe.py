@@ -21,9 +21,14 @@ from jaxtyping import Array, Bool, Float, Key
 from exit.devices import divided, everywhere, over_devices
 from games.connect_four import ConnectFour, ConnectFourState
 
-_ENV: Any = pgx.make("connect_four")
 # Chex dataclasses hide their fields from type checkers.
 _MCTX: Any = mctx
+
+
+@functools.cache
+def _env() -> Any:
+    """Pgx's rules."""
+    return pgx.make("connect_four")
 
 
 @dataclass(frozen=True)
@@ -63,13 +68,13 @@ class _Net(nnx.Module):
     """The tower, a policy head of two planes and a value head of one."""
 
     def __init__(self, config: RecipeConfig, rngs: nnx.Rngs):
-        channels, (rows, columns, planes) = config.channels, _ENV.observation_shape
+        channels, (rows, columns, planes) = config.channels, _env().observation_shape
         self.stem = nnx.Conv(planes, channels, (3, 3), rngs=rngs)
         self.blocks = nnx.List([_Block(channels, rngs) for _ in range(config.num_blocks)])
         self.norm = _norm(channels, rngs)
         self.policy_planes = nnx.Conv(channels, 2, (1, 1), rngs=rngs)
         self.policy_norm = _norm(2, rngs)
-        self.policy = nnx.Linear(2 * rows * columns, _ENV.num_actions, rngs=rngs)
+        self.policy = nnx.Linear(2 * rows * columns, _env().num_actions, rngs=rngs)
         self.value_plane = nnx.Conv(channels, 1, (1, 1), rngs=rngs)
         self.value_norm = _norm(1, rngs)
         self.value_hidden = nnx.Linear(rows * columns, channels, rngs=rngs)
@@ -193,7 +198,7 @@ def _self_play(model: _Model, key_games: Key[Array, " B"], config: RecipeConfig)
 
     def recurrent_fn(model: _Model, rng_key: Any, action: Array, state: Any) -> tuple[Any, Any]:
         mover = state.current_player
-        state = jax.vmap(_ENV.step)(state, action)
+        state = jax.vmap(_env().step)(state, action)
         logits, value = _apply(model, state.observation, config)
         over = state.terminated
         output = _MCTX.RecurrentFnOutput(
@@ -218,16 +223,16 @@ def _self_play(model: _Model, key_games: Key[Array, " B"], config: RecipeConfig)
         after, reward, over = step_fn(state, result.action, jax.random.split(key_starts, num_games))
         return after, _Played(state.observation, result.action_weights, reward, over)
 
-    start = jax.vmap(_ENV.init)(jax.random.split(key_init, num_games))
+    start = jax.vmap(_env().init)(jax.random.split(key_init, num_games))
     _, played = jax.lax.scan(move, start, jax.random.split(key_play, config.num_steps))
     return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), played)
 
 
 def _step_or_restart(state: Any, action: Array, key_start: Key[Array, ""]) -> tuple[Any, Array, Array]:
     """The position to go on from, the mover's reward, and whether the game ended."""
-    after = _ENV.step(state, action)
+    after = _env().step(state, action)
     reward = after.rewards[state.current_player]
-    start = _ENV.init(key_start)
+    start = _env().init(key_start)
     chosen = jax.tree.map(lambda new, old: jnp.where(after.terminated, new, old), start, after)
     return chosen, reward, after.terminated
 
