@@ -13,7 +13,7 @@ from games.connect_four import ConnectFour
 def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
     return RunConfig(
         game=ConnectFour(rows, columns, connect),
-        network=MLPConfig(width=256, num_blocks=3),
+        network=MLPConfig(width=512, num_blocks=1),
         search=SearchConfig(max_simulations=1024),
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
