@@ -4,6 +4,7 @@ The file is NumPy's `.npz` without pickled objects: an array for each parameter,
 `description`, JSON as bytes. A checksum of every array tells a damaged file from a good one.
 """
 
+import contextlib
 import json
 import zipfile
 from collections.abc import Mapping
@@ -59,7 +60,8 @@ def save_portable(path: Path, info: RunInfo, step: int, params: Params) -> None:
             np.savez_compressed(file, **arrays)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise UserError(f"cannot write {path} ({error.strerror}); give another file") from error
 
 
@@ -70,8 +72,8 @@ def load_portable(path: Path) -> Portable:
       UsageError: there is no such file, it holds no agent, or it is of another version or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = dict(content)
         description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
         version = description["format"]
         # Only then the rest, which another version may call otherwise.

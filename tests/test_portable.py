@@ -75,11 +75,13 @@ def test_a_name_is_the_agent_that_comes_with_it(
         Agent.load("champion")
 
 
-@pytest.mark.parametrize("name", trained_names())
-def test_agents_that_come_with_the_product_can_be_loaded(name: str) -> None:
-    agent = Agent.load(name)
-    assert agent.source == trained_agent(name)
-    assert agent.game.name.startswith(name)
+def test_agents_that_come_with_the_product_can_be_loaded() -> None:
+    names = trained_names()
+    assert "connect_four" in names
+    for name in names:
+        agent = Agent.load(name)
+        assert agent.source == trained_agent(name)
+        assert agent.game.name.startswith(name)
 
 
 def _cut(content: bytes) -> bytes:
@@ -87,9 +89,9 @@ def _cut(content: bytes) -> bytes:
 
 
 def _flip(content: bytes) -> bytes:
-    """One byte of the last array changed; zip's own checksum would tell if it were whole."""
     middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+    flipped = bytes(byte ^ 255 for byte in content[middle : middle + 64])
+    return content[:middle] + flipped + content[middle + 64 :]
 
 
 @pytest.mark.parametrize(
