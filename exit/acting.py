@@ -95,7 +95,8 @@ def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[n
     if not num_states:
         raise UsageError("there is no state to act at; give at least one")
     if not np.issubdtype(budgets.dtype, np.integer):
-        raise UsageError(f"budget is an array of {budgets.dtype}; give whole numbers")
+        what = f"an array of {budgets.dtype}" if budgets.ndim else repr(budget)
+        raise UsageError(f"budget is {what}; give whole numbers")
     if budgets.shape not in ((), (num_states,)):
         raise UsageError(
             f"budget has shape {budgets.shape} for {num_states} states; give one, or one for each"

@@ -173,6 +173,8 @@ def hardware() -> str:
 def _provenance(agent: Agent) -> dict[str, Any]:
     """Whence the figures come: enough to have them again."""
     return {
+        # The command line fills in by which command; from Python there is none.
+        "command": None,
         "config": agent.info.config_name,
         "overrides": list(agent.info.overrides),
         "seed": agent.config.seed,

@@ -213,11 +213,12 @@ def acting_template(config: RunConfig) -> Params:
 
 
 def _require_runnable(config: RunConfig) -> None:
-    """Raise UsageError where network, search and game do not fit each other, before anything is written."""
+    """Raise UsageError where network, search, game and start do not fit, before anything is written."""
     try:
         jax.eval_shape(lambda: init_run(config))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    _start_params(config)
 
 
 def _run(
@@ -298,15 +299,24 @@ def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
 
 def _with_start(state: RunState, config: RunConfig) -> RunState:
     """A fresh run with the parameters that it is to start from."""
-    if config.start_from is None:
+    start = _start_params(config)
+    if start is None:
         return state
-    path = trained_agent(config.start_from) or Path(config.start_from)
-    found = load_portable(path)
-    # Two copies, because each is updated in place.
-    params, averaged = (
-        jax.tree.map(jnp.array, params_of(found, acting_template(config), path)) for _ in range(2)
-    )
+    # Two copies, because each changes on its own.
+    params, averaged = (jax.tree.map(jnp.array, start) for _ in range(2))
     return state._replace(learner=state.learner._replace(params=params, averaged_params=averaged))
+
+
+def _start_params(config: RunConfig) -> Params | None:
+    """The parameters that a run is to start from; None for random ones.
+
+    Raises:
+      UsageError: there is no such agent, or it has another network or plays another game.
+    """
+    if config.start_from is None:
+        return None
+    path = trained_agent(config.start_from) or Path(config.start_from)
+    return params_of(load_portable(path), acting_template(config), path)
 
 
 def _seconds_so_far(run_dir: Path) -> float:

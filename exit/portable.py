@@ -7,6 +7,7 @@ The file is NumPy's `.npz` without pickled objects: an array for each parameter,
 import contextlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,7 +81,7 @@ def load_portable(path: Path) -> Portable:
         found = _checked(description, arrays) if version == FORMAT else None
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}; `xit export` makes one from a run") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(f"{path} is damaged or holds no agent; export it anew or restore it") from error
     if found is None:
         raise UsageError(
@@ -102,9 +103,10 @@ def params_of(portable: Portable, template: Params, path: Path) -> Params:
     """
     wanted = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(template, lazily=True).items()}
     if wanted != {name: (leaf.shape, leaf.dtype) for name, leaf in portable.leaves.items()}:
+        how = " ".join([portable.info.config_name, *(f"--set {item}" for item in portable.info.overrides)])
         raise UsageError(
-            f"{path} holds the parameters of another network than the configuration's; "
-            f"it was trained by {portable.info.config_name} {' '.join(portable.info.overrides)}".rstrip()
+            f"{path} holds the parameters of another network or game than the configuration's; it was "
+            f"trained by {how}: take the same game and network settings, or another file"
         )
     return unflatten(template, portable.leaves)
 

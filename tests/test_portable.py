@@ -1,7 +1,9 @@
 """Agents as one file: written from a run, read in its place, and every way that a file can be wrong."""
 
 import dataclasses
+import io
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,10 +96,18 @@ def _flip(content: bytes) -> bytes:
     return content[:middle] + flipped + content[middle + 64 :]
 
 
+def _flip_inside(content: bytes) -> bytes:
+    """The compressed bytes of one array changed, the archive's directory whole."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        largest = max(archive.infolist(), key=lambda info: info.compress_size)
+    start = largest.header_offset + 30 + len(largest.filename) + 40
+    return content[:start] + bytes(byte ^ 255 for byte in content[start : start + 40]) + content[start + 40 :]
+
+
 @pytest.mark.parametrize(
     "damage",
-    [_cut, _flip, lambda content: b"", lambda content: b"hello"],
-    ids=["cut", "flip", "empty", "text"],
+    [_cut, _flip, _flip_inside, lambda content: b"", lambda content: b"hello"],
+    ids=["cut", "flip", "flip inside", "empty", "text"],
 )
 def test_a_damaged_file_is_refused(file: Path, damage: Callable[[bytes], bytes]) -> None:
     file.write_bytes(damage(file.read_bytes()))
@@ -167,7 +177,9 @@ def test_a_run_starts_from_a_file(file: Path, tmp_path: Path) -> None:
 
 def test_a_run_cannot_start_from_another_network(file: Path, tmp_path: Path) -> None:
     wide = dataclasses.replace(tiny_config().network, width=16)
-    with pytest.raises(UsageError, match=r"agent\.npz holds the parameters of another network"):
+    with pytest.raises(UsageError, match=r"agent\.npz holds the parameters of another network or game"):
         train(tiny_config(start_from=str(file), network=wide), tmp_path / "run", config_name="tic_tac_toe")
     with pytest.raises(UsageError, match="there is no file nobody"):
         train(tiny_config(start_from="nobody"), tmp_path / "other", config_name="tic_tac_toe")
+    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "other").exists()
