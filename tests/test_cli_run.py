@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
+from exit.agent import Agent
+from exit.bench import bench
+from exit.card import write_card
 from exit.cli import run
+from exit.solve import exact_of
 
 Captured = pytest.CaptureFixture[str]
 
@@ -172,6 +176,14 @@ def test_bench_shows_what_an_opponent_can_make_of_the_agent(trained: _Run, tmp_p
     assert all(
         name in page for name in ("Not certified", "data:image/png;base64,", "How to have these figures")
     )
+
+
+def test_a_card_is_written_from_python(trained: _Run, tmp_path: Path) -> None:
+    agent = Agent.load(trained.run_dir)
+    figures = bench(agent, exact_of(agent.game), [0], max_reached=0)
+    page = write_card(figures, tmp_path / "card.html").read_text()
+    assert agent.game.name in page
+    assert "xit bench" not in page
 
 
 def test_followed_no_further_than_allowed_the_agent_has_no_certificate(trained: _Run, tmp_path: Path) -> None:
