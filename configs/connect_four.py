@@ -1,6 +1,6 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: about four hours on two cores, which has not been run to its end. With `--set
+`xit train connect_four`: some hours on two cores; not yet run to its end. With `--set
 num_iterations=250`, half an hour: of critical positions after random play the reflex gets 15 % wrong, search
 at budget 64 8 %. That agent comes with the product, as `connect_four`.
 """
