@@ -85,6 +85,13 @@ def groups_of(run_dirs: Sequence[Path]) -> list[Group]:
     """
     members: dict[str, list[tuple[Path, tuple[Row, ...]]]] = {}
     for run_dir in run_dirs:
+        inside = (
+            [path.parent.name for path in sorted(run_dir.glob("*/config.json"))] if run_dir.is_dir() else []
+        )
+        if inside and not (run_dir / "config.json").exists():
+            raise UsageError(
+                f"{run_dir} holds no run but {len(inside)}, {inside[0]} among them; give {run_dir}/*"
+            )
         info = read_info(run_dir)
         rows = tuple(read_metrics(run_dir))
         if not rows:

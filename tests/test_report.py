@@ -71,4 +71,6 @@ def test_what_holds_no_reports_is_named(run_dirs: list[Path], tmp_path: Path, ca
     with pytest.raises(UsageError, match="b has not reported yet"):
         groups_of(run_dirs)
     assert run(["report", str(tmp_path)]) == 2
-    assert "holds no run" in capsys.readouterr().err
+    assert f"holds no run but 3, {run_dirs[0].name} among them" in capsys.readouterr().err
+    assert run(["report", str(tmp_path / "a" / "nothing")]) == 2
+    assert "holds no run (no config.json)" in capsys.readouterr().err
