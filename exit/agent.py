@@ -203,7 +203,7 @@ class Agent:
         Raises:
           UsageError: as `think`; the thought handed over stays as it is.
         """
-        return _asked(think_more, self._thinker(max_bytes), _thought(thought), budget)
+        return _asked(think_more, self._thinker(max_bytes), thought, budget)
 
     def advance(self, thought: Thought, action: SupportsIndex, outcome: SupportsIndex = 0) -> Thought:
         """The thought about the state after a move, and after what chance made of it: the tree below is kept.
@@ -212,7 +212,7 @@ class Agent:
           UsageError: the move is illegal or no whole number, or the outcome cannot happen.
         """
         move = whole_number("action", action), whole_number("outcome", outcome)
-        return _asked(advance, self._thinker(), _thought(thought), *move)
+        return _asked(advance, self._thinker(), thought, *move)
 
     def _thinker(self, max_bytes: int | None = None, *, side_by_side: bool = True) -> Thinker:
         return make_thinker(
@@ -258,13 +258,6 @@ def whole_number(name: str, number: Any) -> int:
         return operator.index(number)
     except TypeError as error:
         raise UsageError(f"{name} is {number!r}; give a whole number") from error
-
-
-def _thought(given: Any) -> Thought:
-    """What is given, if it is a thought; UsageError for anything else."""
-    if not isinstance(given, Thought):
-        raise UsageError(f"a {type(given).__name__} is no thought; give what `think` returned")
-    return given
 
 
 def _asked(function: Callable[..., Thought], *arguments: Any) -> Thought:

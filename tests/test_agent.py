@@ -317,10 +317,3 @@ def test_positions_of_another_type_are_taken(agent: Agent, states: State) -> Non
     np.testing.assert_array_equal(agent.act(plain, 3).action, agent.act(states, 3).action)
     single = jax.tree.map(jnp.asarray, row(plain, 0))
     assert int(agent.act(single, 3).action) == int(agent.act(states, 3).action[0])
-
-
-def test_a_state_is_no_thought(agent: Agent) -> None:
-    state = agent.game.init()
-    for ask in (lambda: agent.think_more(state, 2), lambda: agent.advance(state, 0)):  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="TicTacToeState is no thought; give what `think` returned"):
-            ask()

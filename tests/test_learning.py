@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import SearchConfig, SearchResult
 from exit.selfplay import SelfPlayConfig
 from exit.solve import save_table, table_directory
 from games.tic_tac_toe import TicTacToe
@@ -63,7 +62,18 @@ def test_the_same_loop_without_search_does_not_pass(tmp_path: Path, monkeypatch:
         action = jax.random.categorical(rng_key, jnp.where(legal, 0.0, -jnp.inf)).astype(jnp.int32)
         _, value = predict(params, jax.vmap(game.observe)(state))
         weights = jax.nn.one_hot(action, 9)
-        return SimpleNamespace(action=action, action_weights=weights, value=value, prior=weights)
+        return SearchResult(
+            action=action,
+            action_weights=weights,
+            value=value,
+            qvalues=jnp.zeros_like(weights),
+            visit_counts=jnp.zeros_like(weights, jnp.int32),
+            num_simulations=jnp.zeros_like(action),
+            lower=jnp.full_like(value, -1.0),
+            upper=jnp.full_like(value, 1.0),
+            prior=weights,
+            prior_value=value,
+        )
 
     monkeypatch.setattr(selfplay_module, "search", random_moves)
     # Another seed, so that no program compiled with search is used again.
