@@ -29,7 +29,7 @@ from measuring import position_sets
 
 from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
-from exit.evaluate import Yardstick
+from exit.evaluate import Yardstick, rows_of
 from exit.game import State
 from exit.loop import init_run, iterate
 from exit.network import make_network
@@ -132,7 +132,7 @@ def mistake_rates(arm: Arm, state: Any, sets: dict[str, Yardstick]) -> dict[str,
         for start in range(0, len(moves.values), _AT_ONCE):
             # One size for all, whatever is left at the end.
             rows = np.arange(start, start + _AT_ONCE).clip(max=len(moves.values) - 1)
-            logits.append(np.asarray(arm.logits_fn(state, jax.tree.map(lambda leaf: leaf[rows], states))))  # noqa: B023
+            logits.append(np.asarray(arm.logits_fn(state, rows_of(states, rows))))
         best = np.where(moves.legal, np.concatenate(logits)[: len(moves.values)], -np.inf).argmax(axis=1)
         wrong = ~moves.optimal[np.arange(len(best)), best]
         rates[name] = float(wrong[moves.critical].mean())

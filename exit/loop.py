@@ -18,7 +18,7 @@ from jaxtyping import Array
 from exit import replay as ring
 from exit.acting import make_act_fn
 from exit.catalog import trained_agent
-from exit.checkpoint import WarnFn, restore_latest, save
+from exit.checkpoint import WarnFn, restore_latest, save, steps
 from exit.clock import Clock
 from exit.devices import everywhere
 from exit.errors import UsageError, UserError
@@ -193,6 +193,9 @@ def train(
     run_dir = Path(run_dir)
     warn = warn_fn or (lambda message: None)
     _require_runnable(config)
+    if not steps(run_dir):
+        # A run that goes on needs its start no more.
+        _start_params(config)
     with claim(run_dir, config, config_name=config_name, overrides=overrides):
         state = _start(config, run_dir, warn)
         measure = _measurement(config, warn)
@@ -213,12 +216,11 @@ def acting_template(config: RunConfig) -> Params:
 
 
 def _require_runnable(config: RunConfig) -> None:
-    """Raise UsageError where network, search, game and start do not fit, before anything is written."""
+    """Raise UsageError where network, search and game do not fit each other, before anything is written."""
     try:
         jax.eval_shape(lambda: init_run(config))
     except ValueError as error:
         raise UsageError(str(error)) from error
-    _start_params(config)
 
 
 def _run(
@@ -302,9 +304,8 @@ def _with_start(state: RunState, config: RunConfig) -> RunState:
     start = _start_params(config)
     if start is None:
         return state
-    # Two copies, because each changes on its own.
-    params, averaged = (jax.tree.map(jnp.array, start) for _ in range(2))
-    return state._replace(learner=state.learner._replace(params=params, averaged_params=averaged))
+    params = jax.tree.map(jnp.asarray, start)
+    return state._replace(learner=state.learner._replace(params=params, averaged_params=params))
 
 
 def _start_params(config: RunConfig) -> Params | None:

@@ -14,7 +14,7 @@ import pytest
 from exit import agent as agent_module
 from exit.agent import Agent
 from exit.catalog import trained_agent, trained_names
-from exit.checkpoint import restore
+from exit.checkpoint import restore, steps
 from exit.cli import run
 from exit.errors import UsageError, UserError
 from exit.loop import acting_template, train
@@ -173,6 +173,14 @@ def test_a_run_starts_from_a_file(file: Path, tmp_path: Path) -> None:
         jax.tree.leaves(params), jax.tree.leaves(Agent.load(file).params), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_run_that_goes_on_needs_its_start_no_more(file: Path, tmp_path: Path) -> None:
+    config = tiny_config(start_from=str(file), num_iterations=2)
+    train(config, tmp_path / "run", config_name="tic_tac_toe", stop_iteration=1)
+    file.unlink()
+    train(config, tmp_path / "run", config_name="tic_tac_toe")
+    assert steps(tmp_path / "run") == [1, 2]
 
 
 def test_a_run_cannot_start_from_another_network(file: Path, tmp_path: Path) -> None:

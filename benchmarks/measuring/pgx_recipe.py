@@ -7,6 +7,7 @@ the published 1,024 games of 256 moves and batches of 4,096, of which a CPU does
 """
 
 import functools
+import operator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -133,7 +134,7 @@ def iterate(state: RecipeState, *, config: RecipeConfig) -> RecipeState:
     model, optimizer_state = state.model, state.optimizer_state
     # Not a loop within one program: in those XLA's gradients of convolutions take ten times as long on a CPU.
     for index in range(config.num_games * config.num_steps // config.batch_size):
-        batch = jax.tree.map(lambda leaf: leaf[index], batches)  # noqa: B023
+        batch = jax.tree.map(operator.itemgetter(index), batches)
         model, optimizer_state = _updated(model, optimizer_state, batch, config=config)
     return RecipeState(model, optimizer_state, rng_key)
 
