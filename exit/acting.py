@@ -43,6 +43,15 @@ def make_act_fn(
     return act
 
 
+def compiled_search(
+    params: Params, states: State, *, game: Game, network: Network, config: SearchConfig
+) -> jax.stages.Compiled:
+    """The program that acts at these states, for those who want to know what is in it."""
+    budgets = np.zeros(jax.tree.leaves(states)[0].shape[0], np.int32)
+    options = {"game": game, "predict": network.predict, "config": without_noise(config)}
+    return _search.lower(params, states, budgets, **options).compile()
+
+
 def make_curve_fn(
     params: Params, *, game: Game, network: Network, config: SearchConfig
 ) -> Callable[[State, Int[np.ndarray, " S"]], SearchResult]:

@@ -18,7 +18,14 @@ from exit.errors import UsageError
 from exit.game import Game, State
 from exit.loop import RunConfig, acting_template
 from exit.network import Params, make_network
-from exit.portable import SUFFIX, load_portable, params_of, save_portable
+from exit.portable import (
+    SUFFIX,
+    load_portable,
+    params_of,
+    save_portable,
+    snapshot_iterations,
+    snapshot_path,
+)
 from exit.rundir import RunInfo, read_info, require_settings
 from exit.search import (
     SearchConfig,
@@ -73,7 +80,7 @@ class Agent:
         Args:
           source: a run directory, a `.npz` file that `save` wrote, or a name such as `connect_four` where
             there is no directory of that name.
-          step: iteration of a kept checkpoint; None takes the newest that is whole.
+          step: iteration of a kept checkpoint or snapshot; None takes the newest that is whole.
           max_simulations: capacity in place of the configured one.
           warn_fn: told of damaged checkpoints that were passed over.
 
@@ -247,8 +254,12 @@ def _restored(
         step, trees = found
     elif step in (kept := steps(run_dir)):
         trees = restore(run_dir, step, template)
+    elif step in (snapshots := snapshot_iterations(run_dir)):
+        path = snapshot_path(run_dir, step)
+        return step, params_of(load_portable(path), acting_template(config), path)
     else:
-        raise UsageError(f"{run_dir} has no checkpoint of iteration {step}; it keeps {kept}")
+        there = sorted({*kept, *snapshots})
+        raise UsageError(f"{run_dir} has no checkpoint of iteration {step}; it keeps {there}")
     return step, trees["acting"]
 
 

@@ -94,7 +94,7 @@ def bench(
             "count": len(wrong),
             "shown": _with_lines(_gallery(agent, found, shown), reached, positions.keys[shown]),
         },
-        "provenance": _provenance(agent) | {"seconds": time.perf_counter() - started},
+        "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
     }
 
 
@@ -170,7 +170,7 @@ def hardware() -> str:
     return f"{kinds}; {os.cpu_count()} CPU cores, {platform.machine()}; jax {jax.__version__}"
 
 
-def _provenance(agent: Agent) -> dict[str, Any]:
+def provenance(agent: Agent) -> dict[str, Any]:
     """Whence the figures come: enough to have them again."""
     return {
         # The command line fills in by which command; from Python there is none.

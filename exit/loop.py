@@ -27,9 +27,9 @@ from exit.game import Game, State
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.logs import open_metrics, read_metrics
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
-from exit.portable import load_portable, params_of
+from exit.portable import load_portable, params_of, save_portable, snapshot_path
 from exit.replay import Replay, ReplayConfig
-from exit.rundir import claim
+from exit.rundir import claim, read_info
 from exit.search import SearchConfig
 from exit.selfplay import PlayFigures, SelfPlayConfig, initial_states, self_play
 from exit.solve import exact_of
@@ -49,6 +49,7 @@ class RunConfig:
       report_every: iterations between reports, each with a measurement if the game is solved.
       checkpoint_every: iterations between checkpoints.
       keep_checkpoints: checkpoints kept.
+      snapshots: keep the agent as it is after 1, 2, 4, 8, ... iterations, each as a small file.
       start_from: an agent's file, or the name of an agent that comes with the product, whose parameters
         the run starts from; None starts from random ones.
     """
@@ -65,6 +66,7 @@ class RunConfig:
     report_every: int = 10
     checkpoint_every: int = 10
     keep_checkpoints: int = 3
+    snapshots: bool = False
     start_from: str | None = None
     seed: int = 0
 
@@ -176,8 +178,8 @@ def train(
     Args:
       config_name: name or path by which `exit.catalog.load_config` finds the configuration again.
       overrides: `a.b=value` settings already applied to `config`, kept for the same purpose.
-      report_fn: told, every `report_every` iterations and before every checkpoint, the figures that also
-        go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
+      report_fn: told, every `report_every` iterations and before every checkpoint and snapshot, the figures
+        that also go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
         seconds_left, policy_loss, value_loss, grad_norm, learning_rate (these of the last iteration),
         those of `PlayFigures`, replay_size, target_age (iterations since an example was played, mean over the
         replay), reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical states; None where
@@ -241,7 +243,8 @@ def _run(
             clock.end_first()
         ended = iteration == last
         saves = iteration % config.checkpoint_every == 0 or ended
-        if iteration % config.report_every == 0 or saves:
+        snaps = config.snapshots and iteration.bit_count() == 1
+        if iteration % config.report_every == 0 or saves or snaps:
             clock.pause()
             reflex, searching = measure(state.learner.averaged_params)
             yield {
@@ -256,6 +259,9 @@ def _run(
                 "search_mistake_rate": searching,
             }
             clock.go_on()
+        if snaps:
+            params = state.learner.averaged_params
+            save_portable(snapshot_path(run_dir, iteration), read_info(run_dir), iteration, params)
         if saves:
             trees = {"acting": state.learner.averaged_params, "run": state}
             save(run_dir, iteration, trees, keep=config.keep_checkpoints)

@@ -23,6 +23,7 @@ FORMAT = 1
 """Version of the file; raised when older ones can no longer be read."""
 
 SUFFIX = ".npz"
+_SNAPSHOTS = "snapshots"
 _DESCRIPTION = "description"
 
 
@@ -89,6 +90,16 @@ def load_portable(path: Path) -> Portable:
             "export it anew, or use the version that wrote it"
         )
     return found
+
+
+def snapshot_path(run_dir: Path, iteration: int) -> Path:
+    """Where a run keeps its agent as it was after an iteration."""
+    return run_dir / _SNAPSHOTS / f"{iteration:08}{SUFFIX}"
+
+
+def snapshot_iterations(run_dir: Path) -> list[int]:
+    """Iterations of which a run keeps its agent, rising."""
+    return sorted(int(path.stem) for path in (run_dir / _SNAPSHOTS).glob(f"[0-9]*{SUFFIX}"))
 
 
 def params_of(portable: Portable, template: Params, path: Path) -> Params:

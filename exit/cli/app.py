@@ -13,7 +13,7 @@ from types import FrameType
 import click
 
 from exit import __version__
-from exit.cli import act, arena, bench, export, games, play, report, solve, train
+from exit.cli import act, arena, bench, export, frontier, games, play, report, solve, train
 from exit.cli.options import Invocation, debug_option
 from exit.devices import use_all_cores
 from exit.errors import UsageError, UserError
@@ -53,6 +53,8 @@ for _command in (
     play.play,
     arena.match,
     export.export,
+    frontier.frontier,
+    frontier.recommend,
     report.report,
 ):
     xit.add_command(_command)

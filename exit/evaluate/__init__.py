@@ -2,11 +2,16 @@
 
 from exit.evaluate.adversary import adversarial_figures, face
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
+from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
+from exit.evaluate.exchange import exchange_rate, strength
 from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import CurveFn, override_report
 from exit.evaluate.positions import Positions, positions_of
+from exit.evaluate.promise import Check, check_promises, promised_mean
+from exit.evaluate.resampling import percentile_interval, resample, resampled_means
 from exit.evaluate.sample import RandomPositions, random_positions
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
@@ -15,9 +20,12 @@ __all__ = [
     "CHUNK",
     "ActFn",
     "Benchmark",
+    "Check",
+    "CriticalStates",
     "CurveFn",
     "Decisions",
     "EvaluationConfig",
+    "Frontier",
     "Plies",
     "PolicyFn",
     "Positions",
@@ -28,21 +36,31 @@ __all__ = [
     "adversarial_figures",
     "benchmark",
     "best_reply",
+    "check_promises",
     "critical_sample",
+    "critical_states",
     "decide",
     "decide_at",
+    "exchange_rate",
     "face",
+    "frontier_rows",
     "line_to",
     "measure",
+    "measure_frontier",
     "mistakes",
     "override_report",
+    "percentile_interval",
     "plies",
     "ply_of",
     "positions_of",
+    "promised_mean",
     "random_positions",
     "regrets",
+    "resample",
+    "resampled_means",
     "rows_of",
     "shortest_lines",
+    "strength",
     "walk",
     "worst_first",
     "yardstick",

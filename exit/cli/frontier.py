@@ -1,0 +1,223 @@
+"""`xit frontier` and `xit recommend`: what thinking buys, and how much of it to buy."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exit.cli import console
+from exit.cli.options import NonNegativeList, agent_argument, debug_option, json_option
+from exit.errors import UsageError
+
+if TYPE_CHECKING:
+    from exit.agent import Agent
+
+_BUDGETS = (0, *(1 << k for k in range(11)))
+_COLUMNS = (
+    "budget",
+    "mean regret",
+    "95% interval",
+    "mistakes",
+    "simulations",
+    "MFLOP",
+    "ms in batches",
+    "ms alone",
+    "95th",
+)
+
+budgets_option = click.option(
+    "--budgets",
+    type=NonNegativeList(),
+    default=_BUDGETS,
+    metavar="N,N,...",
+    help="Simulations a move. Default: 0 and 1, 2, 4, ... to 1024.",
+)
+states_option = click.option(
+    "--max-positions",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Critical positions to measure on; a sample if there are more. Default: 4096.",
+)
+
+
+@click.command(epilog="Example: xit frontier runs/connect_four_4x4 --budgets 0,4,16,64 --json frontier.json")
+@click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@budgets_option
+@states_option
+@click.option("--snapshots", is_flag=True, help="Measure every snapshot of the runs, not their newest agent.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where the picture goes."
+)
+@json_option
+@debug_option
+def frontier(
+    sources: tuple[Path, ...],
+    budgets: tuple[int, ...],
+    max_positions: int | None,
+    snapshots: bool,
+    out: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Measure what each budget buys the AGENTs, in exact regret, and what it costs.
+
+    Agents of several runs, or the snapshots of one (`xit train CONFIG --set snapshots=true`), show what
+    training is worth in thinking.
+    """
+    from exit.cli.exact import load_exact
+    from exit.frontier import MAX_STATES
+    from exit.frontier import frontier as measure
+    from exit.plots import plot_frontier
+
+    agents = [agent for source in sources for agent in _agents(source, max(budgets), snapshots)]
+    console.prepare_json(json_path)
+    exact = load_exact(agents[0].game)
+    with console.Progress("measuring") as progress:
+        figures = measure(
+            agents, exact, budgets, max_states=max_positions or MAX_STATES, progress_fn=_report_to(progress)
+        )
+    figures["provenance"]["command"] = console.command_line()
+    positions = figures["positions"]
+    for row in figures["agents"]:
+        console.show_table(
+            f"{figures['game']}, {row['run']} after {row['iteration']} iterations: "
+            f"{positions['count']:,} positions ({positions['kind']})",
+            _COLUMNS,
+            [_cells(each) for each in row["budgets"]],
+        )
+    _show_exchange(figures["exchange"])
+    console.write_json(json_path, figures)
+    folder = agents[0].source if agents[0].source.is_dir() else Path("runs") / agents[0].source.stem
+    console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
+
+
+@click.command(epilog="Example: xit recommend runs/connect_four_4x4 --max-regret 0.01")
+@agent_argument
+@click.option("--max-regret", type=float, metavar="R", help="Mean regret allowed, in reward units.")
+@click.option(
+    "--deadline-ms", type=float, metavar="T", help="Time allowed for one call, at its 95th percentile."
+)
+@click.option("--max-mean-simulations", type=float, metavar="N", help="Mean simulations a position allowed.")
+@budgets_option
+@states_option
+@json_option
+@debug_option
+def recommend(
+    source: Path,
+    max_regret: float | None,
+    deadline_ms: float | None,
+    max_mean_simulations: float | None,
+    budgets: tuple[int, ...],
+    max_positions: int | None,
+    json_path: Path | None,
+) -> None:
+    """Say how much AGENT should think on this machine, under limits on regret, time or simulations.
+
+    With --max-regret it is the least budget of which that can be promised for positions nobody measured;
+    without, the one that gives away least within the other limits.
+    """
+    from exit.cli.exact import load_exact
+    from exit.frontier import MAX_STATES
+    from exit.recommend import Limits
+    from exit.recommend import recommend as choose
+
+    try:
+        limits = Limits(max_regret, deadline_ms, max_mean_simulations)
+    except UsageError as error:
+        raise UsageError(_as_options(str(error))) from error
+    (agent,) = _agents(source, max(budgets), snapshots=False)
+    console.prepare_json(json_path)
+    exact = load_exact(agent.game)
+    with console.Progress("measuring") as progress:
+        figures = choose(
+            agent,
+            exact,
+            budgets,
+            limits,
+            max_states=max_positions or MAX_STATES,
+            progress_fn=_report_to(progress),
+        )
+    figures["provenance"]["command"] = console.command_line()
+    _show_recommendation(figures)
+    console.write_json(json_path, figures)
+
+
+def _agents(source: Path, most: int, snapshots: bool) -> "Iterator[Agent]":
+    """The agent of a source, or those of all its snapshots, with room for the greatest budget."""
+    from exit.agent import Agent
+    from exit.portable import snapshot_iterations
+
+    agent = Agent.load(source, warn_fn=console.warn)
+    capacity = max(most, agent.search.max_simulations)
+    kept = snapshot_iterations(source) if snapshots else [None]
+    if not kept:
+        raise UsageError(
+            f"{source} keeps no snapshots; train with --set snapshots=true, or leave --snapshots out"
+        )
+    for step in kept:
+        yield Agent.load(source, step=step, max_simulations=capacity, warn_fn=console.warn)
+
+
+def _report_to(progress: console.Progress) -> Callable[[str, int, int], None]:
+    def report(what: str, done: int, total: int) -> None:
+        progress.update(f"{what}: {done:,} of {total:,}", done / total)
+
+    return report
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    interval, latency = row["ci95"]["mean_regret"], row.get("latency_ms")
+    return [
+        str(row["budget"]),
+        f"{row['mean_regret']:.5f}",
+        "exact" if interval is None else f"{interval[0]:.5f} to {interval[1]:.5f}",
+        console.percent(row["mistake_rate"]),
+        f"{row['mean_simulations']:.1f}",
+        f"{row['flops'] / 1e6:.4g}",
+        f"{row['ms_per_state']:.3g}",
+        *(["-", "-"] if latency is None else [f"{latency['median']:.3g}", f"{latency['p95']:.3g}"]),
+    ]
+
+
+def _show_exchange(fit: dict[str, Any] | None) -> None:
+    if fit is None:
+        return
+    interval = fit["slope_ci95"]
+    between = "" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})"
+    console.say(
+        f"at equal strength, ten times the training compute stands for 10^{-fit['slope']:.2f} times the "
+        f"compute of a move: slope {fit['slope']:.2f}{between}, R2 {fit['r2']:.2f}, {fit['points']} points"
+    )
+
+
+def _show_recommendation(figures: dict[str, Any]) -> None:
+    interval, latency, check = figures["ci95"]["mean_regret"], figures["latency_ms"], figures["check"]
+    console.say(f"budget {figures['budget']}")
+    console.say(
+        f"mean regret {figures['mean_regret']:.5f} ({interval[0]:.5f} to {interval[1]:.5f}) over "
+        f"{figures['positions']['count']:,} positions ({figures['positions']['kind']}); "
+        f"at most {figures['promised_regret']:.5f} over as many others"
+    )
+    console.say(
+        f"{figures['mean_simulations']:.1f} simulations a position; {latency['median']:.3g} ms a call "
+        f"(95th percentile {latency['p95']:.3g}) on this machine"
+    )
+    if figures["in_time"] is not None:
+        console.say(f"{console.percent(figures['in_time'])} of new calls were in time")
+    if check["promised"]:
+        console.say(
+            f"chosen on one half of the positions, it held on the other in {check['held']} of "
+            f"{check['promised']} random halves{_unpromised(check)}"
+        )
+
+
+def _unpromised(check: dict[str, int]) -> str:
+    rest = check["splits"] - check["promised"]
+    return f" ({rest} more were too small to promise anything)" if rest else ""
+
+
+def _as_options(message: str) -> str:
+    """The message with the names of options in place of those of arguments."""
+    for name in ("max_regret", "deadline_ms", "max_mean_simulations"):
+        message = message.replace(name, "--" + name.replace("_", "-"))
+    return message

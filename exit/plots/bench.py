@@ -1,0 +1,76 @@
+"""The bench card's picture."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from exit.plots.style import BLACK, BLUE, GREEN, ORANGE, RED, Rows, budget_axis, finish, interval_line
+
+
+def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Path:
+    """The bench card's picture: regret and mistakes against budget and ply, calibration, overrides.
+
+    Args:
+      bench: as `xit bench --json` writes it.
+
+    Returns:
+      The path written.
+    """
+    rows = sorted(bench["budgets"], key=lambda row: row["budget"])
+    figure, axes = plt.subplots(2, 3, figsize=(14, 7.4))
+    (regret, mistakes, plies), (value, policy, overrides) = axes
+    interval_line(regret, rows, "mean_regret", 1.0, "all positions", BLUE, "o")
+    regret.set_ylabel("mean regret (reward units)")
+    interval_line(mistakes, rows, "mistake_rate", 100.0, "all positions", BLUE, "o")
+    interval_line(mistakes, rows, "critical_mistake_rate", 100.0, "critical positions", RED, "s")
+    mistakes.set_ylabel("mistakes (%)")
+    for axis in (regret, mistakes):
+        budget_axis(axis, [row["budget"] for row in rows])
+    ends = rows[:1] if len(rows) == 1 else [rows[0], rows[-1]]
+    for row, colour, marker in zip(ends, (RED, BLUE), "os", strict=False):
+        label = f"budget {row['budget']}"
+        _by_ply(plies, row, label, colour, marker)
+        _reliability(value, row["calibration"]["value"], label, colour, marker)
+        _reliability(policy, row["calibration"]["policy"], label, colour, marker)
+    plies.set_xlabel("ply")
+    plies.set_ylabel("mistakes (% of critical positions)")
+    plies.set_ylim(bottom=0)
+    value.set_xlabel("value the agent gives the position")
+    value.set_ylabel("exact value, mean")
+    policy.set_xlabel("weight of the move played (critical positions)")
+    policy.set_ylabel("share of best moves")
+    _overrides(overrides, bench["overrides"])
+    return finish(figure, axes.ravel().tolist(), title, Path(path))
+
+
+def _by_ply(axis: Axes, row: Mapping[str, Any], label: str, colour: str, marker: str) -> None:
+    plies = [each for each in row.get("by_ply") or () if each["critical"]]
+    interval_line(axis, plies, "critical_mistake_rate", 100.0, label, colour, marker, along="ply")
+
+
+def _reliability(axis: Axes, bins: Rows, label: str, colour: str, marker: str) -> None:
+    """Truth against claim; the larger a marker, the more positions are behind it."""
+    if not bins:
+        return
+    counts = [row["count"] for row in bins]
+    ends = [bins[0]["from"], bins[-1]["to"]]
+    axis.plot(ends, ends, color=BLACK, linewidth=0.8, linestyle=":")
+    claimed, true = ([row[name] for row in bins] for name in ("claimed", "true"))
+    axis.plot(claimed, true, color=colour, linewidth=1)
+    sizes = [8 + 80 * (count / max(counts)) ** 0.5 for count in counts]
+    axis.scatter(claimed, true, s=sizes, color=colour, marker=marker, label=label, alpha=0.8)
+
+
+def _overrides(axis: Axes, report: Mapping[str, Any] | None) -> None:
+    """What changing the move did to the regret, stretch by stretch of one search."""
+    axis.set_xlabel("simulation at which search changed the move")
+    axis.set_ylabel("change of mean regret")
+    axis.axhline(0, color=BLACK, linewidth=0.8)
+    rows = report["simulations"] if report else []
+    places = range(len(rows))
+    axis.bar(places, [-row["regret_removed"] for row in rows], color=GREEN, label="helped")
+    axis.bar(places, [row["regret_added"] for row in rows], color=ORANGE, label="hurt")
+    axis.set_xticks(places, [f"\u2264{row['to']}" for row in rows])

@@ -1,0 +1,187 @@
+"""How much an agent should think: the budget that keeps to limits on regret, time and simulations."""
+
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from exit.agent import Agent
+from exit.bench import hardware, provenance
+from exit.cost import latencies
+from exit.errors import UsageError, UserError
+from exit.evaluate import (
+    Frontier,
+    check_promises,
+    frontier_rows,
+    measure_frontier,
+    promised_mean,
+    resample,
+    rows_of,
+    yardstick,
+)
+from exit.frontier import (
+    MAX_STATES,
+    NUM_CALLS,
+    ProgressFn,
+    greatest_regret,
+    latency_figures,
+    measured_states,
+)
+from exit.solve import Exact
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a budget has to keep to; None for what does not matter.
+
+    Attributes:
+      max_regret: mean regret over critical states, in reward units.
+      deadline_ms: 95th percentile of the time of a single call.
+      max_mean_simulations: mean simulations of a state.
+    """
+
+    max_regret: float | None = None
+    deadline_ms: float | None = None
+    max_mean_simulations: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: limit for name, limit in vars(self).items() if limit is not None}
+        if not given:
+            raise UsageError("give a limit: max_regret, deadline_ms or max_mean_simulations")
+        for name, limit in given.items():
+            if not limit >= 0 or limit == float("inf"):
+                raise UsageError(f"{name} is {limit}; it must be a number from 0")
+
+
+def recommend(
+    agent: Agent,
+    exact: Exact,
+    budgets: Sequence[int],
+    limits: Limits,
+    *,
+    max_states: int = MAX_STATES,
+    num_calls: int = NUM_CALLS,
+    seed: int = 0,
+    progress_fn: ProgressFn | None = None,
+) -> dict[str, Any]:
+    """The budget to use under some limits, and what to expect of it.
+
+    With `max_regret` it is the least budget of which the limit can be promised; without, the one with the
+    least mean regret among those that keep to the others.
+
+    Args:
+      budgets: to choose from, each within the agent's capacity.
+      max_states: critical states to measure on.
+      num_calls: single calls timed at each budget.
+
+    Returns:
+      The figures of `xit recommend --json`.
+
+    Raises:
+      UsageError: a budget is over the capacity.
+      UserError: no budget keeps to the limits; names what comes closest.
+    """
+    started = time.perf_counter()
+    report = progress_fn or (lambda what, done, total: None)
+    states = measured_states(exact, max_states, seed)
+    measured = yardstick(exact, states.keys)
+    curve = measure_frontier(
+        agent.act,
+        measured,
+        budgets,
+        progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),
+    )
+    some = np.random.default_rng(seed).permutation(len(states.keys))[:num_calls]
+    time_calls = functools.partial(latencies, agent, rows_of(measured.states, some), calls=num_calls)
+    calls = time_calls(
+        [int(budget) for budget in curve.budgets],
+        progress_fn=lambda done, total: report("single calls", done, total),
+    )
+    in_time = np.quantile(calls, 0.95, axis=1) <= (limits.deadline_ms or np.inf)
+    greatest = greatest_regret(measured)
+    rows = frontier_rows(curve, resample(states.stratum, seed=seed))
+    for row, single, bound in zip(rows, calls, promised_mean(curve.regret, greatest), strict=True):
+        row["latency_ms"] = latency_figures(single)
+        row["promised_regret"] = float(bound)
+
+    def choose(some: Int[np.ndarray, " m"]) -> int | None:
+        return _choice(curve.of(some), limits, in_time, greatest)
+
+    chosen = choose(np.arange(len(states.keys)))
+    if chosen is None:
+        raise UserError(_nothing_fits(rows, limits, curve, in_time))
+    check = check_promises(
+        len(states.keys), choose, lambda index, some: _holds(curve.of(some), index, limits), seed=seed
+    )
+    budget = rows[chosen]["budget"]
+    again = time_calls([budget])[0] if limits.deadline_ms is not None else None
+    return {
+        "game": exact.game.name,
+        "run": str(agent.source),
+        "solver": exact.solver,
+        "hardware": hardware(),
+        "positions": {"kind": f"critical, {states.kind}", "count": len(states.keys)},
+        "limits": vars(limits),
+        "rule": "fixed",
+        **rows[chosen],
+        "check": check._asdict(),
+        "in_time": None if again is None else float(np.mean(again <= (limits.deadline_ms or 0))),
+        "budgets": rows,
+        "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
+    }
+
+
+def _choice(curve: Frontier, limits: Limits, in_time: Bool[np.ndarray, " S"], greatest: float) -> int | None:
+    """Index of the budget to use; None if none keeps to the limits."""
+    allowed = in_time & _few_enough(curve, limits)
+    if limits.max_regret is not None:
+        allowed &= promised_mean(curve.regret, greatest) <= limits.max_regret
+        return int(np.argmax(allowed)) if allowed.any() else None
+    regret = np.where(allowed, curve.regret.mean(axis=1), np.inf)
+    return int(np.argmin(regret)) if allowed.any() else None
+
+
+def _few_enough(curve: Frontier, limits: Limits) -> Bool[np.ndarray, " S"]:
+    """Which budgets can be promised not to need more simulations than allowed."""
+    if limits.max_mean_simulations is None:
+        return np.ones(len(curve.budgets), bool)
+    most: Float[np.ndarray, " S"] = np.array(
+        [
+            promised_mean(spent[None], float(budget))[0]
+            for spent, budget in zip(curve.simulations, curve.budgets, strict=True)
+        ]
+    )
+    return np.minimum(most, curve.budgets) <= limits.max_mean_simulations
+
+
+def _holds(curve: Frontier, index: int, limits: Limits) -> bool:
+    """Whether the limits hold in the mean of these states."""
+    regret, spent = curve.regret[index].mean(), curve.simulations[index].mean()
+    enough = limits.max_regret is None or regret <= limits.max_regret
+    few = limits.max_mean_simulations is None or spent <= limits.max_mean_simulations
+    return bool(enough and few)
+
+
+def _nothing_fits(
+    rows: Sequence[dict[str, Any]], limits: Limits, curve: Frontier, in_time: Bool[np.ndarray, " S"]
+) -> str:
+    """Why no budget will do, and what comes closest."""
+    allowed = in_time & _few_enough(curve, limits)
+    if limits.max_regret is None or not allowed.any():
+        quickest = min(rows, key=lambda row: row["latency_ms"]["p95"])
+        return (
+            f"no budget from {rows[0]['budget']} to {rows[-1]['budget']} keeps to the limits; the quickest "
+            f"is {quickest['budget']}, with {quickest['latency_ms']['p95']:.3g} ms a call"
+        )
+    best = min(
+        (row for row, fits in zip(rows, allowed, strict=True) if fits), key=lambda row: row["promised_regret"]
+    )
+    return (
+        f"no budget can be promised to keep mean regret within {limits.max_regret:g}; the best is "
+        f"{best['budget']}, of which {best['promised_regret']:.3g} can be promised: allow that much, give "
+        "larger budgets, or train longer"
+    )

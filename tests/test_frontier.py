@@ -1,0 +1,227 @@
+"""What thinking buys: sampled states, intervals, the exchange rate, promises, and the two commands."""
+
+import json
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from exit.agent import Agent
+from exit.cli import run
+from exit.errors import UsageError
+from exit.evaluate import (
+    check_promises,
+    critical_states,
+    exchange_rate,
+    percentile_interval,
+    promised_mean,
+    resample,
+    resampled_means,
+)
+from exit.recommend import Limits
+from exit.solve import exact_of
+from games.tic_tac_toe import TicTacToe
+
+Captured = pytest.CaptureFixture[str]
+
+_CONFIG = """
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import MLPConfig
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from games.tic_tac_toe import TicTacToe
+
+
+def config() -> RunConfig:
+    return RunConfig(
+        game=TicTacToe(),
+        network=MLPConfig(width=32, num_blocks=1),
+        search=SearchConfig(max_simulations=32),
+        self_play=SelfPlayConfig(num_games=32, num_steps=8, budget=8),
+        replay=ReplayConfig(capacity=4096),
+        learner=LearnerConfig(batch_size=128, num_updates=4, learning_rate=5e-3),
+        num_iterations=17,
+        report_every=100,
+        checkpoint_every=100,
+        snapshots=True,
+    )
+"""
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "small.py").write_text(_CONFIG)
+    assert run(["train", str(folder / "small.py"), "--run-dir", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+def test_all_critical_states_are_found_or_each_ply_has_its_share() -> None:
+    exact = exact_of(TicTacToe())
+    everything = critical_states(exact, 10_000)
+    assert (everything.kind, len(everything.keys)) == ("all", 3191)
+    some = critical_states(exact, 400, seed=1)
+    assert (some.kind, len(some.keys)) == ("stratified", 400)
+    assert len({key.tobytes() for key in some.keys}) == 400
+    assert exact.moves_fn(some.keys).critical.all()
+    shares = [np.bincount(each.stratum, minlength=9) / len(each.keys) for each in (everything, some)]
+    np.testing.assert_allclose(shares[0], shares[1], atol=1.01 / 400)
+    assert (critical_states(exact, 400, seed=2).keys != some.keys).any()
+
+
+def test_strata_are_drawn_again_each_by_itself() -> None:
+    stratum = np.repeat([3, 7], [10, 30])
+    counts = resample(stratum, 50)
+    np.testing.assert_array_equal(counts[:, :10].sum(1), 10)
+    np.testing.assert_array_equal(counts[:, 10:].sum(1), 30)
+    # What is the same throughout a stratum does not vary.
+    np.testing.assert_allclose(resampled_means(stratum[None].astype(float), counts), 6.0)
+
+
+def test_the_interval_of_a_mean_is_as_wide_as_theory_says() -> None:
+    sample = np.random.default_rng(0).exponential(size=2000)
+    low, high = percentile_interval(resampled_means(sample, resample(np.zeros(2000, int))))
+    assert low < sample.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * sample.std() / math.sqrt(2000), rel=0.1)
+
+
+def _planted(slope: float, per_decade: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Agents whose strength obeys log10(test) = slope log10(train) + per_decade strength + 4."""
+    train, test = np.logspace(9, 12, 4), np.logspace(5, 8, 6)
+    strength = (np.log10(test) - slope * np.log10(train)[:, None] - 4) / per_decade
+    means = 2 / (1 + 10**strength)
+    # One half of the states gives away a little more, the other a little less.
+    off = np.where(np.arange(200) % 2, 0.9, 1.1)
+    return train, np.broadcast_to(test, (4, 6)), means[..., None] * off
+
+
+def test_the_exchange_rate_is_the_planted_one() -> None:
+    train, test, regret = _planted(-0.8, 1.5)
+    counts, usable = resample(np.zeros(200, int), 100), np.ones((4, 6), bool)
+    fit = exchange_rate(train, test, regret, usable, greatest=2.0, counts=counts)
+    assert fit is not None
+    assert fit["slope"] == pytest.approx(-0.8)
+    assert fit["strength_coefficient"] == pytest.approx(1.5)
+    assert fit["r2"] == pytest.approx(1.0)
+    low, high = fit["slope_ci95"]
+    assert low - 1e-9 <= fit["slope"] <= high + 1e-9
+    # Points that have become perfect tell nothing, and those at the reflex's cost are not asked.
+    regret[3, 5] = 0
+    usable[:, 0] = False
+    fit = exchange_rate(train, test, regret, usable, greatest=2.0, counts=counts)
+    assert fit is not None
+    assert (fit["points"], fit["saturated"]) == (19, 1)
+    assert fit["slope"] == pytest.approx(-0.8)
+    assert exchange_rate(train[:1], test[:1], regret[:1], usable[:1], greatest=2.0, counts=counts) is None
+
+
+@pytest.mark.parametrize("limit", [0.03, 0.09])
+def test_promises_hold_for_rare_and_large_regret(limit: float) -> None:
+    rng = np.random.default_rng(0)
+    # One state in a hundred loses a whole game: a sample of a few hundred may show almost none of it.
+    regret = np.where(rng.random(600) < 0.01, 2.0, 0.0)
+
+    def choose(rows: np.ndarray) -> int | None:
+        return 0 if promised_mean(regret[None, rows], 2.0)[0] <= limit else None
+
+    def choose_rashly(rows: np.ndarray) -> int | None:
+        return 0 if regret[rows].mean() <= regret.mean() else None
+
+    def holds(index: int, rows: np.ndarray, most: float = limit) -> bool:
+        return bool(regret[rows].mean() <= most)
+
+    check = check_promises(600, choose, holds, splits=1000)
+    assert check.promised - check.held <= 0.05 * check.splits
+    assert (check.promised > 900) == (limit == 0.09)
+    rash = check_promises(600, choose_rashly, lambda i, rows: holds(i, rows, regret.mean()), splits=1000)
+    assert rash.promised - rash.held > 0.2 * rash.splits
+
+
+def test_snapshots_are_agents_of_their_iteration(run_dir: Path) -> None:
+    with pytest.raises(UsageError, match=r"it keeps \[1, 2, 4, 8, 16, 17\]"):
+        Agent.load(run_dir, step=3)
+    early, late = Agent.load(run_dir, step=1), Agent.load(run_dir, step=16)
+    assert (early.step, early.source) == (1, run_dir)
+    leaves = zip(jax.tree.leaves(early.params), jax.tree.leaves(late.params), strict=True)
+    assert any((before != after).any() for before, after in leaves)
+
+
+def test_the_frontier_shows_training_and_thinking_pay(
+    run_dir: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    figures, picture = tmp_path / "frontier.json", tmp_path / "frontier.png"
+    command = ["frontier", str(run_dir), "--snapshots", "--budgets", "64,0,4,16", "--max-positions", "300"]
+    assert run([*command, "--json", str(figures), "--out", str(picture)]) == 0
+    assert "at equal strength" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    found = json.loads(figures.read_text())
+    assert found["positions"] == {"kind": "critical, stratified", "count": 300, "strata": 7}
+    assert [agent["iteration"] for agent in found["agents"]] == [1, 2, 4, 8, 16]
+    first, last = found["agents"][0], found["agents"][-1]
+    assert last["training"]["positions"] == 16 * 256
+    assert last["training"]["examples"] == 16 * 512
+    assert last["training"]["flops"] > 10 * first["training"]["flops"]
+    for agent in found["agents"]:
+        rows = agent["budgets"]
+        assert [row["budget"] for row in rows] == [0, 4, 16, 64]
+        for row in rows:
+            low, high = row["ci95"]["mean_regret"]
+            assert low <= row["mean_regret"] <= high
+            assert row["latency_ms"]["median"] <= row["latency_ms"]["p95"]
+            spent = agent["flops"]["evaluation"] + agent["flops"]["simulation"] * row["mean_simulations"]
+            assert row["flops"] == pytest.approx(spent)
+        # A simulation evaluates the network once, and the tree is not free.
+        assert agent["flops"]["simulation"] > agent["flops"]["evaluation"] > 2 * 32 * 32
+        assert rows[-1]["mean_regret"] < 0.5 * rows[0]["mean_regret"]
+    assert last["budgets"][0]["mean_regret"] < first["budgets"][0]["mean_regret"]
+
+
+def test_the_recommended_budget_keeps_its_promise(run_dir: Path, tmp_path: Path, capsys: Captured) -> None:
+    figures = tmp_path / "recommended.json"
+    command = ["recommend", str(run_dir), "--budgets", "0,1,4,16,64", "--max-positions", "300"]
+    command += ["--json", str(figures)]
+    assert run([*command, "--max-regret", "0.3"]) == 0
+    found = json.loads(figures.read_text())
+    assert found["budget"] > 0
+    assert found["mean_regret"] <= found["promised_regret"] <= 0.3
+    smaller = [row for row in found["budgets"] if row["budget"] < found["budget"]]
+    assert all(row["promised_regret"] > 0.3 for row in smaller)
+    check = found["check"]
+    assert (check["splits"], check["promised"] > 0) == (40, True)
+    assert check["held"] >= 0.95 * check["promised"]
+    assert f"budget {found['budget']}\n" in capsys.readouterr().out
+    assert run([*command, "--max-mean-simulations", "3"]) == 0
+    found = json.loads(figures.read_text())
+    assert found["mean_simulations"] <= 3
+    assert found["check"]["held"] == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, "give a limit: --max-regret, --deadline-ms or --max-mean-simulations"),
+        (["--max-regret", "-1"], 2, "--max-regret is -1.0; it must be a number from 0"),
+        (["--deadline-ms", "nan"], 2, "--deadline-ms is nan; it must be a number from 0"),
+        (["--deadline-ms", "1e-4"], 1, "no budget from 0 to 64 keeps to the limits; the quickest is"),
+        (["--max-regret", "0"], 1, "can be promised: allow that much, give larger budgets, or train longer"),
+    ],
+)
+def test_limits_that_cannot_be_kept_are_named(
+    run_dir: Path, arguments: list[str], code: int, words: str, capsys: Captured
+) -> None:
+    command = ["recommend", str(run_dir), "--budgets", "0,64", "--max-positions", "300"]
+    assert run([*command, *arguments]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_what_cannot_be_compared_is_named(run_dir: Path, capsys: Captured) -> None:
+    assert run(["frontier", str(run_dir), "connect_four"]) == 2
+    assert "the agents play connect_four, tic_tac_toe; give agents of one game" in capsys.readouterr().err
+    assert run(["frontier", "connect_four", "--snapshots"]) == 2
+    assert "keeps no snapshots; train with --set snapshots=true" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="give a limit"):
+        Limits()
