@@ -1,9 +1,15 @@
 """Settings of every test: shapes are checked while tests run, and generated cases repeat exactly."""
 
+import os
 import sys
+from pathlib import Path
 
 from hypothesis import settings
 from jaxtyping import install_import_hook
+
+# What one test has compiled, no other test and no process that a test starts compiles again.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".compiled"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 _CHECKED = ("exit", "games")
 

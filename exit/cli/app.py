@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from exit import __version__
+from exit.caches import keep_compiled_programs
 from exit.cli import act, arena, bench, export, frontier, games, play, report, solve, train
 from exit.cli.options import Invocation, debug_option
 from exit.devices import use_all_cores
@@ -88,6 +89,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> None:
     """Entry point of the console script."""
     use_all_cores()
+    keep_compiled_programs()
     code = run()
     if code == _INTERRUPTED:
         # Threads of XLA may still compile; tearing the interpreter down under them crashes it.

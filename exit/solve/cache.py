@@ -1,10 +1,10 @@
 """Tables that are solved once and kept."""
 
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from exit.caches import cache_directory
 from exit.errors import UserError
 from exit.game import Game
 from exit.solve.progress import ProgressFn
@@ -14,14 +14,8 @@ from exit.solve.table import Table
 
 
 def table_directory(game: Game) -> Path:
-    """Where the table of a game is kept: under XIT_CACHE_DIR, else XDG_CACHE_HOME/xit, else ~/.cache/xit."""
-    if own := os.environ.get("XIT_CACHE_DIR"):
-        root = Path(own)
-    elif shared := os.environ.get("XDG_CACHE_HOME"):
-        root = Path(shared) / "xit"
-    else:
-        root = Path.home() / ".cache" / "xit"
-    return root / "tables" / game.name
+    """Where the table of a game is kept."""
+    return cache_directory() / "tables" / game.name
 
 
 def load_or_solve(
