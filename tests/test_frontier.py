@@ -23,41 +23,14 @@ from exit.evaluate import (
 from exit.recommend import Limits
 from exit.solve import exact_of
 from games.tic_tac_toe import TicTacToe
+from tests.small_run import train_small
 
 Captured = pytest.CaptureFixture[str]
-
-_CONFIG = """
-from exit.learner import LearnerConfig
-from exit.loop import RunConfig
-from exit.network import MLPConfig
-from exit.replay import ReplayConfig
-from exit.search import SearchConfig
-from exit.selfplay import SelfPlayConfig
-from games.tic_tac_toe import TicTacToe
-
-
-def config() -> RunConfig:
-    return RunConfig(
-        game=TicTacToe(),
-        network=MLPConfig(width=32, num_blocks=1),
-        search=SearchConfig(max_simulations=32),
-        self_play=SelfPlayConfig(num_games=32, num_steps=8, budget=8),
-        replay=ReplayConfig(capacity=4096),
-        learner=LearnerConfig(batch_size=128, num_updates=4, learning_rate=5e-3),
-        num_iterations=17,
-        report_every=100,
-        checkpoint_every=100,
-        snapshots=True,
-    )
-"""
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("runs")
-    (folder / "small.py").write_text(_CONFIG)
-    assert run(["train", str(folder / "small.py"), "--run-dir", str(folder / "run")]) == 0
-    return folder / "run"
+    return train_small(tmp_path_factory.mktemp("runs"))
 
 
 def test_all_critical_states_are_found_or_each_ply_has_its_share() -> None:

@@ -4,11 +4,13 @@ from exit.evaluate.adversary import adversarial_figures, face
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
 from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
+from exit.evaluate.detection import combined, detection
 from exit.evaluate.exchange import exchange_rate, strength
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import CurveFn, override_report
+from exit.evaluate.own import own_positions
 from exit.evaluate.positions import Positions, positions_of
 from exit.evaluate.promise import Check, check_promises, promised_mean
 from exit.evaluate.resampling import percentile_interval, resample, resampled_means
@@ -37,10 +39,12 @@ __all__ = [
     "benchmark",
     "best_reply",
     "check_promises",
+    "combined",
     "critical_sample",
     "critical_states",
     "decide",
     "decide_at",
+    "detection",
     "exchange_rate",
     "face",
     "frontier_rows",
@@ -49,6 +53,7 @@ __all__ = [
     "measure_frontier",
     "mistakes",
     "override_report",
+    "own_positions",
     "percentile_interval",
     "plies",
     "ply_of",
