@@ -17,12 +17,11 @@ from exit.errors import UsageError
 from exit.evaluate import (
     CriticalStates,
     Yardstick,
-    combined,
-    detection,
     own_positions,
     rows_of,
     yardstick,
 )
+from exit.evaluate.detection import combined, detection
 from exit.frontier import MAX_STATES, measured_states
 from exit.game import action_name_of, render_of
 from exit.network import Params, PredictFn, make_network

@@ -4,7 +4,6 @@ from exit.evaluate.adversary import adversarial_figures, face
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
 from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
-from exit.evaluate.detection import combined, detection
 from exit.evaluate.exchange import exchange_rate, strength
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
@@ -39,12 +38,10 @@ __all__ = [
     "benchmark",
     "best_reply",
     "check_promises",
-    "combined",
     "critical_sample",
     "critical_states",
     "decide",
     "decide_at",
-    "detection",
     "exchange_rate",
     "face",
     "frontier_rows",
