@@ -45,6 +45,12 @@ states_option = click.option(
 @click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @budgets_option
 @states_option
+@click.option(
+    "--calls",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Single calls to time at each budget; 0 times none. Default: 24.",
+)
 @click.option("--snapshots", is_flag=True, help="Measure every snapshot of the runs, not their newest agent.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where the picture goes."
@@ -55,6 +61,7 @@ def frontier(
     sources: tuple[Path, ...],
     budgets: tuple[int, ...],
     max_positions: int | None,
+    calls: int | None,
     snapshots: bool,
     out: Path | None,
     json_path: Path | None,
@@ -65,7 +72,7 @@ def frontier(
     training is worth in thinking.
     """
     from exit.cli.exact import load_exact
-    from exit.frontier import MAX_STATES
+    from exit.frontier import MAX_STATES, NUM_CALLS
     from exit.frontier import frontier as measure
     from exit.plots import plot_frontier
 
@@ -74,7 +81,12 @@ def frontier(
     exact = load_exact(agents[0].game)
     with console.Progress("measuring") as progress:
         figures = measure(
-            agents, exact, budgets, max_states=max_positions or MAX_STATES, progress_fn=_report_to(progress)
+            agents,
+            exact,
+            budgets,
+            max_states=max_positions or MAX_STATES,
+            num_calls=NUM_CALLS if calls is None else calls,
+            progress_fn=_report_to(progress),
         )
     figures["provenance"]["command"] = console.command_line()
     positions = figures["positions"]
