@@ -1,0 +1,166 @@
+"""Rules for when to stop thinking: each says of every state the look at which it stops, for many thresholds.
+
+No rule sees exact values but the oracle, which sees nothing else. Rules decide at looks, so what they could
+have seen between two looks they see at the second.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from exit.evaluate.allocation import Looks, Stops
+
+Rule = Callable[[Looks], Stops]
+Score = Float[np.ndarray, "S n"]
+"""Of each look and state: a state stops at the first look where it is at most the threshold."""
+
+_NUM_THRESHOLDS = 40
+
+
+def at_first(score: Score, looks: Looks, thresholds: Float[np.ndarray, " K"] | None = None) -> Stops:
+    """Stops at the first look within each threshold, at proven states, and at the last look."""
+    if thresholds is None:
+        finite = score[np.isfinite(score)]
+        shares = np.linspace(0, 1, _NUM_THRESHOLDS)
+        thresholds = np.concatenate([[-np.inf], np.unique(np.quantile(finite, shares))])
+    ends = looks.proven.copy()
+    ends[-1] = True
+    return np.stack([(ends | (score <= threshold)).argmax(axis=0) for threshold in thresholds])
+
+
+def when_proven(looks: Looks) -> Stops:
+    """Fixed budgets, of which proven states do not spend the rest."""
+    return np.broadcast_to(np.arange(len(looks.budgets))[:, None], looks.spent.shape)
+
+
+def when_settled(looks: Looks) -> Stops:
+    """Stops where the rest of the budget could not make another move the most visited one.
+
+    What Lc0 calls smart pruning; the thresholds are the budgets.
+    """
+    ranked = np.sort(looks.visits, axis=-1)
+    lead = ranked[..., -1] - ranked[..., -2]
+    stops = []
+    for last, budget in enumerate(looks.budgets):
+        ends = looks.proven | (lead > budget - looks.spent)
+        ends[last] = True
+        stops.append(ends[: last + 1].argmax(axis=0))
+    return np.stack(stops)
+
+
+def kl_gain(looks: Looks) -> Stops:
+    """Stops where the visits hardly move any more: divergence of their shares from those a look before.
+
+    Lc0's `minimum-kldgain-per-node`: divergence in nats, over the simulations between the looks.
+    """
+    shares = (looks.visits + looks.prior) / (looks.visits.sum(axis=-1, keepdims=True) + 1)
+    old, new = shares[:-1], shares[1:]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = np.where(new > 0, new * np.log(new / old), 0.0).sum(axis=-1)
+    return at_first(_after_first(gain / np.diff(looks.budgets)[:, None]), looks)
+
+
+def policy_change(looks: Looks) -> Stops:
+    """Stops where the policy is within a distance, in L1, of what it was at half of the simulations.
+
+    The test of V-MCTS (W. Ye et al., Spending Thinking Time Wisely, 2022, section 4.2), with the improved
+    policy of Gumbel search in the place of their virtually expanded one: both fill in what unvisited
+    actions would get.
+    """
+    halves = np.searchsorted(looks.budgets, looks.budgets // 2, side="right") - 1
+    change = np.abs(looks.weights - looks.weights[halves]).sum(axis=-1)
+    return at_first(_after_first(change[1:]), looks)
+
+
+def entropy(looks: Looks) -> Stops:
+    """Stops where the improved policy is concentrated: its entropy, in nats."""
+    return at_first(-(looks.weights * np.log(np.maximum(looks.weights, 1e-30))).sum(axis=-1), looks)
+
+
+def value_of_information(looks: Looks) -> Stops:
+    """Stops where no action's next simulation can be worth much.
+
+    D. Tolpin and S. Shimony, MCTS Based on Simple Regret, 2012, equations 6 and 9: Hoeffding's bound of the
+    chance that another action's mean overtakes that of the move played, or that this one's falls below the
+    second, times what that brings, over its visits. Values are scaled to [0, 1] by all that were seen.
+    """
+    legal = looks.prior > 0
+    low, high = looks.qvalues[:, legal].min(), looks.qvalues[:, legal].max()
+    values = np.where(legal, (looks.qvalues - low) / max(high - low, 1e-9), -np.inf)
+    best = np.take_along_axis(values, looks.action[..., None], axis=-1)
+    played = np.arange(values.shape[-1]) == looks.action[..., None]
+    second = np.where(played, -np.inf, values).max(axis=-1, keepdims=True)
+    gap = np.maximum(np.where(played, best - second, best - values), 0.0)
+    brings = np.where(played, np.maximum(second, 0.0), 1 - best) / (looks.visits + 1)
+    with np.errstate(invalid="ignore"):
+        bound = brings * 2 * np.exp(-1.37 * gap**2 * looks.visits)
+    bound = np.where(legal & np.isfinite(gap), bound, 0.0)
+    return at_first(bound.max(axis=-1), looks)
+
+
+def oracle(looks: Looks) -> Stops:
+    """Knows each state's regret at every look, and stops where regret plus a price a simulation is least."""
+    prices = np.concatenate([[0.0], np.logspace(-7, 1, 2 * _NUM_THRESHOLDS)])
+    return np.stack([(looks.regret + price * looks.spent).argmin(axis=0) for price in prices])
+
+
+RULES: dict[str, Rule] = {
+    "when proven": when_proven,
+    "when settled": when_settled,
+    "KL gain": kl_gain,
+    "policy change": policy_change,
+    "entropy": entropy,
+    "value of information": value_of_information,
+}
+"""Rules that are told nothing and have learnt nothing."""
+
+
+def features(looks: Looks) -> Float[np.ndarray, "S n F"]:
+    """What a learned rule sees of each state at each look."""
+    ranked = np.sort(looks.weights, axis=-1)
+    visits = np.sort(looks.visits, axis=-1)
+    total = np.maximum(visits.sum(axis=-1), 1)
+    legal = looks.prior > 0
+    played = np.take_along_axis(looks.qvalues, looks.action[..., None], axis=-1)[..., 0]
+    others = np.where(
+        legal & (np.arange(looks.prior.shape[-1]) != looks.action[..., None]), looks.qvalues, -np.inf
+    ).max(axis=-1)
+    before = np.concatenate([looks.weights[:1], looks.weights[:-1]])
+    reflex = looks.weights[0].argmax(axis=-1)
+    prior = np.broadcast_to(looks.prior, looks.weights.shape)
+    columns = [
+        np.broadcast_to(np.log2(looks.budgets + 1)[:, None], looks.spent.shape),
+        -(looks.weights * np.log(np.maximum(looks.weights, 1e-30))).sum(axis=-1),
+        -(prior * np.log(np.maximum(prior, 1e-30))).sum(axis=-1),
+        ranked[..., -1] - ranked[..., -2],
+        visits[..., -1] / total,
+        (visits[..., -1] - visits[..., -2]) / total,
+        played - np.where(np.isfinite(others), others, played),
+        np.abs(played),
+        np.abs(looks.weights - before).sum(axis=-1),
+        (looks.action != reflex).astype(float),
+        np.broadcast_to(legal.sum(axis=-1), looks.spent.shape).astype(float),
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def gain_seen_later(looks: Looks) -> Float[np.ndarray, "S n"]:
+    """What the last look says that the move of each look gave away: what a learned rule is taught.
+
+    The search's own verdict; nothing exact is in it.
+    """
+    last = looks.qvalues[-1]
+    final = np.take_along_axis(last, looks.action[-1][:, None], axis=-1)[:, 0]
+    now = np.take_along_axis(last[None], looks.action[..., None], axis=-1)[..., 0]
+    return np.maximum(final - now, 0.0)
+
+
+def _after_first(later: Float[np.ndarray, "R n"]) -> Score:
+    """The scores of the later looks with one for the first, at which nothing is known yet."""
+    return np.concatenate([np.full((1, later.shape[1]), np.inf), later])
+
+
+def stops_of(looks: Looks, predicted: Float[np.ndarray, "S n"], steps: Int[np.ndarray, " S"]) -> Stops:
+    """Stops where the gain predicted of thinking on, for each simulation of the next look, is small."""
+    return at_first(predicted / np.maximum(steps, 1)[:, None], looks)
