@@ -2,8 +2,8 @@
 
 xit train hex_4
 
-About 20 minutes on two shared cores. Of 100,000 positions drawn from all unfinished ones, 53,213 of them
-critical: wrong in 0.06 % of the critical ones at budget 0, in none at 16 and 64.
+About 20 minutes on two shared cores. Of all 4,336,607 critical positions the reflex gets 0.07 % wrong; of
+53,213 drawn from them, search at budgets 16 and 64 none.
 """
 
 from exit.evaluate import EvaluationConfig
