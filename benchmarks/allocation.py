@@ -39,10 +39,10 @@ _NUM_RESAMPLES = 200
 def measure(source: Path, num_states: int) -> dict[str, Any]:
     """Savings of every rule for one agent."""
     agent = Agent.load(source, max_simulations=int(_LOOKS[-1]))
-    states = critical_states(load_exact(agent.game), num_states)
     exact = load_exact(agent.game)
+    states = critical_states(exact, num_states)
     measured = yardstick(exact, states.keys)
-    looks = look(agent.curve, measured, _LOOKS)
+    looks = look(agent.curve, measured, _LOOKS, bounds=agent.game.value_bounds)
     order = np.random.default_rng(0).permutation(len(states.keys))
     taught_on, tried_on = (np.sort(rows) for rows in np.array_split(order, 2))
     tried = looks.of(tried_on)

@@ -47,6 +47,7 @@ def _looks(visits: list[list[list[int]]], **changes: Any) -> Looks:
         qvalues=np.broadcast_to([0.5, -0.5], seen.shape),
         prior=np.full((num_states, 2), 0.5),
         proven=np.zeros((num_looks, num_states), bool),
+        bounds=(-1.0, 1.0),
     )
     return made._replace(**changes)
 
@@ -115,7 +116,7 @@ def test_rules_go_on_to_the_end_if_asked_and_never_past_a_proof(name: str) -> No
     assert stops.min() >= 0
 
 
-@pytest.mark.parametrize("name", ["KL gain", "policy change", "entropy", "value of information"])
+@pytest.mark.parametrize("name", ["KL gain", "policy change", "entropy", "likely information"])
 def test_thresholds_trade_simulations_for_regret(name: str) -> None:
     looks = _pair()
     # The first state goes on as it began; the second changes its mind twice.
@@ -162,7 +163,9 @@ def test_looks_are_those_of_one_search_in_pieces() -> None:
         legal=np.ones((5, 2), bool),
         optimal=regrets == 0,
     )
-    looks = look(curve, Yardstick(np.arange(5), moves), np.array([0, 1, 2], np.int32), chunk=2)
+    looks = look(
+        curve, Yardstick(np.arange(5), moves), np.array([0, 1, 2], np.int32), bounds=(-1.0, 1.0), chunk=2
+    )
     assert calls == [2, 2, 2]
     np.testing.assert_array_equal(looks.regret[1], [0, 1, 0, 1, 0])
     np.testing.assert_array_equal(looks.spent[:, 4], [0, 1, 2])

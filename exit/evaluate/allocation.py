@@ -30,6 +30,7 @@ class Looks(NamedTuple):
       qvalues: of each root action.
       prior: the reflex policy.
       proven: whether the state's value is.
+      bounds: least and greatest return in the game.
     """
 
     budgets: Int[np.ndarray, " S"]
@@ -41,6 +42,7 @@ class Looks(NamedTuple):
     qvalues: Float[np.ndarray, "S n A"]
     prior: Float[np.ndarray, "n A"]
     proven: Bool[np.ndarray, "S n"]
+    bounds: tuple[float, float]
 
     def of(self, rows: np.ndarray) -> "Looks":
         """Those at some of the states."""
@@ -49,6 +51,7 @@ class Looks(NamedTuple):
             *(column[:, rows] for column in self[1:7]),
             prior=self.prior[rows],
             proven=self.proven[:, rows],
+            bounds=self.bounds,
         )
 
 
@@ -57,10 +60,16 @@ def look(
     measured: Yardstick,
     budgets: Int[np.ndarray, " S"],
     *,
+    bounds: tuple[float, float],
     chunk: int = 512,
     progress_fn: Callable[[int, int], None] | None = None,
 ) -> Looks:
-    """Searches every state once and looks at each of the budgets, the first of which is 0."""
+    """Searches every state once and looks at each of the budgets, the first of which is 0.
+
+    Args:
+      bounds: least and greatest return in the game.
+      chunk: states searched at once.
+    """
     num_states, parts = len(measured.moves.values), []
     for start in range(0, num_states, chunk):
         rows = np.arange(start, start + chunk).clip(max=num_states - 1)
@@ -92,6 +101,7 @@ def look(
         qvalues,
         np.concatenate(prior),
         proven,
+        bounds,
     )
 
 

@@ -83,20 +83,35 @@ def value_of_information(looks: Looks) -> Stops:
 
     D. Tolpin and S. Shimony, MCTS Based on Simple Regret, 2012, equations 6 and 9: Hoeffding's bound of the
     chance that another action's mean overtakes that of the move played, or that this one's falls below the
-    second, times what that brings, over its visits. Values are scaled to [0, 1] by all that were seen.
+    second, times what that brings, over its visits. Values are scaled to [0, 1] by what there can be.
     """
+    return at_first(_information(looks).max(axis=-1), looks)
+
+
+def likely_information(looks: Looks) -> Stops:
+    """As `value_of_information`, of each action in proportion to the improved policy's doubt about it.
+
+    Another action counts with its weight, the move played with the weight of all others: what the network
+    and the search hardly believe in is not waited for.
+    """
+    played = np.arange(looks.weights.shape[-1]) == looks.action[..., None]
+    doubt = np.where(played, 1 - looks.weights, looks.weights)
+    return at_first((doubt * _information(looks)).max(axis=-1), looks)
+
+
+def _information(looks: Looks) -> Float[np.ndarray, "S n A"]:
+    """Bound of what one more simulation of each action is worth; 0 where illegal."""
+    low, high = looks.bounds
     legal = looks.prior > 0
-    low, high = looks.qvalues[:, legal].min(), looks.qvalues[:, legal].max()
-    values = np.where(legal, (looks.qvalues - low) / max(high - low, 1e-9), -np.inf)
+    values = np.where(legal, np.clip((looks.qvalues - low) / (high - low), 0.0, 1.0), -np.inf)
     best = np.take_along_axis(values, looks.action[..., None], axis=-1)
     played = np.arange(values.shape[-1]) == looks.action[..., None]
     second = np.where(played, -np.inf, values).max(axis=-1, keepdims=True)
-    gap = np.maximum(np.where(played, best - second, best - values), 0.0)
-    brings = np.where(played, np.maximum(second, 0.0), 1 - best) / (looks.visits + 1)
-    with np.errstate(invalid="ignore"):
-        bound = brings * 2 * np.exp(-1.37 * gap**2 * looks.visits)
-    bound = np.where(legal & np.isfinite(gap), bound, 0.0)
-    return at_first(bound.max(axis=-1), looks)
+    alone = ~np.isfinite(second)
+    gap = np.maximum(np.where(played, best - np.where(alone, 0.0, second), best - values), 0.0)
+    brings = np.where(played, np.where(alone, 0.0, second), 1 - best) / (looks.visits + 1)
+    finite = np.where(legal, gap, 0.0)
+    return np.where(legal, brings * 2 * np.exp(-1.37 * finite**2 * looks.visits), 0.0)
 
 
 def oracle(looks: Looks) -> Stops:
@@ -112,6 +127,7 @@ RULES: dict[str, Rule] = {
     "policy change": policy_change,
     "entropy": entropy,
     "value of information": value_of_information,
+    "likely information": likely_information,
 }
 """Rules that are told nothing and have learnt nothing."""
 
