@@ -45,7 +45,8 @@ class Game(Protocol):
     Optional members, used where present (see `symmetries_of` and what follows it):
       `symmetries(state) -> (states, actions)`: the S images of the state under the game's symmetry
         group stacked along a new leading axis, the identity first, and `actions`, int32 `[S, A]`, the
-        image of each action. Chance outcomes keep their index.
+        image of each action. Chance outcomes keep their index, unless the next member says otherwise.
+      `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
@@ -131,6 +132,12 @@ def symmetries_of(game: Game, state: State) -> tuple[State, Int[Array, "S A"]]:
     if symmetries is not None:
         return symmetries(state)
     return jax.tree.map(lambda leaf: leaf[None], state), jnp.arange(game.num_actions)[None]
+
+
+def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]:
+    """Images of the chance outcomes under the game's symmetries; themselves if the game does not say."""
+    images = getattr(game, "symmetric_outcomes", None)
+    return np.tile(np.arange(game.num_outcomes), (num_images, 1)) if images is None else images
 
 
 def render_of(game: Game, state: State) -> str:
