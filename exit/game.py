@@ -6,7 +6,7 @@ search and self-play read one rulebook. Whose turn it is never shows: a state is
 move, and the sign of `Step.discount` says whether the turn passes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -16,6 +16,10 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 State = Any
 """A pytree of arrays that holds one position compactly; its leaves have the same shapes in every position."""
+
+
+BaselineFn = Callable[[State], Float[np.ndarray, "n A"]]
+"""The chance that a policy takes each action, in states stacked along a leading axis, on the host."""
 
 
 class Step(NamedTuple):
@@ -49,6 +53,8 @@ class Game(Protocol):
       `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
+      `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
+        the yardstick.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
         that is too large to solve is then refused at once.
       `solver_library: str | None`: the library that knows exact values of single positions, by the name of
@@ -150,6 +156,11 @@ def action_name_of(game: Game, action: int) -> str:
     """What a person calls the action: the game's own name for it, or its number."""
     action_name = getattr(game, "action_name", None)
     return str(action) if action_name is None else action_name(action)
+
+
+def baselines_of(game: Game) -> Mapping[str, BaselineFn]:
+    """Policies that the game names to compare play with, the yardstick first; none if it names none."""
+    return getattr(game, "baselines", {})
 
 
 def num_states_of(game: Game) -> int | None:

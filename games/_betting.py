@@ -3,6 +3,7 @@
 import math
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32
 
 from exit.game import Step
@@ -81,6 +82,18 @@ def inputs(wealth: Int[Array, ""], rounds: Int[Array, ""], most: int, max_rounds
             thermometer(log_share_of(rounds, max_rounds), _LOG_ROUND_STEPS),
         ]
     )
+
+
+def kelly_fraction(
+    wealth: Int[np.ndarray, " n"], win_prob: Float[np.ndarray, " n"] | float, most: int
+) -> Float[np.ndarray, "n A"]:
+    """Kelly's bet on even odds: of one's wealth, how much likelier winning is than losing (J. Kelly, 1956).
+
+    Rounded to a unit, and no more than the cap leaves to win.
+    """
+    bet = np.rint(np.maximum(2 * win_prob - 1, 0) * wealth)
+    bets = np.minimum(bet, most - wealth).astype(np.int64)
+    return (bets[:, None] == np.arange(most)).astype(np.float64)
 
 
 def dollars(units: int, unit: float) -> str:

@@ -29,25 +29,25 @@ def packed(numbers: Int[Array, " n"], radices: Sequence[int]) -> UInt32[Array, "
     """The key of some numbers, in mixed radix, the last number of each word counting least."""
     words = []
     for group in word_groups(radices):
-        some = numbers[group[0] : group[-1] + 1].astype(jnp.uint32)
-        words.append(jnp.sum(some * _places(group, radices), dtype=jnp.uint32))
+        word = jnp.uint32(0)
+        for index in group:
+            word = word * np.uint32(radices[index]) + numbers[index].astype(jnp.uint32)
+        words.append(word)
     return jnp.stack(words)
 
 
 def unpacked(key: UInt32[Array, " K"], radices: Sequence[int]) -> Int32[Array, " n"]:
     """The numbers of a key."""
     numbers = []
-    for word, group in enumerate(word_groups(radices)):
-        sizes = np.array([radices[index] for index in group], np.uint32)
-        numbers.append(key[word] // _places(group, radices) % sizes)
-    return jnp.concatenate(numbers).astype(jnp.int32)
-
-
-def _places(group: list[int], radices: Sequence[int]) -> UInt32[np.ndarray, " n"]:
-    """What each number of a word counts for in it."""
-    return np.array(
-        [math.prod(radices[later] for later in group if later > index) for index in group], np.uint32
-    )
+    # Number by number: XLA's optimised code for a vector of divisors, all different, was seen to be wrong
+    # (jax 0.10.2, AVX2).
+    for index, group in reversed(list(enumerate(word_groups(radices)))):
+        word = key[index]
+        for number in reversed(group):
+            radix = np.uint32(radices[number])
+            word, rest = word // radix, word % radix
+            numbers.append(rest.astype(jnp.int32))
+    return jnp.stack(numbers[::-1])
 
 
 def thermometer(share: Float[Array, "..."], num_steps: int) -> Float[Array, "... steps"]:

@@ -6,14 +6,16 @@ the chance that the next pull succeeds is the posterior's mean.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
-from exit.game import Step
+from exit.game import BaselineFn, Step
+from games import _bandit_policies as policies
 from games._numbers import log_share_of, orders_of, packed, share_of, thermometer, unpacked
 
 EXAMPLES = ("bandit_2_20", "bandit_3_10")
@@ -96,6 +98,22 @@ class Bandit:
         """Posterior mean of every arm's chance of success."""
         pulls = state.successes + state.failures
         return (self.alpha + state.successes) / (self.alpha + self.beta + pulls)
+
+    @property
+    def baselines(self) -> dict[str, BaselineFn]:
+        """Rules of thumb: greedy, Thompson sampling, UCB1, Bayes-UCB and a finite-horizon Gittins index."""
+        prior = (self.alpha, self.beta)
+
+        def of_counts(rule: Callable[..., policies.Chances], *arguments: Any) -> BaselineFn:
+            return lambda states: rule(*map(np.asarray, states), *arguments)
+
+        return {
+            "greedy": of_counts(policies.greedy, prior),
+            "thompson": of_counts(policies.thompson, prior),
+            "ucb1": of_counts(policies.ucb1),
+            "bayes_ucb": of_counts(policies.bayes_ucb, prior),
+            "gittins": of_counts(policies.gittins, prior, self.horizon),
+        }
 
     def init(self) -> BanditState:
         none = jnp.zeros(self.arms, jnp.int32)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
-from exit.game import Step
+from exit.game import BaselineFn, Step
 from games import _betting as betting
 from games._numbers import packed, unpacked
 
@@ -85,6 +86,15 @@ class Kelly:
     @property
     def value_bounds(self) -> tuple[float, float]:
         return (0.0, float(self.cap))
+
+    @property
+    def baselines(self) -> dict[str, BaselineFn]:
+        """Kelly's fraction of one's wealth."""
+        return {
+            "kelly": lambda states: betting.kelly_fraction(
+                np.asarray(states.wealth), self.win_prob, self.most
+            )
+        }
 
     def init(self) -> KellyState:
         return KellyState(

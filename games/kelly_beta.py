@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
-from exit.game import Step
+from exit.game import BaselineFn, Step
 from games import _betting as betting
 from games._numbers import packed, thermometer, unpacked
 
@@ -103,6 +103,17 @@ class KellyBeta:
     def mean(self, state: KellyBetaState) -> Float[Array, ""]:
         """Posterior mean of the chance to win."""
         return (self.alpha + state.wins) / (self.alpha + self.beta + (state.wins + state.losses))
+
+    @property
+    def baselines(self) -> dict[str, BaselineFn]:
+        """Kelly's fraction of one's wealth, at the posterior's mean."""
+
+        def kelly(states: KellyBetaState) -> Float[np.ndarray, "n A"]:
+            wealth, wins, losses = map(np.asarray, states)
+            mean = (self.alpha + wins) / (self.alpha + self.beta + wins + losses)
+            return betting.kelly_fraction(wealth, mean, self.most)
+
+        return {"kelly": kelly}
 
     def init(self) -> KellyBetaState:
         start = self.wealth * betting.bets_per_dollar(self.unit)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
-from exit.game import Step
+from exit.game import BaselineFn, Step
 from games._numbers import packed, share_of, thermometer, unpacked
 
 EXAMPLES = ("pig_100",)
@@ -20,6 +20,7 @@ HOLD, ROLL = range(2)
 
 _SIDES = 6
 _MAX_GOAL = 1000
+_HOLD_AT = 20
 _STEPS = 25
 
 
@@ -66,6 +67,16 @@ class Pig:
     @property
     def name(self) -> str:
         return f"pig_{self.goal}"
+
+    @property
+    def baselines(self) -> dict[str, BaselineFn]:
+        """Holding at 20, which makes the most points a turn."""
+
+        def hold_at_20(states: PigState) -> Float[np.ndarray, "n 2"]:
+            holds = np.asarray(states.turn) >= _HOLD_AT
+            return np.stack([holds, ~holds], axis=1).astype(np.float64)
+
+        return {"hold_at_20": hold_at_20}
 
     def init(self) -> PigState:
         return PigState(mine=jnp.int32(0), theirs=jnp.int32(0), turn=jnp.int32(0))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
-from exit.game import Step
+from exit.game import BaselineFn, Step
 from games._numbers import packed, share_of, thermometer, unpacked
 
 EXAMPLES = ("sequential_test_4_6",)
@@ -116,6 +116,16 @@ class SequentialTest:
         return (
             math.log(self.prior[1] / self.prior[0]) + head * state.heads + tail * (state.looks - state.heads)
         )
+
+    @property
+    def baselines(self) -> dict[str, BaselineFn]:
+        """Deciding for the likelier coin without a look."""
+
+        def decide_at_once(states: LookState) -> Float[np.ndarray, "n 3"]:
+            second = np.asarray(jax.vmap(self.log_odds)(states)) > 0
+            return np.stack([~second, second, np.zeros_like(second)], axis=1).astype(np.float64)
+
+        return {"decide_at_once": decide_at_once}
 
     def init(self) -> LookState:
         return LookState(looks=jnp.int32(0), heads=jnp.int32(0), decided=jnp.bool_(False))

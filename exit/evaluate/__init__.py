@@ -7,6 +7,14 @@ from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import CurveFn, override_report
 from exit.evaluate.positions import Positions, positions_of
+from exit.evaluate.returns import (
+    Earned,
+    MixedPolicyFn,
+    expected_return,
+    gap_closed,
+    perfect_policy,
+    policy_of,
+)
 from exit.evaluate.sample import RandomPositions, random_positions
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
@@ -17,7 +25,9 @@ __all__ = [
     "Benchmark",
     "CurveFn",
     "Decisions",
+    "Earned",
     "EvaluationConfig",
+    "MixedPolicyFn",
     "Plies",
     "PolicyFn",
     "Positions",
@@ -31,13 +41,17 @@ __all__ = [
     "critical_sample",
     "decide",
     "decide_at",
+    "expected_return",
     "face",
+    "gap_closed",
     "line_to",
     "measure",
     "mistakes",
     "override_report",
+    "perfect_policy",
     "plies",
     "ply_of",
+    "policy_of",
     "positions_of",
     "random_positions",
     "regrets",
