@@ -21,7 +21,7 @@ def config(
         game=make(first, second, max_looks, cost_in_thousandths),
         network=MLPConfig(width=128, num_blocks=2),
         search=SearchConfig(max_simulations=64),
-        self_play=SelfPlayConfig(num_games=256, num_steps=8, budget=16, max_random_plies=4),
+        self_play=SelfPlayConfig(num_games=256, num_steps=8, budget=16, max_random_plies=60),
         replay=ReplayConfig(capacity=65_536),
         learner=LearnerConfig(batch_size=512, num_updates=8),
         num_iterations=200,
