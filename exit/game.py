@@ -6,7 +6,7 @@ search and self-play read one rulebook. Whose turn it is never shows: a state is
 move, and the sign of `Step.discount` says whether the turn passes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -16,6 +16,10 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 
 State = Any
 """A pytree of arrays that holds one position compactly; its leaves have the same shapes in every position."""
+
+
+BaselineFn = Callable[[State], Float[np.ndarray, "n A"]]
+"""The chance that a policy takes each action, in states stacked along a leading axis, on the host."""
 
 
 class Step(NamedTuple):
@@ -45,9 +49,12 @@ class Game(Protocol):
     Optional members, used where present (see `symmetries_of` and what follows it):
       `symmetries(state) -> (states, actions)`: the S images of the state under the game's symmetry
         group stacked along a new leading axis, the identity first, and `actions`, int32 `[S, A]`, the
-        image of each action. Chance outcomes keep their index.
+        image of each action. Chance outcomes keep their index, unless the next member says otherwise.
+      `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
+      `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
+        the yardstick.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
         that is too large to solve is then refused at once.
       `solver_library: str | None`: the library that knows exact values of single positions, by the name of
@@ -133,6 +140,12 @@ def symmetries_of(game: Game, state: State) -> tuple[State, Int[Array, "S A"]]:
     return jax.tree.map(lambda leaf: leaf[None], state), jnp.arange(game.num_actions)[None]
 
 
+def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]:
+    """Images of the chance outcomes under the game's symmetries; themselves if the game does not say."""
+    images = getattr(game, "symmetric_outcomes", None)
+    return np.tile(np.arange(game.num_outcomes), (num_images, 1)) if images is None else images
+
+
 def render_of(game: Game, state: State) -> str:
     """The state as text: the game's own rendering, or its fields."""
     render = getattr(game, "render", None)
@@ -143,6 +156,11 @@ def action_name_of(game: Game, action: int) -> str:
     """What a person calls the action: the game's own name for it, or its number."""
     action_name = getattr(game, "action_name", None)
     return str(action) if action_name is None else action_name(action)
+
+
+def baselines_of(game: Game) -> Mapping[str, BaselineFn]:
+    """Policies that the game names to compare play with, the yardstick first; none if it names none."""
+    return getattr(game, "baselines", {})
 
 
 def num_states_of(game: Game) -> int | None:

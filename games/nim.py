@@ -1,7 +1,5 @@
 """Nim: take any number of objects from one heap; whoever takes the last object wins (normal play)."""
 
-import itertools
-import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
 
 from exit.game import Step
+from games._numbers import orders_of, packed, unpacked, word_groups
 
 EXAMPLES = ("nim_3_4_5", "nim_1_3_5_7")
 
@@ -26,31 +25,6 @@ class NimState(NamedTuple):
     """
 
     heaps: Int32[Array, " heaps"]
-
-
-def _word_groups(heaps: tuple[int, ...]) -> list[list[int]]:
-    """Indices of the heaps that share each 32-bit word of a key, filled greedily in order."""
-    groups: list[list[int]] = [[]]
-    for heap, size in enumerate(heaps):
-        if math.prod(heaps[other] + 1 for other in groups[-1]) * (size + 1) > 1 << 32:
-            groups.append([])
-        groups[-1].append(heap)
-    return groups
-
-
-def _heap_orders(heaps: tuple[int, ...]) -> np.ndarray:
-    """Orders of the heaps that keep every size in place, identity first, `[S, heaps]`; one if too many."""
-    identity = np.arange(len(heaps))
-    alike = [np.flatnonzero(np.equal(heaps, size)) for size in sorted(set(heaps))]
-    if math.prod(math.factorial(len(group)) for group in alike) > _MAX_SYMMETRIES:
-        return identity[None]
-    orders = []
-    for choice in itertools.product(*(itertools.permutations(group) for group in alike)):
-        order = identity.copy()
-        for group, permuted in zip(alike, choice, strict=True):
-            order[group] = permuted
-        orders.append(order)
-    return np.stack(orders)
 
 
 @dataclass(frozen=True)
@@ -73,7 +47,7 @@ class Nim:
     def __post_init__(self) -> None:
         if not self.heaps or not all(1 <= size <= 1000 for size in self.heaps):
             raise ValueError(f"nim needs one or more heaps of 1 to 1000 objects, got {self.heaps}")
-        if len(_word_groups(self.heaps)) > _MAX_KEY_WORDS:
+        if len(word_groups(self._radices)) > _MAX_KEY_WORDS:
             raise ValueError(
                 f"nim heaps {self.heaps} have more positions than a 64-bit key; use fewer or smaller heaps"
             )
@@ -131,28 +105,19 @@ class Nim:
         """One-hot size of every heap."""
         return jax.nn.one_hot(state.heaps, max(self.heaps) + 1, dtype=jnp.float32)
 
+    @property
+    def _radices(self) -> tuple[int, ...]:
+        return tuple(size + 1 for size in self.heaps)
+
     def encode(self, state: NimState) -> UInt32[Array, " K"]:
-        words = []
-        for group in _word_groups(self.heaps):
-            word = jnp.uint32(0)
-            for heap in group:
-                word = word * np.uint32(self.heaps[heap] + 1) + state.heaps[heap].astype(jnp.uint32)
-            words.append(word)
-        return jnp.stack(words)
+        return packed(state.heaps, self._radices)
 
     def decode(self, key: UInt32[Array, " K"]) -> NimState:
-        sizes = []
-        for index, group in reversed(list(enumerate(_word_groups(self.heaps)))):
-            word = key[index]
-            for heap in reversed(group):
-                radix = np.uint32(self.heaps[heap] + 1)
-                word, size = word // radix, word % radix
-                sizes.append(size.astype(jnp.int32))
-        return NimState(heaps=jnp.stack(sizes[::-1]))
+        return NimState(heaps=unpacked(key, self._radices))
 
     def symmetries(self, state: NimState) -> tuple[NimState, Int[Array, "S A"]]:
         """Permutations of heaps of equal initial size; the identity alone where they exceed 120."""
-        orders = _heap_orders(self.heaps)
+        orders = orders_of(self.heaps, _MAX_SYMMETRIES)
         heap, take = self._moves()
         first_action = np.concatenate([[0], np.cumsum(self.heaps)[:-1]])
         # Image heap i holds what heap order[i] held, so a heap's image is where the inverse order sends it.

@@ -247,9 +247,12 @@ def test_moves_after_the_end_do_no_harm(name):
     """Search and solver apply every action everywhere and throw away what was not legal."""
     game, rng = load_game(name), random.Random(1)
     legal_actions, apply = jax.jit(game.legal_actions), jax.jit(game.apply)
+    outcome_probs = jax.jit(game.outcome_probs)
     state = game.init()
     while (legal := np.flatnonzero(legal_actions(state))).size:
-        state, _ = apply(state, jnp.int32(rng.choice(list(legal))), jnp.int32(0))
+        action = jnp.int32(rng.choice(list(legal)))
+        (outcome,) = rng.choices(range(game.num_outcomes), outcome_probs(state, action).tolist())
+        state, _ = apply(state, action, jnp.int32(outcome))
     for action in range(game.num_actions):
         after, step = apply(state, jnp.int32(action), jnp.int32(0))
         assert np.isfinite([step.reward, step.discount]).all()

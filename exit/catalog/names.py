@@ -2,7 +2,8 @@
 
 Nothing is registered: a module of the package `games` that has `make(*sizes)` is a game, a module of the
 package `configs` that has `config(*sizes)` is a config. Both packages are looked up by name when asked, so
-that the engine depends on neither.
+that the engine depends on neither. The module of a name that begins with a digit, which no module's name may,
+has `game_` before it.
 
 A module whose `make` or `config` takes one text instead of sizes is a shelf of games from elsewhere:
 `SHELF:NAME` is the one that it knows as NAME. Its `names()` lists them.
@@ -18,6 +19,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from exit.errors import UsageError, UserError
@@ -65,7 +67,7 @@ def load_game(name: str) -> Game:
     shelf, colon, word = name.partition(":")
     for stem in sorted(_stems("games"), key=len, reverse=True):
         if name == stem or name.startswith(stem + "_") or (colon and shelf == stem):
-            make = getattr(importlib.import_module(f"games.{stem}"), "make", None)
+            make = getattr(_module("games", stem), "make", None)
             if make is not None and _takes_text(make) == bool(colon):
                 return _called(make, [word], f"game {name!r}") if colon else _made(make, stem, name)
     names = game_names()
@@ -86,12 +88,12 @@ def load_config(name_or_path: str) -> Any:
     """
     shelf, colon, word = name_or_path.partition(":")
     if colon and shelf in config_names():
-        make = importlib.import_module(f"configs.{shelf}").config
+        make = _module("configs", shelf).config
         if _takes_text(make):
             return _called(make, [word], f"config {name_or_path!r}")
     for stem in sorted(config_names(), key=len, reverse=True):
         if name_or_path == stem or name_or_path.startswith(stem + "_"):
-            make = importlib.import_module(f"configs.{stem}").config
+            make = _module("configs", stem).config
             sizes = _sizes(stem, name_or_path)
             if sizes is not None and _accepts(make, sizes):
                 return _called(make, sizes, f"config {name_or_path!r}")
@@ -110,20 +112,26 @@ def did_you_mean(word: str, names: Iterable[str], advice: str) -> str:
 
 
 def _stems(package: str) -> list[str]:
-    paths = importlib.import_module(package).__path__
-    return sorted(module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_"))
+    """What the names in a package begin with, sorted: its modules, as users call them."""
+    modules = [module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)]
+    return sorted(re.sub(r"^game_(?=\d)", "", name) for name in modules if not name.startswith("_"))
+
+
+def _module(package: str, stem: str) -> ModuleType:
+    """The module that users call so."""
+    return importlib.import_module(f"{package}.{'game_' if stem[0].isdigit() else ''}{stem}")
 
 
 def _examples(stem: str) -> tuple[str, ...]:
     """Names by which `xit games` shows a game module; none for a shelf, or a module that is no game."""
-    module = importlib.import_module(f"games.{stem}")
+    module = _module("games", stem)
     make = getattr(module, "make", None)
     return () if make is None or _takes_text(make) else getattr(module, "EXAMPLES", (stem,))
 
 
 def _shelved(stem: str) -> tuple[str, ...]:
     """What a module calls the games that it holds; none for a module that is no shelf."""
-    module = importlib.import_module(f"games.{stem}")
+    module = _module("games", stem)
     return module.names() if _takes_text(getattr(module, "make", None)) else ()
 
 

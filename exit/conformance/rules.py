@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Shaped
 
-from exit.game import Game, State, Step, is_terminal, symmetries_of
+from exit.game import Game, State, Step, is_terminal, symmetric_outcomes_of, symmetries_of
 
 _TOLERANCE = 1e-5
 
@@ -36,7 +36,7 @@ RULES = PerRule(
     discount="discount must lie between -1 and 1",
     over="discount must be 0 exactly where the next state has no legal action",
     identity="the identity must come first among the symmetries",
-    permutation="symmetries must map the actions one to one",
+    permutation="symmetries must map the actions one to one, and the outcomes",
     same_legal="a symmetry must carry the legal actions along",
     same_chance="a symmetry must keep outcome_probs",
     commutes="a symmetry must commute with apply",
@@ -81,24 +81,27 @@ def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) ->
     legal, actions = game.legal_actions(state), jnp.arange(game.num_actions)
     probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
     images, image_actions = symmetries_of(game, state)
+    image_outcomes = jnp.asarray(symmetric_outcomes_of(game, len(image_actions)))
     images_after = jax.vmap(jax.vmap(lambda successor: symmetries_of(game, successor)[0]))(after)
 
     def kept(
-        image: State, actions: Int[Array, " A"], image_after: State
+        image: State, actions: Int[Array, " A"], outcomes: Int[Array, " C"], image_after: State
     ) -> tuple[Bool[Array, ""], Bool[Array, ""], Bool[Array, ""]]:
-        image_probs = jax.vmap(game.outcome_probs, (None, 0))(image, actions)
-        followed = jax.vmap(jax.vmap(same))(successors(game, image, actions), (image_after, step))
+        image_probs = jax.vmap(game.outcome_probs, (None, 0))(image, actions)[:, outcomes]
+        found = jax.tree.map(lambda leaf: leaf[:, outcomes], successors(game, image, actions))
+        followed = jax.vmap(jax.vmap(same))(found, (image_after, step))
         return (
             jnp.all(game.legal_actions(image)[actions] == legal),
             jnp.all(~legal[:, None] | (jnp.abs(image_probs - probs) <= _TOLERANCE)),
             jnp.all(~(legal[:, None] & (probs > 0)) | followed),
         )
 
-    kept_by_each = jax.vmap(kept, (0, 0, 2))(images, image_actions, images_after)
+    kept_by_each = jax.vmap(kept, (0, 0, 0, 2))(images, image_actions, image_outcomes, images_after)
     first = (jax.tree.map(lambda leaf: leaf[0], images), image_actions[0])
     return (
         ~same(first, (state, actions)),
-        jnp.any(jnp.sort(image_actions, axis=1) != actions),
+        jnp.any(jnp.sort(image_actions, axis=1) != actions)
+        | jnp.any(jnp.sort(image_outcomes, axis=1) != jnp.arange(game.num_outcomes)),
         *(~jnp.all(kept) for kept in kept_by_each),
     )
 

@@ -13,6 +13,14 @@ from exit.evaluate.own import own_positions
 from exit.evaluate.positions import Positions, positions_of
 from exit.evaluate.promise import Check, check_promises, promised_mean
 from exit.evaluate.resampling import percentile_interval, resample, resampled_means
+from exit.evaluate.returns import (
+    Earned,
+    MixedPolicyFn,
+    expected_return,
+    gap_closed,
+    perfect_policy,
+    policy_of,
+)
 from exit.evaluate.sample import RandomPositions, random_positions
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
@@ -25,8 +33,10 @@ __all__ = [
     "CriticalStates",
     "CurveFn",
     "Decisions",
+    "Earned",
     "EvaluationConfig",
     "Frontier",
+    "MixedPolicyFn",
     "Plies",
     "PolicyFn",
     "Positions",
@@ -43,8 +53,10 @@ __all__ = [
     "decide",
     "decide_at",
     "exchange_rate",
+    "expected_return",
     "face",
     "frontier_rows",
+    "gap_closed",
     "line_to",
     "measure",
     "measure_frontier",
@@ -52,8 +64,10 @@ __all__ = [
     "override_report",
     "own_positions",
     "percentile_interval",
+    "perfect_policy",
     "plies",
     "ply_of",
+    "policy_of",
     "positions_of",
     "promised_mean",
     "random_positions",

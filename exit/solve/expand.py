@@ -162,6 +162,25 @@ def _successors(space: Space, keys: Array) -> Any:
 
 
 @partial(jax.jit, static_argnames="space")
+def _followers(space: Space, keys: Array, actions: Array) -> Any:
+    game = space.game
+
+    def of_state(key: DeviceKey, action: Array) -> Any:
+        def of_outcome(outcome: Array) -> Any:
+            child, step = game.apply(state, action, outcome)
+            rewards = (jnp.asarray(each, jnp.float64) for each in (step.reward, step.discount))
+            return least(image_keys(space, child))[1], *rewards
+
+        state = game.decode(device_words(key))
+        legal = game.legal_actions(state)[action]
+        probs = jnp.where(legal, game.outcome_probs(state, action).astype(jnp.float64), 0.0)
+        children = jax.vmap(of_outcome)(jnp.arange(game.num_outcomes))
+        return jax.tree.map(lambda leaf: leaf[None], (legal, probs, children))
+
+    return jax.vmap(of_state, out_axes=-1)(keys, actions)
+
+
+@partial(jax.jit, static_argnames="space")
 def _images(space: Space, keys: Array) -> Any:
     def of_state(key: DeviceKey) -> Any:
         images = image_keys(space, space.game.decode(device_words(key)))
@@ -212,6 +231,14 @@ def successors(space: Space, keys: Keys, chunk: int) -> Successors:
     legal, probs, (next_, rewards, discounts) = _called(_successors, space, keys, chunk)
     if probs is None:
         probs = legal[:, None].astype(np.float64)
+    return Successors(legal, _packed(next_, keys.dtype), probs, rewards, discounts)
+
+
+def followers(space: Space, keys: Keys, actions: Int[np.ndarray, " n"], chunk: int) -> Successors:
+    """Everything that may follow one action in each of at most `chunk` states; its axis A is of length 1."""
+    filling = np.zeros(chunk - len(keys), np.int32)
+    program = partial(_followers, actions=np.concatenate([actions.astype(np.int32), filling]))
+    legal, probs, (next_, rewards, discounts) = _called(program, space, keys, chunk)
     return Successors(legal, _packed(next_, keys.dtype), probs, rewards, discounts)
 
 

@@ -1,0 +1,32 @@
+"""Betting on a coin that wins in 60 of 100 throws: $25, at most $250, 300 rounds, or the sizes in the name.
+
+xit train kelly_25_250_300
+
+There are as many actions as bets, of which search considers 16 at a time. A setting to start from, tuned for
+nothing yet.
+"""
+
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import MLPConfig
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from games.kelly import make
+
+
+def config(
+    wealth: int = 25, cap: int = 250, rounds: int = 300, bets_per_dollar: int = 1, win_percent: int = 60
+) -> RunConfig:
+    return RunConfig(
+        game=make(wealth, cap, rounds, bets_per_dollar, win_percent),
+        network=MLPConfig(width=256, num_blocks=2),
+        search=SearchConfig(max_simulations=64),
+        self_play=SelfPlayConfig(num_games=128, num_steps=8, budget=32, max_random_plies=rounds // 4),
+        replay=ReplayConfig(capacity=65_536),
+        learner=LearnerConfig(batch_size=512, num_updates=16),
+        num_iterations=300,
+        return_weight=0.0,
+        report_every=10,
+        checkpoint_every=50,
+    )
