@@ -148,6 +148,8 @@ def _show(figures: dict[str, Any]) -> None:
         console.say(
             f"amortization gap, the regret that search still removes: {figures['amortization_gap']:.5g}"
         )
+    if figures["returns"] is not None:
+        _show_returns(figures)
     for row in figures["budgets"]:
         if row.get("certificate"):
             _show_adversary(row)
@@ -157,6 +159,22 @@ def _show(figures: dict[str, Any]) -> None:
             f"moves, {overrides['helped']:,} for the better, {overrides['hurt']:,} for the worse"
         )
     console.say(f"wrong at every budget: {figures['wrong_at_every_budget']['count']:,} positions")
+
+
+def _show_returns(figures: dict[str, Any]) -> None:
+    """Exact expected returns of the agent, of perfect play and of rules of thumb."""
+    returns = figures["returns"]
+    first = next(iter(returns["baselines"]))
+    rows = [
+        *((f"budget {row['budget']}", row) for row in figures["budgets"]),
+        ("perfect play", {"expected_return": returns["optimal"], "gap_closed": 1.0}),
+        *returns["baselines"].items(),
+    ]
+    console.show_table(
+        "expected return from the start, exactly",
+        ("policy", "return", f"of the gap from {first}"),
+        [[name, f"{row['expected_return']:.6f}", console.percent(row["gap_closed"])] for name, row in rows],
+    )
 
 
 def _show_adversary(row: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from exit.evaluate.returns import (
     policy_of,
 )
 from exit.evaluate.sample import RandomPositions, random_positions
-from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, walk
+from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, recalled, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "positions_of",
     "promised_mean",
     "random_positions",
+    "recalled",
     "regrets",
     "resample",
     "resampled_means",
