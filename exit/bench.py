@@ -45,6 +45,7 @@ MAX_REACHED = 100_000
 _MAX_LINES = 8_000_000
 _MAX_OVERRIDES = 16 * CHUNK
 _NUM_SHOWN = 12
+_ROUNDING = 1e-9
 
 ProgressFn = Callable[[str, int, int], None]
 """Told what is measured, positions done and positions in all, 0 if that is not known."""
@@ -128,8 +129,11 @@ def _returns(
     earned = {name: earns(policy_of(agent.game, fn)) for name, fn in baselines.items()}
     yardstick = next(iter(earned.values()))
 
+    # What rounding makes of a perfect yardstick is no gap.
+    perfect = optimal - yardstick <= _ROUNDING * max(1.0, abs(optimal))
+
     def closed(value: float) -> float | None:
-        return gap_closed(value, baseline=yardstick, optimal=optimal) if optimal > yardstick else None
+        return None if perfect else gap_closed(value, baseline=yardstick, optimal=optimal)
 
     for row in found.figures["budgets"]:
         budget = row["budget"]

@@ -96,8 +96,8 @@ class Bandit:
 
     def means(self, state: BanditState) -> Float[Array, " arms"]:
         """Posterior mean of every arm's chance of success."""
-        pulls = state.successes + state.failures
-        return (self.alpha + state.successes) / (self.alpha + self.beta + pulls)
+        successes, failures = jnp.asarray(state.successes), jnp.asarray(state.failures)
+        return (self.alpha + successes) / (self.alpha + self.beta + successes + failures)
 
     @property
     def baselines(self) -> dict[str, BaselineFn]:

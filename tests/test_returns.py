@@ -1,19 +1,37 @@
 """Exact returns of policies: rules of thumb with known values, perfect play, and plain computation."""
 
 import functools
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from exit.agent import Agent
+from exit.bench import bench
 from exit.catalog import load_game
 from exit.errors import UserError
-from exit.evaluate import expected_return, gap_closed, perfect_policy, policy_of
+from exit.evaluate import (
+    EvaluationConfig,
+    expected_return,
+    gap_closed,
+    perfect_policy,
+    policy_of,
+    positions_of,
+)
 from exit.game import baselines_of
+from exit.loop import RunConfig
+from exit.network import make_network
+from exit.rundir import RunInfo
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
 from exit.solve import exact_of_table, initial_value, states_of
+from games.bandit import Bandit
 from games.pig import Pig
+from games.tic_tac_toe import TicTacToe
 from tests.chance_games import Race
 from tests.planted import Chain
-from tests.tiny import table_of
+from tests.tiny import NET, table_of
 
 
 @pytest.mark.parametrize(
@@ -159,3 +177,35 @@ def test_no_gap_is_no_share():
     assert gap_closed(0.75, baseline=0.5, optimal=1.0) == 0.5
     with pytest.raises(ValueError, match="no gap"):
         gap_closed(1.0, baseline=1.0, optimal=1.0)
+
+
+def test_the_bench_says_what_an_agent_earns_beside_perfect_play_and_rules_of_thumb() -> None:
+    config = RunConfig(
+        game=Bandit(2, 4),
+        network=NET,
+        search=SearchConfig(max_simulations=300),
+        self_play=SelfPlayConfig(budget=16),
+        evaluation=EvaluationConfig(budget=0),
+    )
+    params = make_network(NET, config.game).init(jax.random.key(0))
+    info = RunInfo("bandit_2_4", (), {})
+    agent = Agent(config, config.search, params, 0, info, Path("nowhere"))
+    exact = exact_of_table(table_of(config.game))
+    found = bench(agent, exact, [0, 300], max_reached=0)
+    returns = found["returns"]
+    assert returns["optimal"] == pytest.approx(initial_value(table_of(config.game)))
+    assert next(iter(returns["baselines"])) == "greedy"
+    assert returns["baselines"]["greedy"]["gap_closed"] == 0
+    reflex, search = found["budgets"]
+    # A network that was never trained pulls any arm; search proves what is best in so small a game.
+    assert reflex["gap_closed"] < 0
+    assert search["expected_return"] == pytest.approx(returns["optimal"])
+    assert search["gap_closed"] == pytest.approx(1.0)
+    # A sample is searched anew wherever play leads.
+    some = positions_of(exact, 10)
+    again = bench(agent, exact, [0], positions=some, max_reached=0)
+    assert again["budgets"][0]["expected_return"] == pytest.approx(reflex["expected_return"])
+
+
+def test_games_that_name_no_baseline_have_no_returns() -> None:
+    assert baselines_of(TicTacToe()) == {}
