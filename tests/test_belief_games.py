@@ -136,20 +136,24 @@ def test_optimised_programs_make_the_keys_that_plain_ones_make(name):
 class Unmirrored(SequentialTest):
     """Heads and tails are exchanged in the states alone."""
 
-    symmetric_outcomes = np.array([[0, 1], [0, 1]], np.int32)
+    @property
+    def symmetric_outcomes(self):
+        return np.array([[0, 1], [0, 1]], np.int32)
 
 
 @dataclass(frozen=True)
 class HeadsTwice(SequentialTest):
     """Both outcomes have one image."""
 
-    symmetric_outcomes = np.array([[0, 1], [1, 1]], np.int32)
+    @property
+    def symmetric_outcomes(self):
+        return np.array([[0, 1], [1, 1]], np.int32)
 
 
 @pytest.mark.parametrize(
     ("game", "fault"),
     [
-        (Unmirrored(max_looks=3), "a symmetry must keep outcome_probs"),
+        (Unmirrored(max_looks=3), "a symmetry must commute with apply"),
         (HeadsTwice(max_looks=3), "symmetries must map the actions one to one, and the outcomes"),
     ],
 )
