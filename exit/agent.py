@@ -38,6 +38,9 @@ from exit.search import (
     think_until,
 )
 
+_LONG_MS = 400
+"""From so long a deadline on, devices that share one state get further than one of them alone."""
+
 # The settings that decide how an agent plays; the others only decided how it was trained.
 _ACTING = ("game.", "network.", "search.")
 
@@ -163,7 +166,9 @@ class Agent:
             act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
             result = jax.block_until_ready(act_fn(states, most))
         else:
-            result = think_until(self._thinker(side_by_side=len(most) == 1), states, most, deadline_ms)
+            # Devices that share one state meet after every chunk, which in little time is most of it.
+            shared = len(most) == 1 and deadline_ms >= _LONG_MS
+            result = think_until(self._thinker(side_by_side=shared), states, most, deadline_ms)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result
 
     def curve(self, states: State, budgets: Sequence[int] | np.ndarray) -> SearchResult:

@@ -19,6 +19,7 @@ from exit.errors import UsageError
 from exit.game import State
 from exit.loop import acting_template, train
 from exit.network import make_network
+from exit.search import Gumbel, SearchResult, Thinker
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import (
     after,
@@ -317,3 +318,21 @@ def test_positions_of_another_type_are_taken(agent: Agent, states: State) -> Non
     np.testing.assert_array_equal(agent.act(plain, 3).action, agent.act(states, 3).action)
     single = jax.tree.map(jnp.asarray, row(plain, 0))
     assert int(agent.act(single, 3).action) == int(agent.act(states, 3).action[0])
+
+
+@pytest.mark.parametrize(
+    ("deadline_ms", "num_states", "shared"), [(50, 1, False), (400, 1, True), (400, 2, False)]
+)
+def test_only_long_thought_about_one_state_is_shared_among_devices(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, deadline_ms: float, num_states: int, shared: bool
+) -> None:
+    asked = []
+
+    def think_until(thinker: Thinker, *_: Any) -> SearchResult:
+        assert isinstance(thinker.config.policy, Gumbel)
+        asked.append(thinker.config.policy.side_by_side)
+        return agent.act(random_states(agent.game, 1, 3, seed=0), 0)
+
+    monkeypatch.setattr("exit.agent.think_until", think_until)
+    agent.act(random_states(agent.game, num_states, 3, seed=0), deadline_ms=deadline_ms)
+    assert asked == [shared]
