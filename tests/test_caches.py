@@ -22,8 +22,12 @@ print(sum(event.endswith("cache_hits") for event in events))
 """
 
 
-def _run(folder: Path) -> list[str]:
-    """What a new process computes, and how many programs it took from the disk."""
+# XLA refuses programs of its own making on processors for which it prefers to avoid some instructions.
+_REFUSED = "cpu_aot_loader"
+
+
+def _run(folder: Path) -> tuple[str, int, bool]:
+    """What a new process computes, how many programs it took from the disk, and whether XLA refused some."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     done = subprocess.run(
         [sys.executable, "-c", _SCRIPT],
@@ -32,14 +36,17 @@ def _run(folder: Path) -> list[str]:
         text=True,
         check=True,
     )
-    assert done.stderr == ""
-    return done.stdout.split()
+    lines = done.stderr.splitlines()
+    assert all(_REFUSED in line for line in lines), done.stderr
+    value, hits = done.stdout.split()
+    return value, int(hits), bool(lines)
 
 
 def test_a_program_is_compiled_once_and_again_when_damaged(tmp_path: Path) -> None:
-    assert _run(tmp_path) == ["42.0", "0"]
-    value, hits = _run(tmp_path)
-    assert (value, int(hits) > 0) == ("42.0", True)
+    assert _run(tmp_path)[:2] == ("42.0", 0)
+    value, hits, refused = _run(tmp_path)
+    assert value == "42.0"
+    assert hits > 0 or refused
     (folder,) = (tmp_path / "compiled").iterdir()
     for entry in folder.iterdir():
         entry.write_bytes(entry.read_bytes()[:-20])
@@ -48,7 +55,7 @@ def test_a_program_is_compiled_once_and_again_when_damaged(tmp_path: Path) -> No
 
 def test_where_nothing_can_be_kept_programs_still_run(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert _run(tmp_path / "file") == ["42.0", "0"]
+    assert _run(tmp_path / "file")[:2] == ("42.0", 0)
 
 
 def test_the_oldest_programs_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
