@@ -101,7 +101,8 @@ def recommend(
         [int(budget) for budget in curve.budgets],
         progress_fn=lambda done, total: report("single calls", done, total),
     )
-    in_time = np.quantile(calls, 0.95, axis=1) <= (limits.deadline_ms or np.inf)
+    deadline_ms = np.inf if limits.deadline_ms is None else limits.deadline_ms
+    in_time = np.quantile(calls, 0.95, axis=1) <= deadline_ms
     greatest = greatest_regret(measured)
     rows = frontier_rows(curve, resample(states.stratum, seed=seed))
     for row, single, bound in zip(rows, calls, promised_mean(curve.regret, greatest), strict=True):
@@ -129,7 +130,7 @@ def recommend(
         "rule": "fixed",
         **rows[chosen],
         "check": check._asdict(),
-        "in_time": None if again is None else float(np.mean(again <= (limits.deadline_ms or 0))),
+        "in_time": None if again is None else float(np.mean(again <= deadline_ms)),
         "budgets": rows,
         "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
     }

@@ -4,7 +4,7 @@ from exit.evaluate.adversary import adversarial_figures, face
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
 from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
-from exit.evaluate.exchange import exchange_rate, strength
+from exit.evaluate.exchange import exchange_rate
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
@@ -77,7 +77,6 @@ __all__ = [
     "resampled_means",
     "rows_of",
     "shortest_lines",
-    "strength",
     "walk",
     "worst_first",
     "yardstick",

@@ -4,7 +4,6 @@ One search of each state, looked at on the way, serves every rule: a rule says o
 stops, at each of several thresholds, which trade regret for simulations as fixed budgets do.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +61,6 @@ def look(
     *,
     bounds: tuple[float, float],
     chunk: int = 512,
-    progress_fn: Callable[[int, int], None] | None = None,
 ) -> Looks:
     """Searches every state once and looks at each of the budgets, the first of which is 0.
 
@@ -86,8 +84,6 @@ def look(
         parts.append(
             [np.asarray(column)[:, :here] for column in columns] + [np.asarray(found.prior)[0, :here]]
         )
-        if progress_fn is not None:
-            progress_fn(start + here, num_states)
     *columns, prior = zip(*parts, strict=True)
     spent, action, weights, visits, qvalues, proven = (np.concatenate(column, axis=1) for column in columns)
     regret = measured.moves.regrets[np.arange(num_states), action]

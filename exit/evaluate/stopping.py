@@ -18,12 +18,11 @@ Score = Float[np.ndarray, "S n"]
 _NUM_THRESHOLDS = 40
 
 
-def at_first(score: Score, looks: Looks, thresholds: Float[np.ndarray, " K"] | None = None) -> Stops:
-    """Stops at the first look within each threshold, at proven states, and at the last look."""
-    if thresholds is None:
-        finite = score[np.isfinite(score)]
-        shares = np.linspace(0, 1, _NUM_THRESHOLDS)
-        thresholds = np.concatenate([[-np.inf], np.unique(np.quantile(finite, shares))])
+def at_first(score: Score, looks: Looks) -> Stops:
+    """Stops at the first look within each of many thresholds, at proven states, and at the last look."""
+    finite = score[np.isfinite(score)]
+    shares = np.linspace(0, 1, _NUM_THRESHOLDS)
+    thresholds = np.concatenate([[-np.inf], np.unique(np.quantile(finite, shares))])
     ends = looks.proven.copy()
     ends[-1] = True
     return np.stack([(ends | (score <= threshold)).argmax(axis=0) for threshold in thresholds])
