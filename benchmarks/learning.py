@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from measuring import position_sets
+from measuring.connect_four import connect_four_exact
 
 from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
@@ -33,8 +34,6 @@ from exit.evaluate import Yardstick, rows_of
 from exit.game import State
 from exit.loop import init_run, iterate
 from exit.network import make_network
-from exit.solve import exact_of_library
-from games.connect_four import ConnectFour
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PEER = "pgx"
@@ -156,8 +155,8 @@ def _child(name: str, seed: int, seconds: float, folder: Path, num: int, out: Pa
 
 def load_sets(folder: Path, num: int) -> dict[str, Yardstick]:
     """The main sets, made if they are not there yet."""
-    exact = exact_of_library(ConnectFour())
-    return {name: position_sets.load_or_make(name, exact, folder, num) for name in position_sets.MAIN_SETS}
+    names = position_sets.MAIN_SETS
+    return {name: position_sets.load_or_make(name, connect_four_exact, folder, num) for name in names}
 
 
 def seconds_to(rows: list[dict[str, Any]], name: str, rate: float) -> float | None:

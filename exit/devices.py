@@ -49,6 +49,11 @@ def use_all_cores() -> None:
     os.environ["XLA_FLAGS"] = " ".join([flags, *ours]).strip()
 
 
+def on_cpu() -> bool:
+    """Whether programs run on processor cores, not on an accelerator."""
+    return jax.default_backend() == "cpu"
+
+
 def over_devices(
     function: Callable[[Whole, Batch], Result], whole: Whole, batch: Batch, work: Real[Array, " B"]
 ) -> Result:

@@ -16,10 +16,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Int, UInt32, UInt64
+from jaxtyping import Bool, Float, Int, UInt32, UInt64
 
-from exit.evaluate import Yardstick, yardstick
-from exit.solve import Exact
+from exit.evaluate import Yardstick
+from exit.solve import Exact, ExactMoves, states_of
 from games.connect_four import ConnectFour
 
 Moves = tuple[int, ...]
@@ -39,24 +39,44 @@ _DIFFICULTIES = {"easy": (1, 13), "medium": (14, 27), "hard": (28, 42)}
 
 
 def load_or_make(
-    name: str, exact: Exact, folder: Path, num: int, *, say: Callable[[str], None] = print
+    name: str,
+    exact_fn: Callable[[], Exact],
+    folder: Path,
+    num: int,
+    *,
+    say: Callable[[str], None] = print,
 ) -> Yardstick:
     """A set with the exact values of all its moves, from its file or made and written there.
 
-    The files are lists of moves, as `xit bench --positions` reads them.
+    The files are lists of moves, as `xit bench --positions` reads them, with the value of each column to the
+    player to move, null where it is full: a machine without the solver can use them too.
 
     Args:
+      exact_fn: the solver, asked for only where there is no file.
       num: positions. Those of `MAIN_SETS` are all critical; the others are any, as in their source.
       say: told in one line what takes long.
     """
     path = folder / f"{name}-{num}.jsonl"
     if not path.exists():
+        exact = exact_fn()
         say(f"making {num} positions of the set {name} with {exact.solver}")
         positions = _make(name, exact, num)
+        qvalues = exact.moves_fn(_keys_of(positions)).qvalues
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(json.dumps({"moves": moves}) + "\n" for moves in positions))
-    positions = [tuple(json.loads(line)["moves"]) for line in path.read_text().splitlines()]
-    return yardstick(exact, _keys_of(positions))
+        partial = path.with_suffix(".part")
+        partial.write_text("".join(map(_line, positions, qvalues)))
+        partial.rename(path)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    keys = _keys_of([tuple(row["moves"]) for row in rows])
+    qvalues = np.array([[-np.inf if value is None else value for value in row["values"]] for row in rows])
+    values, legal = qvalues.max(axis=1), qvalues != -np.inf
+    moves = ExactMoves(values, qvalues, legal & (qvalues == values[:, None]), legal)
+    return Yardstick(states_of(ConnectFour(), keys), moves)
+
+
+def _line(moves: Moves, qvalues: Float[np.ndarray, " A"]) -> str:
+    values = [None if value == -np.inf else int(value) for value in qvalues]
+    return json.dumps({"moves": moves, "values": values}) + "\n"
 
 
 def _make(name: str, exact: Exact, num: int) -> list[Moves]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
+from exit.devices import on_cpu
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.search import expand, gumbel, halving, puct
@@ -93,7 +94,7 @@ def _max_lanes() -> int:
 
     With fewer lanes less is wasted while the last trees of a batch with mixed budgets are being finished.
     """
-    return 24 if jax.default_backend() == "cpu" else 1 << 30
+    return 24 if on_cpu() else 1 << 30
 
 
 def _running(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from exit.devices import on_cpu
 from exit.search.descent import outcome_rows
 from exit.search.node import Limits, Node, beaten, bounds_of
 from exit.search.tree import Tree, node_at, take, take_action
@@ -120,10 +121,9 @@ def tell(
         up = jax.tree.map(lambda new, old: jnp.where(path.live, new, old), up, carry)
         return up._replace(row=jnp.where(path.live, path.row, carry.row), going_on=path.live), told
 
-    # XLA would merge the levels of a loop unrolled, and compute every level anew for each one above it.
-    carry, told = jax.lax.scan(
-        level, carry, (path, _others(tree, path, node, here, limits)), unroll=NUM_LEVELS if plain else 1
-    )
+    # On a CPU, XLA would merge the levels of a loop unrolled, and compute all levels anew for each one above.
+    unroll = NUM_LEVELS if plain or not on_cpu() else 1
+    carry, told = jax.lax.scan(level, carry, (path, _others(tree, path, node, here, limits)), unroll=unroll)
     return told, carry._replace(going_on=carry.going_on & (take(tree.nodes.parent, carry.row) >= 0))
 
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from exit.devices import on_cpu
 from exit.game import State
 from exit.search.node import Node
 
@@ -106,8 +107,11 @@ def before_writing(
 
     XLA writes into a tree in place only where every reading of it is known to have ended; else it copies
     the tree, for each simulation. On a CPU it repeats small readings wherever their results are used,
-    past any `optimization_barrier`, but not past a loop, even one that only ever runs once.
+    past any `optimization_barrier`, but not past a loop, even one that only ever runs once. On a GPU every
+    turn of a loop waits for the host, and nothing is copied without it.
     """
+    if not on_cpu():
+        return read_fn(*arguments), others
     everything = functools.partial(_with, read_fn, others)
     nothing = jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(everything, arguments)

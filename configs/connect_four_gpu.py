@@ -1,0 +1,30 @@
+"""Connect Four on 6 rows x 7 columns for one GPU: a convolutional network and thousands of games at once.
+
+`xit train connect_four_gpu`: some minutes on one GPU, days on a CPU.
+"""
+
+from exit.evaluate import EvaluationConfig
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import ConvConfig
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from games.connect_four import ConnectFour
+
+
+def config() -> RunConfig:
+    return RunConfig(
+        game=ConnectFour(),
+        network=ConvConfig(channels=64, num_blocks=5, bfloat16=True),
+        search=SearchConfig(max_simulations=1024),
+        self_play=SelfPlayConfig(num_games=16384, num_steps=8, budget=32, max_random_plies=24),
+        replay=ReplayConfig(capacity=4_194_304),
+        learner=LearnerConfig(batch_size=8192, num_updates=64, learning_rate=2e-3, averaging_decay=0.995),
+        # Asking a library on the host would keep the GPU waiting.
+        evaluation=EvaluationConfig(exact=False),
+        num_iterations=270,
+        report_every=10,
+        checkpoint_every=1000,
+        snapshots=True,
+    )
