@@ -2,7 +2,8 @@
 
 `xit train connect_four`: some hours on two cores; not yet run to its end. With `--set
 num_iterations=250`, half an hour: of critical positions after random play the reflex gets 15 % wrong, search
-at budget 64 8 %. That agent comes with the product, as `connect_four`.
+at budget 64 8 %. The agent that comes with the product as `connect_four` was trained on a GPU, by
+`connect_four_gpu`.
 """
 
 from exit.evaluate import EvaluationConfig

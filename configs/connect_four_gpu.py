@@ -1,6 +1,8 @@
 """Connect Four on 6 rows x 7 columns for one GPU: a convolutional network and thousands of games at once.
 
-`xit train connect_four_gpu`: some minutes on one GPU, days on a CPU.
+`xit train connect_four_gpu`: six minutes on one NVIDIA H200, days on a CPU. Of critical positions after
+random play the reflex gets 3.3 % wrong, search at budget 64 2.3 %. That agent comes with the product, as
+`connect_four`; it computes in float32, which a CPU does best.
 """
 
 from exit.evaluate import EvaluationConfig
