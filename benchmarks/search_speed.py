@@ -161,7 +161,14 @@ def _tree_bytes(config: SearchConfig, num_states: int) -> int:
     """Bytes of the trees of all states on all devices."""
     nothing = jnp.zeros((num_states, _GAME.num_actions))
     rows = num_rows(num_states, config.max_simulations, _GAME)
-    planted = functools.partial(plant_at, rows=rows, game=_GAME, predict=_NETWORK.predict, config=config)
+    planted = functools.partial(
+        plant_at,
+        rows=rows,
+        game=_GAME,
+        predict=_NETWORK.predict,
+        config=config,
+        max_visits=config.max_simulations,
+    )
     return _bytes(jax.eval_shape(planted, _params(), _states(num_states), Noise(nothing, nothing)))
 
 

@@ -150,7 +150,8 @@ def _one_after_another(
     state, budgets, noise = batch
     limits = Limits.of(game)
     rows = num_rows(budgets.shape[0], config.max_simulations, game)
-    forest = plant_at(params, state, noise, rows, game=game, predict=predict, config=config)
+    limit = config.max_simulations
+    forest = plant_at(params, state, noise, rows, game=game, predict=predict, config=config, max_visits=limit)
 
     def go_on(forest: Forest, budget: Int[Array, " B"]) -> tuple[Forest, SearchResult]:
         forest = grow(params, forest, budget, game=game, predict=predict, config=config, stop_fn=stop_fn)
@@ -238,11 +239,13 @@ def plant_at(
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
+    max_visits: int | None = None,
 ) -> Forest:
-    """Trees of nothing but these states, with room for `rows` rows in all."""
+    """Trees of nothing but these states, with room for `rows` rows in all; the rest as in `plant`."""
     prior_logits, value = evaluate(params, state, game=game, predict=predict)
     explore = explored(prior_logits, noise, config.policy)
-    return plant(state, prior_logits, value, explore, rows=rows, game=game, config=config)
+    settings = {"rows": rows, "game": game, "config": config, "max_visits": max_visits}
+    return plant(state, prior_logits, value, explore, **settings)
 
 
 def plant_side_by_side(

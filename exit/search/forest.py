@@ -55,15 +55,20 @@ def plant(
     rows: int,
     game: Game,
     config: SearchConfig,
+    max_visits: int | None = None,
 ) -> Forest:
-    """Trees that are nothing but their roots, with room for `rows` rows in all."""
+    """Trees that are nothing but their roots, with room for `rows` rows in all.
+
+    Args:
+      max_visits: simulations that none of them will have more of, where that is known.
+    """
     num_states, num_actions = explore.shape
     # PUCT knows the noise as prior; Gumbel search adds it to the score.
     known = prior_logits
     if isinstance(config.policy, PUCT):
         known = expand.legal_logits(explore, is_legal(prior_logits))
     roots = expand.root_nodes(state, known, value, Limits.of(game), config)
-    tree = append(empty(roots, rows), roots, jnp.int32(num_states))
+    tree = append(empty(roots, rows, max_visits), roots, jnp.int32(num_states))
     return Forest(
         tree=tree,
         root=jnp.arange(num_states, dtype=jnp.int32),
