@@ -6,7 +6,12 @@ Searches critical states of each agent's game once, and looks at 0, 1, 2, 3, 4, 
 of the states teach the learned rule, from the searches alone; all rules are measured on the others, each
 at the threshold with the regret of a fixed budget there. Fixed budgets are charged in full; intervals of
 95 % come from drawing states again. In brackets: against sequential halving planned for the whole budget,
-in place of the repeated halving that can be stopped. --quick takes few states.
+in place of the repeated halving that can be stopped.
+
+Then the rule of `budget="auto"`, value of information, at one price of a simulation for all games: for each
+game the geometric mean of the prices that suit the other games; and the wall time of batches of 256
+states with it, in turns with the fixed budget, beside the simulations that both spend. --quick takes few
+states.
 """
 
 import argparse
@@ -15,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring.networks import seconds
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from exit.agent import Agent
@@ -29,11 +35,21 @@ from exit.evaluate.allocation import (
     simulations_for,
     spending,
 )
-from exit.evaluate.stopping import RULES, features, gain_seen_later, oracle, stops_of
+from exit.evaluate.stopping import (
+    RULES,
+    features,
+    gain_seen_later,
+    information_score,
+    oracle,
+    stops_of,
+    within,
+)
 
 _LOOKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256], np.int32)
 _TARGETS = (16, 64, 256)
 _NUM_RESAMPLES = 200
+_PRICES = np.logspace(-6, 0, 121)
+_TIMED_STATES, _TURNS = 256, 5
 
 
 def measure(source: Path, num_states: int) -> dict[str, Any]:
@@ -61,7 +77,75 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
             name: {target: _saving(tried, stops, target, planned[target]) for target in _TARGETS}
             for name, stops in rules.items()
         },
+        "prices": _at_prices(tried),
+        "time": {target: _timed(agent, measured, tried_on, tried, target) for target in _TARGETS[:2]},
     }
+
+
+def _at_prices(looks: Looks) -> list[dict[str, float]]:
+    """What `budget="auto"` comes to at each price: simulations, regret, the fixed budget of that regret."""
+    fixed = fixed_spending(looks)
+    rows = []
+    for price in _PRICES:
+        found = spending(looks, within(information_score(looks), looks, np.array([price])))
+        budget = simulations_for(fixed, float(found.regret[0]))
+        # Where no fixed budget is as good, the largest stands for what would be.
+        budget = float(looks.budgets[-1]) if budget is None else budget
+        simulations = float(found.simulations[0])
+        rows.append(
+            {"price": float(price), "simulations": simulations, "regret": float(found.regret[0])}
+            | {"fixed_budget": budget, "saving": budget / max(simulations, 1e-9)}
+        )
+    return rows
+
+
+def _price_for(row: dict[str, Any], target: int) -> float:
+    """The highest price at which the regret is that of a fixed budget."""
+    wanted = row["fixed_regret"][target]
+    return max((each["price"] for each in row["prices"] if each["regret"] <= wanted), default=_PRICES[0])
+
+
+def transfer(rows: list[dict[str, Any]], target: int) -> list[dict[str, Any]]:
+    """For each game, the rule at the price that suits the others."""
+    found = []
+    for row in rows:
+        others = [
+            _price_for(other, target)
+            for other in rows
+            if other["game"] != row["game"] and other["fixed_regret"][target] > 0
+        ]
+        if not others:
+            continue
+        price = float(np.exp(np.mean(np.log(others))))
+        nearest = min(row["prices"], key=lambda each: abs(np.log(each["price"] / price)))
+        found.append({"game": row["game"], "run": row["run"], "target": target, **nearest})
+    return found
+
+
+def _timed(agent: Agent, measured: Yardstick, rows: np.ndarray, looks: Looks, target: int) -> dict[str, Any]:
+    """Wall time and simulations of a fixed budget over those of the rule at the price of the same regret."""
+    at_prices = {"prices": _at_prices(looks), "fixed_regret": {target: _regret_at(looks, target)}}
+    price = _price_for(at_prices, target)
+    states = rows_of(measured.states, np.resize(rows, _TIMED_STATES))
+    runs = {
+        "fixed": lambda: agent.act(states, target),
+        "auto": lambda: agent.act(states, "auto", price=price),
+    }
+    spent = {name: float(np.mean(run().num_simulations)) for name, run in runs.items()}
+    turns = [{name: seconds(run) for name, run in runs.items()} for _ in range(_TURNS)]
+    ratios = [turn["fixed"] / turn["auto"] for turn in turns]
+    return {
+        "price": price,
+        "simulations": spent,
+        "simulations_ratio": spent["fixed"] / max(spent["auto"], 1e-9),
+        "time_ratio": float(np.median(ratios)),
+        "time_range": [min(ratios), max(ratios)],
+        "turns": turns,
+    }
+
+
+def _regret_at(looks: Looks, target: int) -> float:
+    return float(looks.regret[int(np.flatnonzero(looks.budgets == target)[0])].mean())
 
 
 def _learned(taught: Looks, tried: Looks) -> Stops:
@@ -114,8 +198,15 @@ def main() -> None:
     rows = [measure(agent, 400 if options.quick else options.states) for agent in agents]
     for row in rows:
         _show(row)
+    transferred = [each for target in _TARGETS for each in transfer(rows, target)]
+    for each in transferred:
+        print(
+            f"{each['run']} at the price that suits other games at {each['target']}, {each['price']:.2g}: "
+            f"{each['simulations']:.1f} simulations, regret {each['regret']:.5f}, "
+            f"{each['saving']:.2f} times fewer than a fixed budget"
+        )
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"rows": rows, "transfer": transferred}, indent=1) + "\n")
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -132,6 +223,14 @@ def _show(row: dict[str, Any]) -> None:
             low, high = each["ci95"] or (float("nan"), float("nan"))
             cells.append(f"{each['saving']:.2f} ({low:.2f}-{high:.2f}) [{each['planned']:.2f}]")
         print(f"  {name:<22}" + "".join(f"{cell:>30}" for cell in cells))
+    for target, found in row["time"].items():
+        low, high = found["time_range"]
+        print(
+            f"  batches of {_TIMED_STATES} at the regret of {target}, price {found['price']:.2g}: "
+            f"{found['simulations']['fixed']:.1f} / {found['simulations']['auto']:.1f} = "
+            f"{found['simulations_ratio']:.2f} simulations, time {found['time_ratio']:.2f} "
+            f"({low:.2f} to {high:.2f})"
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import jax
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from exit.errors import UsageError
 from exit.game import Game, State
@@ -26,19 +26,26 @@ Budget = int | np.ndarray | Int[Array, " B"]
 """Simulations, one number for all states or one for each."""
 
 
+AUTO_PRICE = 0.05
+"""What a simulation costs where nothing else is said, as a share of the distance between the value bounds."""
+
+
 def make_act_fn(
-    params: Params, *, game: Game, network: Network, config: SearchConfig
+    params: Params, *, game: Game, network: Network, config: SearchConfig, price: float | None = None
 ) -> Callable[[State, Budget], SearchResult]:
     """`act(states, budget)` of these parameters, deterministic: no noise at the root.
 
     The same game, network, configuration and number of states share one compiled program, whatever the
-    parameters and budgets.
+    parameters, budgets and prices.
+
+    Args:
+      price: of a simulation, as `search` takes it; halving is then repeated instead of planned ahead.
     """
-    quiet = without_noise(config)
+    quiet = without_noise(config) if price is None else _prefix_consistent(config, side_by_side=False)
 
     def act(states: State, budget: Budget) -> SearchResult:
         budgets = budget_of_each(states, budget, quiet.max_simulations)
-        return _search(params, states, budgets, game=game, predict=network.predict, config=quiet)
+        return _search(params, states, budgets, price, game=game, predict=network.predict, config=quiet)
 
     return act
 
@@ -49,7 +56,7 @@ def compiled_search(
     """The program that acts at these states, for those who want to know what is in it."""
     budgets = np.zeros(jax.tree.leaves(states)[0].shape[0], np.int32)
     options = {"game": game, "predict": network.predict, "config": without_noise(config)}
-    return _search.lower(params, states, budgets, **options).compile()
+    return _search.lower(params, states, budgets, None, **options).compile()
 
 
 def make_curve_fn(
@@ -122,13 +129,15 @@ def _search(
     params: Params,
     states: State,
     budgets: Int[Array, " B"],
+    price: Float[Array, ""] | float | None,
     *,
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
 ) -> SearchResult:
     # Without noise the key decides nothing.
-    return search(params, jax.random.key(0), states, budgets, game=game, predict=predict, config=config)
+    key = jax.random.key(0)
+    return search(params, key, states, budgets, game=game, predict=predict, config=config, price=price)
 
 
 @functools.partial(jax.jit, static_argnames=("game", "predict", "config"))

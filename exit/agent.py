@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from exit.acting import Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
+from exit.acting import AUTO_PRICE, Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
 from exit.catalog import load_config, trained_agent, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
 from exit.errors import UsageError
@@ -134,27 +134,43 @@ class Agent:
         return path
 
     def act(
-        self, state: State, budget: Budget | None = None, *, deadline_ms: float | int | None = None
+        self,
+        state: State,
+        budget: Budget | str | None = None,
+        *,
+        deadline_ms: float | int | None = None,
+        price: float | None = None,
     ) -> SearchResult:
         """Search one state or a batch of them, without exploration noise.
 
         Args:
           state: one position, or positions stacked along a leading axis.
           budget: simulations, one number or one for each state; 0 is pure reflex. With a deadline it is
-            the most that is spent, and None then means the capacity.
+            the most that is spent, and None then means the capacity. "auto" thinks about each state as
+            long as it seems worth it, within the capacity; `num_simulations` tells how long that was.
           deadline_ms: stop thinking after this many milliseconds. Halving is then repeated as time
             allows, instead of planned for the whole budget; the answer is never less than the reflex's;
             compilation is not charged.
+          price: what a simulation costs, as a share of the distance between the game's value bounds; a
+            state is thought about until one more is worth no more (`exit.search.worth_of_thinking`).
+            With a budget in numbers, that is the most that is spent. None is `AUTO_PRICE` where the
+            budget is "auto", else no price.
 
         Returns:
           The result, with a leading axis only if `state` has one.
 
         Raises:
           UsageError: the budget is negative, over the capacity or not one for each state, the deadline
-            is negative, or neither limit is given.
+            or the price is negative, or no limit is given.
         """
-        if budget is None and deadline_ms is None:
+        if budget is None and deadline_ms is None and price is None:
             raise UsageError("give a budget, a deadline_ms, or both")
+        if isinstance(budget, str):
+            if budget != "auto":
+                raise UsageError(f'budget is {budget!r}; give a number of simulations or "auto"')
+            budget, price = None, AUTO_PRICE if price is None else price
+        if price is not None and not price >= 0:
+            raise UsageError(f"price is {price}; it must be 0 or more")
         if deadline_ms is not None and not deadline_ms >= 0:
             raise UsageError(f"deadline_ms is {deadline_ms}; it must be 0 or more")
         single = np.ndim(jax.tree.leaves(state)[0]) == np.ndim(jax.tree.leaves(self.game.init())[0])
@@ -163,12 +179,13 @@ class Agent:
         most = budget_of_each(states, capacity if budget is None else budget, capacity)
         if deadline_ms is None:
             network = make_network(self.config.network, self.game)
-            act_fn = make_act_fn(self.params, game=self.game, network=network, config=self.search)
+            settings = {"game": self.game, "network": network, "config": self.search}
+            act_fn = make_act_fn(self.params, **settings, price=price)
             result = jax.block_until_ready(act_fn(states, most))
         else:
             # Devices that share one state meet after every chunk, which in little time is most of it.
             shared = len(most) == 1 and deadline_ms >= _LONG_MS
-            result = think_until(self._thinker(side_by_side=shared), states, most, deadline_ms)
+            result = think_until(self._thinker(side_by_side=shared), states, most, deadline_ms, price)
         return jax.tree.map(lambda leaf: leaf[0], result) if single else result
 
     def curve(self, states: State, budgets: Sequence[int] | np.ndarray) -> SearchResult:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, capacity_option, debug_option
+from exit.cli.options import BudgetOrAuto, agent_argument, capacity_option, debug_option
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,16 @@ _DASH = Path("-")
 @click.command(epilog="Example: echo '{\"moves\": [4]}' | xit act runs/tic_tac_toe --budget 64")
 @agent_argument
 @click.option(
-    "--budget", type=click.IntRange(min=0), metavar="N", help="Simulations a position; 0 is the reflex."
+    "--budget",
+    type=BudgetOrAuto(),
+    metavar="N|auto",
+    help="Simulations a position; 0 is the reflex, auto thinks as long as it seems worth it.",
+)
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    metavar="P",
+    help="What a simulation costs with auto, as a share of the distance between the game's value bounds.",
 )
 @click.option(
     "--deadline-ms",
@@ -54,7 +63,8 @@ _DASH = Path("-")
 @debug_option
 def act(
     source: Path,
-    budget: int | None,
+    budget: int | str | None,
+    price: float | None,
     deadline_ms: float | None,
     max_simulations: int | None,
     positions: Path,
@@ -70,10 +80,12 @@ def act(
     """
     if budget is None and deadline_ms is None:
         raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64")
+    if price is not None and budget != "auto":
+        raise UsageError("--price goes with --budget auto")
     from exit.cli.loading import load_agent
 
-    agent = load_agent(source, () if budget is None else (budget,), max_simulations)
-    responder = _Responder(agent, budget, deadline_ms)
+    agent = load_agent(source, (budget,) if isinstance(budget, int) else (), max_simulations)
+    responder = _Responder(agent, budget, price, deadline_ms)
     from exit.cli.positions import read_batches
 
     size = None if positions == _DASH else positions.stat().st_size
@@ -104,9 +116,16 @@ def _opened(path: Path) -> Iterator[io.BufferedReader]:
 class _Responder:
     """Answers batches of lines; compiles the agent's programs before it starts a clock."""
 
-    def __init__(self, agent: "Agent", budget: int | None, deadline_ms: float | None) -> None:
+    def __init__(
+        self,
+        agent: "Agent",
+        budget: int | str | None,
+        price: float | None,
+        deadline_ms: float | None,
+    ) -> None:
         self._agent = agent
         self._budget = budget
+        self._price = price
         self._deadline_ms = deadline_ms
         self._compiled: set[int] = set()
         most = _MAX_NODES // (1 + agent.search.max_simulations)
@@ -132,17 +151,18 @@ class _Responder:
         rows = np.minimum(np.arange(size), num_states - 1)
         states = jax.tree.map(lambda leaf: leaf[rows], states)
         if size not in self._compiled:
-            self._act(states, None if self._budget is None else min(self._budget, 1))
+            self._act(states, min(self._budget, 1) if isinstance(self._budget, int) else self._budget)
             self._compiled.add(size)
         started = time.perf_counter()
         result = self._act(states, self._budget)
         ms = 1000 * (time.perf_counter() - started) / num_states
         return (_answer(result, row, legal[row], ms) for row in range(num_states))
 
-    def _act(self, states: Any, budget: int | None) -> "SearchResult":
+    def _act(self, states: Any, budget: int | str | None) -> "SearchResult":
         import jax
 
-        return jax.device_get(self._agent.act(states, budget=budget, deadline_ms=self._deadline_ms))
+        limits = {"deadline_ms": self._deadline_ms, "price": self._price}
+        return jax.device_get(self._agent.act(states, budget, **limits))
 
 
 def _answer(result: "SearchResult", row: int, legal: Any, ms: float) -> dict[str, Any]:

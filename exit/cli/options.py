@@ -83,6 +83,25 @@ class NonNegativeList(click.ParamType):
         return tuple(dict.fromkeys(map(int, words)))
 
 
+class BudgetOrAuto(click.ParamType):
+    """Simulations, or the word `auto`."""
+
+    name = "budget"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        word = str(value)
+        if word == "auto":
+            return word
+        if not (word.isascii() and word.isdigit()):
+            self.fail(f"{value!r}; give a whole number from 0, or auto", param, ctx)
+        return int(word)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem("auto")] if "auto".startswith(incomplete) else []
+
+
 class Size(click.ParamType):
     """An amount of memory, in bytes."""
 

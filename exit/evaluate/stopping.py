@@ -6,10 +6,12 @@ have seen between two looks they see at the second.
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
 from exit.evaluate.allocation import Looks, Stops
+from exit.search import information
 
 Rule = Callable[[Looks], Stops]
 Score = Float[np.ndarray, "S n"]
@@ -22,7 +24,11 @@ def at_first(score: Score, looks: Looks) -> Stops:
     """Stops at the first look within each of many thresholds, at proven states, and at the last look."""
     finite = score[np.isfinite(score)]
     shares = np.linspace(0, 1, _NUM_THRESHOLDS)
-    thresholds = np.concatenate([[-np.inf], np.unique(np.quantile(finite, shares))])
+    return within(score, looks, np.concatenate([[-np.inf], np.unique(np.quantile(finite, shares))]))
+
+
+def within(score: Score, looks: Looks, thresholds: Float[np.ndarray, " K"]) -> Stops:
+    """Stops at the first look within each threshold, at proven states, and at the last look."""
     ends = looks.proven.copy()
     ends[-1] = True
     return np.stack([(ends | (score <= threshold)).argmax(axis=0) for threshold in thresholds])
@@ -80,11 +86,14 @@ def entropy(looks: Looks) -> Stops:
 def value_of_information(looks: Looks) -> Stops:
     """Stops where no action's next simulation can be worth much.
 
-    D. Tolpin and S. Shimony, MCTS Based on Simple Regret, 2012, equations 6 and 9: Hoeffding's bound of the
-    chance that another action's mean overtakes that of the move played, or that this one's falls below the
-    second, times what that brings, over its visits. Values are scaled to [0, 1] by what there can be.
+    The rule of `budget="auto"`; see `exit.search.information`.
     """
-    return at_first(_information(looks).max(axis=-1), looks)
+    return at_first(information_score(looks), looks)
+
+
+def information_score(looks: Looks) -> Score:
+    """What `value_of_information` goes by."""
+    return _information(looks).max(axis=-1)
 
 
 def likely_information(looks: Looks) -> Stops:
@@ -99,18 +108,11 @@ def likely_information(looks: Looks) -> Stops:
 
 
 def _information(looks: Looks) -> Float[np.ndarray, "S n A"]:
-    """Bound of what one more simulation of each action is worth; 0 where illegal."""
-    low, high = looks.bounds
-    legal = looks.prior > 0
-    values = np.where(legal, np.clip((looks.qvalues - low) / (high - low), 0.0, 1.0), -np.inf)
-    best = np.take_along_axis(values, looks.action[..., None], axis=-1)
-    played = np.arange(values.shape[-1]) == looks.action[..., None]
-    second = np.where(played, -np.inf, values).max(axis=-1, keepdims=True)
-    alone = ~np.isfinite(second)
-    gap = np.maximum(np.where(played, best - np.where(alone, 0.0, second), best - values), 0.0)
-    brings = np.where(played, np.where(alone, 0.0, second), 1 - best) / (looks.visits + 1)
-    finite = np.where(legal, gap, 0.0)
-    return np.where(legal, brings * 2 * np.exp(-1.37 * finite**2 * looks.visits), 0.0)
+    """Bound of what one more simulation of each action is worth, at each look."""
+    legal = np.broadcast_to(looks.prior > 0, looks.qvalues.shape)
+    qvalues, action, legal = map(jnp.asarray, (looks.qvalues, looks.action, legal))
+    visits = jnp.asarray(looks.visits, jnp.int32)
+    return np.asarray(information(qvalues, visits, action, legal, looks.bounds))
 
 
 def oracle(looks: Looks) -> Stops:

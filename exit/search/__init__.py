@@ -6,6 +6,7 @@ from exit.search.forest import Findings
 from exit.search.grow import StopFn
 from exit.search.result import SearchResult
 from exit.search.thought import Thinker, Thought, TooMuchThought, advance, think, think_more, think_until
+from exit.search.worth import information, worth_of_thinking
 
 __all__ = [
     "PUCT",
@@ -20,6 +21,7 @@ __all__ = [
     "TooMuchThought",
     "advance",
     "check_budget",
+    "information",
     "prefix_consistent",
     "search",
     "search_curve",
@@ -27,4 +29,5 @@ __all__ = [
     "think_more",
     "think_until",
     "without_noise",
+    "worth_of_thinking",
 ]

@@ -22,6 +22,7 @@ from exit.search.node import Limits
 from exit.search.noise import Noise, draw_noise, explored
 from exit.search.result import SearchResult, summarise
 from exit.search.side_by_side import SideBySide, grow_side_by_side
+from exit.search.worth import stop_at_price
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ def search(
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
+    price: Float[Array, ""] | float | None = None,
     stop_fn: StopFn | None = None,
 ) -> SearchResult:
     """Improve the policy at each state, each with its own simulation budget.
@@ -51,16 +53,21 @@ def search(
       state: leaves have a leading batch axis B, which is spread over the local devices if it divides.
       budget: simulations per state, in [0, config.max_simulations]; 0 returns the prior. Under `jit`
         it cannot be checked and is clamped; `num_simulations` in the result tells what was spent.
-      stop_fn: ends the search of states that have been thought about enough, before their budget is spent.
+      price: of a simulation, as a share of the distance between the game's value bounds: a state is thought
+        about until one more is worth no more than this, or its budget is spent. Sequential halving should be
+        `anytime`: what is planned for the whole budget means little before its end.
+      stop_fn: another rule that ends the search of states before their budget is spent.
 
     Raises:
       ValueError: a concrete budget is out of range; names the field to raise. Or mctx is asked for what
-        it cannot do: games of chance, `stop_fn`.
+        it cannot do: games of chance, `price`, `stop_fn`.
     """
+    if price is not None:
+        stop_fn = _either(stop_at_price(price, limits=Limits.of(game), config=config), stop_fn)
     if not isinstance(budget, Tracer):
         check_budget(np.asarray(budget), config.max_simulations)
     if config.use_mctx and (game.num_outcomes > 1 or stop_fn is not None):
-        lacking = "stop_fn" if game.num_outcomes == 1 else f"games of chance such as {game.name}"
+        lacking = "price and stop_fn" if game.num_outcomes == 1 else f"games of chance such as {game.name}"
         raise ValueError(f"mctx cannot serve {lacking}; set search.use_mctx=False")
     budget = jnp.clip(jnp.asarray(budget, jnp.int32), 0, config.max_simulations)
     noise = draw_noise(rng_key, budget.shape[0], game.num_actions, config.policy)
@@ -71,6 +78,10 @@ def search(
         batch = (state, budget[:, None], noise)
         result = _search(params, batch, game=game, predict=predict, config=config, stop_fn=stop_fn)
     return jax.tree.map(lambda leaf: leaf[:, 0], result)
+
+
+def _either(first: StopFn, second: StopFn | None) -> StopFn:
+    return first if second is None else lambda found: first(found) | second(found)
 
 
 def search_curve(

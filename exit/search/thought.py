@@ -26,6 +26,7 @@ from exit.search.result import SearchResult, summarise
 from exit.search.side_by_side import SideBySide, grow_side_by_side
 from exit.search.subtree import share, subtree, with_room
 from exit.search.tree import UNVISITED, Nodes, Tree
+from exit.search.worth import worth_of_thinking
 
 _FIRST_ROWS = 512
 """Rows that a thought starts with; they double as it grows."""
@@ -94,7 +95,11 @@ def think_more(thinker: Thinker, thought: Thought, budget: int) -> Thought:
 
 
 def think_until(
-    thinker: Thinker, state: State, budget: Int[np.ndarray, " B"], deadline_ms: float | int
+    thinker: Thinker,
+    state: State,
+    budget: Int[np.ndarray, " B"],
+    deadline_ms: float | int,
+    price: float | None = None,
 ) -> SearchResult:
     """Search a batch of states until the budget is spent or time is up; the answer is the best so far.
 
@@ -104,6 +109,7 @@ def think_until(
     Args:
       state: leaves have a leading batch axis B.
       budget: the most that is spent on each state.
+      price: of a simulation, as `search` takes it; looked at after each chunk.
 
     Raises:
       ValueError: the policy plans for the whole budget.
@@ -123,6 +129,9 @@ def think_until(
         begun = time.perf_counter()
     reach, chunk, took = 0, 1, 0.0
     while reach < budget.max(initial=0):
+        if price is not None:
+            worth = np.asarray(worth_of_thinking(result, thinker.game.value_bounds))
+            budget = np.where(worth <= price, np.asarray(result.num_simulations), budget).astype(np.int32)
         now = time.perf_counter()
         left = deadline_ms / 1e3 - (now - begun)
         # As much as is left, as far as the last chunk tells; at most twice as much as that.
