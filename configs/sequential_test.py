@@ -9,7 +9,7 @@ from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import Gumbel, SearchConfig
 from exit.selfplay import SelfPlayConfig
 from games.sequential_test import make
 
@@ -20,11 +20,11 @@ def config(
     return RunConfig(
         game=make(first, second, max_looks, cost_in_thousandths),
         network=MLPConfig(width=128, num_blocks=2),
-        search=SearchConfig(max_simulations=64),
+        search=SearchConfig(max_simulations=64, policy=Gumbel(value_scale=1.0)),
         self_play=SelfPlayConfig(num_games=256, num_steps=8, budget=16, max_random_plies=60),
         replay=ReplayConfig(capacity=65_536),
         learner=LearnerConfig(batch_size=512, num_updates=8),
-        num_iterations=200,
+        num_iterations=100,
         return_weight=0.0,
         report_every=10,
         checkpoint_every=50,

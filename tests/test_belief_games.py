@@ -65,6 +65,33 @@ def test_pig_is_won_by_the_first_player_as_often_as_published():
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "bandit_2_10",
+        "bandit_3_6_3_1",
+        "kelly_25_60_10",
+        "kelly_25_60_10_1_40",
+        "kelly_beta_3_2_6_10_40",
+        "kelly_beta_2_7_6_10_40",
+        "sequential_test_4_6_20_10",
+        "sequential_test_3_7",
+    ],
+)
+def test_exact_values_lie_between_what_the_rules_tell(name):
+    game = load_game(name)
+    table = table_of(game)
+    keys = unfinished_keys(table)
+    seen = jax.vmap(game.observe)(states_of(game, keys))
+    low, high = jax.vmap(game.observed_value_bounds)(seen)
+    values = exact_moves(table, states_of(game, keys)).values
+    slack = 1e-6 * (game.value_bounds[1] - game.value_bounds[0])
+    assert (low <= values + slack).all()
+    assert (values <= high + slack).all()
+    # They tell more than the bounds of the whole game.
+    assert np.mean(high - low) < 0.7 * (game.value_bounds[1] - game.value_bounds[0])
+
+
+@pytest.mark.parametrize(
     ("name", "assignment", "same"),
     [
         ("kelly_25_250_23", "unit=0.5", "kelly_25_250_23_2"),
