@@ -1,8 +1,9 @@
 """Which coin is it, 0.4 or 0.6 heads? At most 50 throws at 0.01 each, or the sizes in the name.
 
-xit train sequential_test_4_6
-
-A setting to start from, tuned for nothing yet.
+`xit train sequential_test_4_6`: 105 CPU seconds. One seed: the reflex plays all 1,326 states perfectly, an
+expected loss of 0.299625; with 64 simulations it is 0.299635 (`python benchmarks/belief_learning.py --games
+sequential_test_4_6`). Of three actions one is always far worse than the others, so that stretched Q-values need
+ten times the usual weight to tell these apart.
 """
 
 from exit.learner import LearnerConfig

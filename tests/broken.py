@@ -168,7 +168,7 @@ class BoundsReversed(TwoHeaps):
 
 class BoundsOfStateMisshapen(TwoHeaps):
     def observed_value_bounds(self, observation):
-        return jnp.stack([observation, observation])
+        return observation, observation
 
 
 class BoundsOfStateTooLow(TwoHeaps):
