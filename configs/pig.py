@@ -1,8 +1,8 @@
 """Pig to 100 points, or to the goal in the name.
 
-`xit train pig_100`: three and a half minutes on one core. Not good yet: against perfect play the reflex of one
-seed earned -0.009 where perfect play earns 0.061, a loss of 0.035 in the chance to win, and it was still getting
-better at the end. Games are long, so that values are learnt first from how these end.
+`xit train pig_100`: three and a half minutes on one core. Not good yet: against perfect play the reflex of
+one seed earned -0.009 where perfect play earns 0.061, a loss of 0.035 in the chance to win, and it was
+still getting better at the end. Games are long, so that values are learnt first from how these end.
 """
 
 from exit.learner import LearnerConfig

@@ -2,8 +2,8 @@
 
 `xit train sequential_test_4_6`: 105 CPU seconds. One seed: the reflex plays all 1,326 states perfectly, an
 expected loss of 0.299625; with 64 simulations it is 0.299635 (`python benchmarks/belief_learning.py --games
-sequential_test_4_6`). Of three actions one is always far worse than the others, so that stretched Q-values need
-ten times the usual weight to tell these apart.
+sequential_test_4_6`). Of three actions one is always far worse than the others, so that stretched Q-values
+need ten times the usual weight to tell these apart.
 """
 
 from exit.learner import LearnerConfig
