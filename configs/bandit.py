@@ -1,9 +1,11 @@
 """A Bernoulli bandit with 2 arms and 40 pulls, or of the sizes in the name: play on the posterior.
 
-xit train bandit_2_40
+`xit train bandit_2_40`: three and a half minutes on one core. Of what greedy play gives away against
+Bayes-optimal play, the reflex gets back 99.1 % and search with 64 simulations 99.6 %, one seed (`python
+benchmarks/belief_learning.py --games bandit_2_40`).
 
 The rewards of a game are spread over all its moves, so the value's target is what search finds, not what
-came of the one game that was played. A setting to start from, tuned for nothing yet.
+came of the one game that was played.
 """
 
 from exit.evaluate import EvaluationConfig

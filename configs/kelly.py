@@ -2,8 +2,9 @@
 
 xit train kelly_25_250_300
 
-There are as many actions as bets, of which search considers 16 at a time. A setting to start from, tuned for
-nothing yet.
+There are as many actions as bets, of which search considers 16 at a time. A setting to start from, tuned
+for nothing yet: after 30 iterations of a smaller run (width 128, 16 simulations) the reflex earned $57,
+where Kelly's rule earns $226 and exact play $246.
 """
 
 from exit.learner import LearnerConfig

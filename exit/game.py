@@ -53,6 +53,10 @@ class Game(Protocol):
       `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
+      `observed_value_bounds(observation) -> (low, high)`: bounds of the exact value of the state that is seen
+        so, where the rules tell tighter ones than `value_bounds`: what some simple policy earns for certain,
+        and what nobody can exceed. The network's value lies between them, so that it learns only what the
+        rules leave open.
       `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
         the yardstick.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
@@ -144,6 +148,17 @@ def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]
     """Images of the chance outcomes under the game's symmetries; themselves if the game does not say."""
     images = getattr(game, "symmetric_outcomes", None)
     return np.tile(np.arange(game.num_outcomes), (num_images, 1)) if images is None else images
+
+
+def observed_value_bounds_of(
+    game: Game, observation: Float[Array, "..."]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """What the rules tell of one state's value by its observation; `value_bounds` if nothing more."""
+    observed_value_bounds = getattr(game, "observed_value_bounds", None)
+    if observed_value_bounds is not None:
+        return observed_value_bounds(observation)
+    low, high = game.value_bounds
+    return jnp.float32(low), jnp.float32(high)
 
 
 def render_of(game: Game, state: State) -> str:

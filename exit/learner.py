@@ -10,10 +10,13 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from exit.devices import divided, everywhere
-from exit.game import Game, symmetries_of
+from exit.game import Game, observed_value_bounds_of, symmetries_of
 from exit.network import Network, Params
 from exit.replay import Replay, sample
 from exit.targets import Targets
+
+_LEAST_WIDTH = 1e-6
+"""Of the width of `value_bounds`: what bounds of one state's value are taken to be apart at least."""
 
 
 @dataclass(frozen=True)
@@ -158,17 +161,20 @@ def augment(examples: Targets, rng_key: Key[Array, ""], *, game: Game) -> Target
 def _loss(
     params: Params, examples: Targets, *, game: Game, network: Network, value_weight: float
 ) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""]]]:
-    """Divergence of the policy from its target plus cross-entropy of the value within the game's bounds."""
-    logits, value = network.predict(params, jax.vmap(game.observe)(examples.state))
+    """Divergence of the policy from its target plus cross-entropy of the value within its bounds."""
+    observation = jax.vmap(game.observe)(examples.state)
+    logits, value = network.predict(params, observation)
     legal_actions = jax.vmap(game.legal_actions)(examples.state)
     log_probs = jax.nn.log_softmax(jnp.where(legal_actions, logits, -1e9))
     target = examples.action_weights
     log_target = jnp.log(jnp.maximum(target, 1e-30))
     policy_loss = jnp.mean(jnp.sum(jnp.where(legal_actions, target * (log_target - log_probs), 0.0), axis=-1))
-    low, high = game.value_bounds
+    low, high = jax.vmap(lambda seen: observed_value_bounds_of(game, seen))(observation)
+    # Where the rules tell the value, there is nothing to learn.
+    width = jnp.maximum(high - low, _LEAST_WIDTH * (game.value_bounds[1] - game.value_bounds[0]))
     # The value as a probability between the bounds: its cross-entropy does not flatten out near them.
-    predicted = jnp.clip((value - low) / (high - low), 1e-6, 1 - 1e-6)
-    wanted = jnp.clip((examples.value - low) / (high - low), 0.0, 1.0)
+    predicted = jnp.clip((value - low) / width, 1e-6, 1 - 1e-6)
+    wanted = jnp.clip((examples.value - low) / width, 0.0, 1.0)
     value_loss = jnp.mean(
         wanted * (jnp.log(jnp.maximum(wanted, 1e-30)) - jnp.log(predicted))
         + (1 - wanted) * (jnp.log(jnp.maximum(1 - wanted, 1e-30)) - jnp.log(1 - predicted))

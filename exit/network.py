@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from exit.game import Game
+from exit.game import Game, observed_value_bounds_of
 
 Params = Any
 """A nested dict of arrays."""
@@ -145,16 +145,10 @@ class _ConvTrunk(nnx.Module):
 
 
 class _PolicyValueNet(nnx.Module):
-    """A trunk with a policy head and a value head squashed into the game's value bounds."""
+    """A trunk with a policy head and a value head squashed into what the rules leave open of the value."""
 
-    def __init__(
-        self,
-        config: NetworkConfig,
-        shape: tuple[int, ...],
-        num_actions: int,
-        value_bounds: tuple[float, float],
-        rngs: nnx.Rngs,
-    ):
+    def __init__(self, config: NetworkConfig, game: Game, rngs: nnx.Rngs):
+        shape = game.observation_shape
         dtype = jnp.dtype(jnp.bfloat16 if config.bfloat16 else jnp.float32)
         if isinstance(config, MLPConfig):
             self.trunk = _MLPTrunk(config, shape, dtype, rngs)
@@ -164,24 +158,24 @@ class _PolicyValueNet(nnx.Module):
             num_features = shape[0] * shape[1] * config.channels
         # Heads start at zero: an untrained reflex is uniform and values every state at the middle.
         zeros = nnx.initializers.zeros_init()
-        self.policy = nnx.Linear(num_features, num_actions, kernel_init=zeros, rngs=rngs)
+        self.policy = nnx.Linear(num_features, game.num_actions, kernel_init=zeros, rngs=rngs)
         self.value_hidden = nnx.Linear(num_features, 64, dtype=dtype, rngs=rngs)
         self.value = nnx.Linear(64, 1, kernel_init=zeros, rngs=rngs)
-        self.value_bounds = value_bounds
+        self.game = game
 
     def __call__(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         x = self.trunk(observation)
-        low, high = self.value_bounds
+        low, high = jax.vmap(lambda seen: observed_value_bounds_of(self.game, seen))(observation)
         logit = self.value(nnx.relu(self.value_hidden(x)).astype(jnp.float32))[:, 0]
         return self.policy(x.astype(jnp.float32)), low + (high - low) * jax.nn.sigmoid(logit)
 
 
 @functools.cache
-def _make_network(
-    config: NetworkConfig, shape: tuple[int, ...], num_actions: int, value_bounds: tuple[float, float]
-) -> Network:
+def make_network(config: NetworkConfig, game: Game) -> Network:
+    """The network of these sizes for a game; equal arguments give the same functions: programs are reused."""
+
     def build(rngs: nnx.Rngs) -> _PolicyValueNet:
-        return _PolicyValueNet(config, shape, num_actions, value_bounds, rngs)
+        return _PolicyValueNet(config, game, rngs)
 
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, abstract_state = nnx.split(abstract)
@@ -197,8 +191,3 @@ def _make_network(
         return nnx.merge(graph, state)(observation)
 
     return Network(init=init, predict=predict)
-
-
-def make_network(config: NetworkConfig, game: Game) -> Network:
-    """The network of these sizes for a game; equal arguments give the same functions: programs are reused."""
-    return _make_network(config, game.observation_shape, game.num_actions, game.value_bounds)

@@ -84,6 +84,26 @@ def inputs(wealth: Int[Array, ""], rounds: Int[Array, ""], most: int, max_rounds
     )
 
 
+def rounds_of(seen: Float[Array, " n"], max_rounds: int) -> Float[Array, ""]:
+    """The rounds to come, of what `inputs` tells."""
+    return max_rounds * jnp.mean(seen[-_ROUND_STEPS - _LOG_ROUND_STEPS : -_LOG_ROUND_STEPS])
+
+
+def value_bounds(
+    seen: Float[Array, " n"], max_win_prob: Float[Array, ""] | float, cap: int, max_rounds: int
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """What betting nothing keeps, and what betting everything at the best of chances would earn, in dollars.
+
+    Args:
+      seen: what `inputs` tells.
+      max_win_prob: that a round to come can have.
+      cap: in dollars.
+    """
+    wealth = cap * jnp.mean(seen[:_WEALTH_STEPS])
+    growth = jnp.log(jnp.maximum(2 * max_win_prob, 1.0)) * rounds_of(seen, max_rounds)
+    return wealth, jnp.minimum(wealth * jnp.exp(jnp.minimum(growth, math.log(_MAX_BETS))), cap)
+
+
 def kelly_fraction(
     wealth: Int[np.ndarray, " n"], win_prob: Float[np.ndarray, " n"] | float, most: int
 ) -> Float[np.ndarray, "n A"]:

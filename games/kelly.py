@@ -119,6 +119,12 @@ class Kelly:
         """Wealth and rounds to come, each on a linear and a logarithmic scale."""
         return betting.inputs(state.wealth, state.rounds, self.most, self.rounds)
 
+    def observed_value_bounds(
+        self, observation: Float[Array, " inputs"]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """What betting nothing keeps, and what betting everything would earn but for the cap."""
+        return betting.value_bounds(observation, self.win_prob, self.cap, self.rounds)
+
     @property
     def _radices(self) -> tuple[int, ...]:
         return (self.rounds + 1, self.most + 1)

@@ -147,6 +147,19 @@ class KellyBeta:
         money = betting.inputs(state.wealth, self._left(state), self.most, self.rounds)
         return jnp.concatenate([money, thermometer(mean, _MEAN_STEPS), belief]).astype(jnp.float32)
 
+    def observed_value_bounds(
+        self, observation: Float[Array, " inputs"]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """What betting nothing keeps, and what betting everything would earn if the coin won every time."""
+        money = observation[: betting.NUM_INPUTS]
+        left = betting.rounds_of(money, self.rounds)
+        count = self.alpha + self.beta + self.rounds - left
+        wins = count * jnp.mean(observation[betting.NUM_INPUTS : betting.NUM_INPUTS + _MEAN_STEPS])
+        # The mean that the last bet has after a win in each one before it.
+        before_last = jnp.maximum(left - 1, 0.0)
+        best = (wins + before_last) / (count + before_last)
+        return betting.value_bounds(money, best, self.cap, self.rounds)
+
     @property
     def _radices(self) -> tuple[int, ...]:
         return (self.rounds + 1, self.rounds + 1, self.most + 1)

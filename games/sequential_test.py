@@ -164,6 +164,15 @@ class SequentialTest:
         scalars = jnp.stack([belief, odds / 4, lead])
         return jnp.concatenate([scalars, thermometer(belief, _BELIEF_STEPS), thermometer(looks, _LOOK_STEPS)])
 
+    def observed_value_bounds(
+        self, observation: Float[Array, " inputs"]
+    ) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        """What deciding at once earns, and what it would after one more look that tells which coin it is."""
+        belief, looks = observation[0], self.max_looks * jnp.mean(observation[-_LOOK_STEPS:])
+        at_once = -self.loss * jnp.minimum(belief, 1 - belief)
+        may_look = looks < self.max_looks - 0.5
+        return at_once, jnp.where(may_look, jnp.maximum(at_once, -self.cost), at_once)
+
     @property
     def _radices(self) -> tuple[int, ...]:
         return (2, self.max_looks + 1, self.max_looks + 1)

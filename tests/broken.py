@@ -166,6 +166,25 @@ class BoundsReversed(TwoHeaps):
     value_bounds = (1.0, -1.0)
 
 
+class BoundsOfStateMisshapen(TwoHeaps):
+    def observed_value_bounds(self, observation):
+        return observation, observation
+
+
+class BoundsOfStateTooLow(TwoHeaps):
+    """Who takes the last stone wins 1, which no bound may deny."""
+
+    def observed_value_bounds(self, observation):
+        return jnp.float32(-1.0), jnp.float32(0.5)
+
+
+class BoundsOfStateTooHigh(TwoHeaps):
+    """Half of the positions are lost."""
+
+    def observed_value_bounds(self, observation):
+        return jnp.float32(0.5), jnp.float32(1.0)
+
+
 class ActionsNamedAlike(TwoHeaps):
     def action_name(self, action: int) -> str:
         return "take"
@@ -198,6 +217,9 @@ BROKEN = (
     (Unhashable(), "hash fails: TypeError"),
     (NameEmpty(), "name must be a text"),
     (BoundsReversed(), "value_bounds must be two finite numbers"),
+    (BoundsOfStateMisshapen(), "each of observed_value_bounds must be floating []"),
+    (BoundsOfStateTooLow(), "observed_value_bounds must hold the value"),
+    (BoundsOfStateTooHigh(), "observed_value_bounds must hold the value"),
     (ActionsNamedAlike(), "action_name must give each action a text of its own"),
 )
 """Each broken game with a part of the message that names its fault."""

@@ -11,7 +11,7 @@ import pytest
 from exit.catalog import load_game, with_overrides
 from exit.conformance import GameError, check_game
 from exit.errors import UsageError
-from exit.game import render_of
+from exit.game import observed_value_bounds_of, render_of
 from exit.solve import exact_moves, initial_value, states_of, unfinished_keys
 from games.bandit import Bandit
 from games.game_2048 import BoardState, Game2048
@@ -62,6 +62,30 @@ def test_more_exact_values_are_those_known(name, value, tolerance):
 def test_pig_is_won_by_the_first_player_as_often_as_published():
     """T. Neller and C. Presser, 2004: 0.530593."""
     assert (1 + initial_value(table_of(Pig(100)))) / 2 == pytest.approx(0.530593, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bandit_2_10",
+        "bandit_3_6_3_1",
+        "kelly_25_60_10_1_40",
+        "kelly_beta_3_2_6_10_40",
+        "sequential_test_4_6_20_10",
+    ],
+)
+def test_exact_values_lie_between_what_the_rules_tell(name):
+    game = load_game(name)
+    table = table_of(game)
+    keys = unfinished_keys(table)
+    seen = jax.vmap(game.observe)(states_of(game, keys))
+    low, high = jax.vmap(lambda each: observed_value_bounds_of(game, each))(seen)
+    values = exact_moves(table, states_of(game, keys)).values
+    slack = 1e-6 * (game.value_bounds[1] - game.value_bounds[0])
+    assert (low <= values + slack).all()
+    assert (values <= high + slack).all()
+    # They tell more than the bounds of the whole game.
+    assert np.mean(high - low) < 0.7 * (game.value_bounds[1] - game.value_bounds[0])
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,9 @@ def check_types(game: Game) -> None:
     _check_array(game, "legal_actions", result("legal_actions", state), (num_actions,), jnp.bool_)
     _check_array(game, "outcome_probs", result("outcome_probs", state, number), (num_outcomes,), jnp.floating)
     _check_array(game, "observe", result("observe", state), game.observation_shape, jnp.float32)
+    if hasattr(game, "observed_value_bounds"):
+        for bound in result("observed_value_bounds", result("observe", state)):
+            _check_array(game, "each of observed_value_bounds", bound, (), jnp.floating)
     after, step = result("apply", state, number, number)
     _check_same_type(game, "apply", after, state)
     _check_array(game, "the reward of apply", step.reward, (), jnp.floating)

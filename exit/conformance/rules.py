@@ -5,9 +5,17 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from exit.game import Game, State, Step, is_terminal, symmetric_outcomes_of, symmetries_of
+from exit.game import (
+    Game,
+    State,
+    Step,
+    is_terminal,
+    observed_value_bounds_of,
+    symmetric_outcomes_of,
+    symmetries_of,
+)
 
 _TOLERANCE = 1e-5
 
@@ -21,6 +29,7 @@ class PerRule(NamedTuple):
     finite: Any
     discount: Any
     over: Any
+    bounds: Any
     identity: Any
     permutation: Any
     same_legal: Any
@@ -35,6 +44,7 @@ RULES = PerRule(
     finite="reward and discount must be finite",
     discount="discount must lie between -1 and 1",
     over="discount must be 0 exactly where the next state has no legal action",
+    bounds="observed_value_bounds must hold the value that those of the next states leave open",
     identity="the identity must come first among the symmetries",
     permutation="symmetries must map the actions one to one, and the outcomes",
     same_legal="a symmetry must carry the legal actions along",
@@ -61,7 +71,9 @@ def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: Sta
     fair = jnp.all(probs >= 0, axis=1) & (jnp.abs(probs.sum(axis=1) - 1) <= _TOLERANCE)
     finite = jnp.isfinite(step.reward) & jnp.isfinite(step.discount)
     over = jax.vmap(jax.vmap(functools.partial(is_terminal, game)))(after)
-    broken_by_symmetries = (jnp.bool_(False),) * 5
+    broken_by_bounds, broken_by_symmetries = jnp.bool_(False), (jnp.bool_(False),) * 5
+    if hasattr(game, "observed_value_bounds"):
+        broken_by_bounds = _broken_by_bounds(game, state, jnp.where(legal[:, None], probs, 0.0), after, step)
     if hasattr(game, "symmetries"):
         broken_by_symmetries = _broken_by_symmetries(game, state, after, step)
     return PerRule(
@@ -72,8 +84,36 @@ def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: Sta
         jnp.any(possible & ~finite),
         jnp.any(possible & (jnp.abs(step.discount) > 1)),
         jnp.any(possible & ((step.discount == 0) != over)),
+        broken_by_bounds,
         *broken_by_symmetries,
     )
+
+
+def _broken_by_bounds(
+    game: Game, state: State, probs: Float[Array, "M C"], after: State, step: Step
+) -> Bool[Array, ""]:
+    """Whether bounds of one unfinished position's value and those of what follows cannot both be right.
+
+    Args:
+      probs: of every outcome of the actions looked at; 0 where they are illegal.
+    """
+
+    def bounds(state: State) -> Float[Array, "2"]:
+        return jnp.stack(observed_value_bounds_of(game, game.observe(state)))
+
+    low, high = bounds(state)
+    least, most = jnp.sort(step.discount[..., None] * jax.vmap(jax.vmap(bounds))(after), axis=-1).T
+    legal = jnp.any(probs > 0, axis=1)
+
+    def best(values: Float[Array, "C M"]) -> Float[Array, ""]:
+        expected = jnp.sum(jnp.where(probs > 0, probs * (step.reward + values.T), 0.0), axis=1)
+        return jnp.max(jnp.where(legal, expected, -jnp.inf))
+
+    slack = _TOLERANCE * (game.value_bounds[1] - game.value_bounds[0])
+    too_low = best(least) > high + slack
+    # Actions that are not looked at may be better than those that are.
+    too_high = (best(most) < low - slack) & (len(probs) == game.num_actions)
+    return jnp.any(legal) & (~(low <= high + slack) | too_low | too_high)
 
 
 def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) -> tuple[Bool[Array, ""], ...]:
