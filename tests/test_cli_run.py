@@ -279,6 +279,19 @@ def test_act_answers_every_line(trained: _Run, monkeypatch: pytest.MonkeyPatch, 
         assert answer["ms"] > 0
 
 
+def test_act_thinks_as_long_as_it_is_worth_the_price(
+    trained: _Run, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    spent = []
+    for options in (["--price", "3"], ["--price", "0.000001"], ["--max-simulations", "2", "--price", "0"]):
+        _type(monkeypatch, '{"moves": [4]}')
+        assert run(["act", str(trained.run_dir), "--budget", "auto", *options]) == 0
+        (answer,) = _answers(capsys.readouterr().out)
+        spent.append(answer["simulations"])
+    assert spent[0] == 0 < spent[1] <= 16
+    assert spent[2] == 2
+
+
 def test_batches_and_single_lines_get_the_same_answers(trained: _Run, tmp_path: Path) -> None:
     lines = [json.dumps({"moves": [first, (first + 1) % 9]}) for first in range(9)]
     positions, out = tmp_path / "positions.jsonl", tmp_path / "out.jsonl"
