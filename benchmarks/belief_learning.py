@@ -28,7 +28,7 @@ _GAMES = (
     "kelly_25_250_300",
     "pig_100",
 )
-_QUICK = ("bandit_2_6", ("num_iterations=10",))
+_QUICK = ("bandit_2_4", ("num_iterations=2", "self_play.budget=8", "learner.num_updates=1"))
 _BUDGET = 64
 
 _MAX_SEARCHED = 5_000_000
