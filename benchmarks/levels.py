@@ -18,11 +18,9 @@ import jax
 from measuring import position_sets
 from measuring.connect_four import connect_four_exact
 
-from exit.acting import make_act_fn
 from exit.agent import Agent
 from exit.devices import use_all_cores
 from exit.evaluate import Yardstick, decide, mistakes
-from exit.network import make_network
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PUBLISHED = {
@@ -47,11 +45,9 @@ def load_sets(folder: Path, quick: bool) -> dict[str, Yardstick]:
 
 def measure(agent: Agent, budget: int, sets: dict[str, Yardstick]) -> dict[str, Any]:
     """Mistake rates on each set at a budget, and what was spent."""
-    network = make_network(agent.config.network, agent.game)
-    act_fn = make_act_fn(agent.params, game=agent.game, network=network, config=agent.search)
     rates, seconds, spent = {}, 0.0, 0
     for name, (states, moves) in sets.items():
-        decisions = decide(act_fn, states, budget, chunk=min(len(moves.values), 1000))
+        decisions = decide(agent.act, states, budget, chunk=min(len(moves.values), 1000))
         # Where nothing can go wrong there is no mistake either.
         rates[name] = float(mistakes(decisions, moves).mean())
         seconds += decisions.seconds
