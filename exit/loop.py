@@ -46,6 +46,8 @@ class RunConfig:
     Attributes:
       num_iterations: of self-play and learning.
       return_weight: share of the game's return in the value target, against the search's value.
+      final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
+        learnt from how long games end are true early and noisy; those of search the other way round.
       report_every: iterations between reports, each with a measurement if the game is solved.
       checkpoint_every: iterations between checkpoints.
       keep_checkpoints: checkpoints kept.
@@ -63,6 +65,7 @@ class RunConfig:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     num_iterations: int = 100
     return_weight: float = 0.5
+    final_return_weight: float | None = None
     report_every: int = 10
     checkpoint_every: int = 10
     keep_checkpoints: int = 3
@@ -74,8 +77,9 @@ class RunConfig:
         for name in ("num_iterations", "report_every", "checkpoint_every", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not 0.0 <= self.return_weight <= 1.0:
-            raise ValueError(f"return_weight is {self.return_weight}; it must be in [0, 1]")
+        for name in ("return_weight", "final_return_weight"):
+            if (share := getattr(self, name)) is not None and not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} is {share}; it must be in [0, 1]")
         for name, budget in (("self_play", self.self_play.budget), ("evaluation", self.evaluation.budget)):
             if not 0 <= budget <= self.search.max_simulations:
                 raise ValueError(
@@ -131,7 +135,12 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
     """
     key_play, key_learn = jax.random.split(_key(config, state.iteration + 1))
     games, replay, figures = _play(
-        state.games, state.replay, state.learner.averaged_params, key_play, config=config
+        state.games,
+        state.replay,
+        state.learner.averaged_params,
+        key_play,
+        _return_weight(config, state.iteration),
+        config=config,
     )
     learner, metrics = learn(
         state.learner,
@@ -147,7 +156,7 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
 
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
 def _play(
-    games: State, replay: Replay, params: Params, rng_key: Array, *, config: RunConfig
+    games: State, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
 ) -> tuple[State, Replay, PlayFigures]:
     """Positions to go on from and the replay after an iteration's self-play."""
     games, played, figures = self_play(
@@ -159,7 +168,7 @@ def _play(
         search_config=_self_play_search(config),
         config=config.self_play,
     )
-    replay = ring.add(replay, make_targets(played, return_weight=config.return_weight))
+    replay = ring.add(replay, make_targets(played, return_weight=return_weight))
     return *everywhere((games, replay)), figures
 
 
@@ -340,6 +349,13 @@ def _target_age(replay_size: int, iteration: int, config: RunConfig) -> float:
     """Mean age of the examples in the replay, in iterations; those of this one have age 0."""
     held = min(iteration, replay_size // config.self_play.num_examples)
     return (held - 1) / 2
+
+
+def _return_weight(config: RunConfig, iteration: Array) -> Array:
+    """The share of the game's return in this iteration's targets; `iteration` is of those done."""
+    last = config.return_weight if config.final_return_weight is None else config.final_return_weight
+    done = iteration / max(config.num_iterations - 1, 1)
+    return jnp.float32(config.return_weight + (last - config.return_weight) * done)
 
 
 def _total_updates(config: RunConfig) -> int:

@@ -24,7 +24,7 @@ class Targets(NamedTuple):
     value: Float[Array, "..."]
 
 
-def make_targets(played: Trajectory, *, return_weight: float) -> Targets:
+def make_targets(played: Trajectory, *, return_weight: float | Float[Array, ""]) -> Targets:
     """Examples from a trajectory, flattened to one leading axis of T * B, time first.
 
     The value target mixes the outcome of the game with the search's own values: a lambda-return

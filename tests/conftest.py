@@ -1,9 +1,12 @@
 """Settings of every test: shapes are checked while tests run, and generated cases repeat exactly."""
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -20,3 +23,17 @@ install_import_hook(_CHECKED, "beartype.beartype")
 # Compilation makes the first example slow, so a deadline would fail at random.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_are_let_go() -> Iterator[None]:
+    """Lets go of a file's compiled programs at its end.
+
+    Each holds tens of memory mappings, a process may have 65,530 in Linux's default, and XLA crashes at the
+    next one: one worker runs many files.
+    """
+    yield
+    import jax  # an import at the top would come before the shape checks
+
+    jax.clear_caches()
+    gc.collect()

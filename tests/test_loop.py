@@ -15,7 +15,7 @@ import exit.loop as loop_module
 from exit.checkpoint import steps
 from exit.evaluate import EvaluationConfig
 from exit.logs import read_metrics
-from exit.loop import RunConfig, RunState, TrainingDiverged
+from exit.loop import RunConfig, RunState, TrainingDiverged, init_run, iterate
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
 from games.nim import Nim
@@ -50,6 +50,20 @@ def test_a_run_in_parts_ends_bit_for_bit_where_it_ends_in_one(
     assert steps(tmp_path) == steps(whole) == [2, 3, 4]
     for iteration in (2, 3, 4):
         assert_same_bits(saved_state(tmp_path, iteration), saved_state(whole, iteration))
+
+
+def test_the_share_of_returns_moves_over_the_run() -> None:
+    def targets(config: RunConfig, iteration: int) -> np.ndarray:
+        state = init_run(config)._replace(iteration=jnp.int32(iteration))
+        return np.asarray(iterate(state, config=config)[0].replay.examples.value)
+
+    moving = replace(CONFIG, return_weight=0.25, final_return_weight=1.0)
+    last = CONFIG.num_iterations - 1
+    found = []
+    for iteration, share in ((0, 0.25), (last, 1.0)):
+        found.append(targets(moving, iteration))
+        np.testing.assert_array_equal(found[-1], targets(replace(CONFIG, return_weight=share), iteration))
+    assert not np.array_equal(found[1], targets(replace(CONFIG, return_weight=0.25), last))
 
 
 def test_a_checkpoint_holds_all_that_changes(whole: Path) -> None:
@@ -198,6 +212,7 @@ def test_a_damaged_checkpoint_costs_only_its_iterations(whole: Path, run_dir: Pa
         ({"num_iterations": 0}, "num_iterations is 0"),
         ({"checkpoint_every": 0}, "checkpoint_every is 0"),
         ({"return_weight": 1.5}, "return_weight is 1.5"),
+        ({"final_return_weight": -0.5}, "final_return_weight is -0.5"),
         ({"replay": ReplayConfig(capacity=70)}, r"replay\.capacity is 70.*multiple of the 16"),
         ({"search": SearchConfig(max_simulations=1)}, r"self_play\.budget is 2.*search\.max_simulations"),
     ],
