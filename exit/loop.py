@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,12 @@ import numpy as np
 from jaxtyping import Array
 
 from exit import replay as ring
-from exit.acting import make_act_fn
 from exit.catalog import trained_agent
 from exit.checkpoint import WarnFn, restore_latest, save, steps
 from exit.clock import Clock
 from exit.devices import everywhere
 from exit.errors import UsageError, UserError
-from exit.evaluate import EvaluationConfig, Yardstick, critical_sample, decide, mistakes
+from exit.evaluate import EvaluationConfig, Figures, MeasureFn, critical_sample, measure_fn_of
 from exit.game import Game, State
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.logs import open_metrics, read_metrics
@@ -191,8 +190,8 @@ def train(
         that also go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
         seconds_left, policy_loss, value_loss, grad_norm, learning_rate (these of the last iteration),
         those of `PlayFigures`, replay_size, target_age (iterations since an example was played, mean over the
-        replay), reflex_mistake_rate, search_mistake_rate (of a fixed sample of critical states; None where
-        the game is not solved or has none).
+        replay); and, on a fixed sample of critical states, those of `exit.evaluate.measure_fn_of`, the two
+        mistake rates being None where the game is not solved or has no such state.
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
 
@@ -235,11 +234,13 @@ def _require_runnable(config: RunConfig) -> None:
 
 
 def _run(
-    config: RunConfig, run_dir: Path, state: RunState, last: int, measure: "_MeasureFn"
+    config: RunConfig, run_dir: Path, state: RunState, last: int, measure: MeasureFn
 ) -> Iterator[dict[str, float | int | None]]:
     """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
     examples = config.self_play.num_examples
-    clock = Clock(_seconds_so_far(run_dir), int(state.iteration))
+    rows = read_metrics(run_dir)
+    earlier: Mapping[str, Any] | None = rows[-1] if rows else None
+    clock = Clock(float(rows[-1]["seconds"] or 0.0) if rows else 0.0, int(state.iteration))
     for iteration in range(int(state.iteration) + 1, last + 1):
         state, learned, figures = iterate(state, config=config)
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
@@ -255,7 +256,7 @@ def _run(
         snaps = config.snapshots and iteration.bit_count() == 1
         if iteration % config.report_every == 0 or saves or snaps:
             clock.pause()
-            reflex, searching = measure(state.learner.averaged_params)
+            measured = measure(state.learner.averaged_params, earlier)
             yield {
                 "iteration": iteration,
                 "num_iterations": config.num_iterations,
@@ -264,9 +265,9 @@ def _run(
                 **{name: float(value) for name, value in (learned._asdict() | figures._asdict()).items()},
                 "replay_size": int(state.replay.size),
                 "target_age": _target_age(int(state.replay.size), iteration, config),
-                "reflex_mistake_rate": reflex,
-                "search_mistake_rate": searching,
+                **measured,
             }
+            earlier = measured
             clock.go_on()
         if snaps:
             params = state.learner.averaged_params
@@ -276,32 +277,28 @@ def _run(
             save(run_dir, iteration, trees, keep=config.keep_checkpoints)
 
 
-_MeasureFn = Callable[[Params], tuple[float | None, float | None]]
-
-
-def _measurement(config: RunConfig, warn_fn: WarnFn) -> _MeasureFn:
-    """What tells the mistake rates of parameters on a fixed sample of critical states."""
+def _measurement(config: RunConfig, warn_fn: WarnFn) -> MeasureFn:
+    """What measures parameters on a fixed sample of critical states."""
     if not config.evaluation.exact:
-        return lambda params: (None, None)
+        return _nothing_measured
     try:
         sample = critical_sample(exact_of(config.game, warn_fn=warn_fn), config.evaluation.num_positions)
     except UserError as error:
         raise UserError(f"{error}; or train without exact figures: --set evaluation.exact=false") from error
     if not sample.moves.critical.any():
-        return lambda params: (None, None)
-    return functools.partial(_mistake_rates, sample=sample, config=config)
+        return _nothing_measured
+    return measure_fn_of(
+        sample,
+        game=config.game,
+        network=make_network(config.network, config.game),
+        config=config.search,
+        budget=config.evaluation.budget,
+    )
 
 
-def _mistake_rates(params: Params, *, sample: Yardstick, config: RunConfig) -> tuple[float, float]:
-    """Critical mistake rates of the reflex and of search at the evaluation budget."""
-    act_fn = make_act_fn(
-        params, game=config.game, network=make_network(config.network, config.game), config=config.search
-    )
-    reflex, searching = (
-        mistakes(decide(act_fn, sample.states, budget), sample.moves)
-        for budget in (0, config.evaluation.budget)
-    )
-    return float(np.mean(reflex)), float(np.mean(searching))
+def _nothing_measured(params: Params, earlier: Mapping[str, Any] | None) -> Figures:
+    """The figures of a game without exact values, or in which nothing can go wrong."""
+    return {"reflex_mistake_rate": None, "search_mistake_rate": None}
 
 
 def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
@@ -333,11 +330,6 @@ def _start_params(config: RunConfig) -> Params | None:
         return None
     path = trained_agent(config.start_from) or Path(config.start_from)
     return params_of(load_portable(path), acting_template(config), path)
-
-
-def _seconds_so_far(run_dir: Path) -> float:
-    rows = read_metrics(run_dir)
-    return float(rows[-1]["seconds"] or 0.0) if rows else 0.0
 
 
 def _key(config: RunConfig, iteration: Array | int) -> Array:

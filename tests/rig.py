@@ -55,8 +55,8 @@ QUICKLY = {"xla_backend_optimization_level": 0}
 
 
 @functools.cache
-def rig_of(game: Game, config: SearchConfig = DEFAULT, *, optimised: bool = False) -> Rig:
-    """A rig for a game, compiled once a process; `optimised` as programs are by default."""
+def rig_of(game: Game, config: SearchConfig = DEFAULT) -> Rig:
+    """A rig for a game, compiled once a process."""
     traces: list[int] = []
 
     def counting_predict(
@@ -67,6 +67,6 @@ def rig_of(game: Game, config: SearchConfig = DEFAULT, *, optimised: bool = Fals
 
     run_fn = jax.jit(
         functools.partial(search, game=game, predict=counting_predict, config=config),
-        compiler_options=None if optimised else QUICKLY,
+        compiler_options=QUICKLY,
     )
     return Rig(game, random_params(game), random_states(game, BATCH, 7, seed=1), traces, run_fn)

@@ -57,6 +57,23 @@ def test_mistakes_are_drawn_in_percent_over_minutes(tmp_path: Path, drawn: list[
     assert np.asarray(losses.get_lines()[0].get_xdata(), float).tolist() == [2.0, 4.0, 6.0]
 
 
+def test_regret_is_drawn_at_the_reflex_and_three_budgets(tmp_path: Path, drawn: list[list[Axes]]) -> None:
+    looks = (0, 1, 2, 4, 8, 16, 32)
+    rows = [
+        _report(i, amortized_depth=depth, **{f"regret_at_{look}": i / (1 + look) for look in looks})
+        for i, depth in ((1, None), (2, 3.0))
+    ]
+    plot_training(rows, tmp_path / "training.png", title="a run")
+    regrets, depth, _ = drawn[0]
+    assert _labels(regrets) == {
+        "reflex (budget 0)": [1.0, 2.0],
+        "2 simulations": [1 / 3, 2 / 3],
+        "8 simulations": [1 / 9, 2 / 9],
+        "32 simulations": [1 / 33, 2 / 33],
+    }
+    assert list(_labels(depth).values()) == [[3.0]]
+
+
 @pytest.mark.parametrize("rows", [[], [_report(1), _report(2)]])
 def test_a_run_without_exact_values_shows_its_losses_alone(
     rows: list[dict[str, float | None]], tmp_path: Path, drawn: list[list[Axes]]

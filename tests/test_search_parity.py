@@ -161,13 +161,16 @@ LONG = np.resize([200, 0, 1, 64, 2, 17], BATCH)
     ],
     ids=["gumbel", "gumbel without rescaling", "puct"],
 )
-def test_both_trees_give_the_same_bits_at_mixed_budgets(policy: Gumbel | PUCT) -> None:
+def test_both_trees_grow_alike_at_mixed_budgets(policy: Gumbel | PUCT) -> None:
     config = SearchConfig(max_simulations=200, policy=policy, prove=False)
-    own = rig_of(TicTacToe(), config, optimised=True).run(LONG)
-    reference = rig_of(TicTacToe(), replace(config, use_mctx=True), optimised=True).run(LONG)
+    own = rig_of(TicTacToe(), config).run(LONG)
+    reference = rig_of(TicTacToe(), replace(config, use_mctx=True)).run(LONG)
     np.testing.assert_array_equal(own.num_simulations, LONG)
+    for name in ("action", "visit_counts"):
+        np.testing.assert_array_equal(getattr(own, name), getattr(reference, name), err_msg=name)
     for name, value in own._asdict().items():
-        np.testing.assert_array_equal(value, getattr(reference, name), err_msg=name)
+        # The compiler rounds two programs in two ways.
+        np.testing.assert_allclose(value, getattr(reference, name), rtol=2e-6, atol=1e-7, err_msg=name)
     # Without a simulation the values that are added to logits are all alike, but need not be 0.
     np.testing.assert_array_equal(own.action_weights[1::6], own.prior[1::6])
 

@@ -17,6 +17,7 @@ _STANDING = {
     "minutes": ("seconds", "{:.1f}".format, 1 / 60),
     "reflex": ("reflex_mistake_rate", console.percent, 1.0),
     "search": ("search_mistake_rate", console.percent, 1.0),
+    "absorbed": ("amortized_depth", "{:.1f}".format, 1.0),
     "policy loss": ("policy_loss", "{:.3f}".format, 1.0),
     "value loss": ("value_loss", "{:.4f}".format, 1.0),
 }
@@ -31,7 +32,8 @@ _DIAGNOSTICS = {
     "age": ("target_age", "{:.0f}".format, 1.0),
 }
 _LEGEND = """\
-reflex, search: mistakes in critical positions. gradient: norm before clipping. entropy: of the reflex, nats.
+reflex, search: mistakes in critical positions. absorbed: simulations that the search of the report before
+needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the reflex, nats.
 top weight: of the improved policy. overridden: search prefers another move than the reflex. surprise:
 distance of the network's value from the search's. proven: positions that search solved. age: iterations
 since an example was played, mean over the replay. More than one seed: mean (least to greatest)."""

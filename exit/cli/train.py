@@ -92,6 +92,7 @@ _FIGURES = {
     "value_loss": lambda value: f"value {value:.4f}",
     "reflex_mistake_rate": lambda value: f"mistakes: reflex {console.percent(value)}",
     "search_mistake_rate": lambda value: f"search {console.percent(value)}",
+    "amortized_depth": lambda value: f"absorbed {value:.0f} simulations",
 }
 
 

@@ -1,14 +1,24 @@
 """Exact metrics: what an agent's moves give away, measured against the exact value of every state."""
 
 from exit.evaluate.adversary import adversarial_figures, face
+from exit.evaluate.amortized import Figures, MeasureFn, amortized_depth, measure_fn_of
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
 from exit.evaluate.critical import CriticalStates, critical_states
-from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
+from exit.evaluate.decisions import (
+    CHUNK,
+    ActFn,
+    CurveFn,
+    Decisions,
+    ProgressFn,
+    decide,
+    decide_at,
+    rows_of,
+)
 from exit.evaluate.exchange import exchange_rate
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
-from exit.evaluate.overrides import CurveFn, override_report
+from exit.evaluate.overrides import override_report
 from exit.evaluate.own import own_positions
 from exit.evaluate.positions import Positions, positions_of
 from exit.evaluate.promise import Check, check_promises, promised_mean
@@ -35,7 +45,9 @@ __all__ = [
     "Decisions",
     "Earned",
     "EvaluationConfig",
+    "Figures",
     "Frontier",
+    "MeasureFn",
     "MixedPolicyFn",
     "Plies",
     "PolicyFn",
@@ -45,6 +57,7 @@ __all__ = [
     "Walk",
     "Yardstick",
     "adversarial_figures",
+    "amortized_depth",
     "benchmark",
     "best_reply",
     "check_promises",
@@ -59,6 +72,7 @@ __all__ = [
     "gap_closed",
     "line_to",
     "measure",
+    "measure_fn_of",
     "measure_frontier",
     "mistakes",
     "override_report",

@@ -1,7 +1,7 @@
 """What an agent does at many positions."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -14,6 +14,9 @@ from exit.solve import states_of
 
 ActFn = Callable[[State, Int[np.ndarray, " B"]], SearchResult]
 """`act(states, budgets)`: search a batch of states; results as NumPy or JAX arrays."""
+
+CurveFn = Callable[[State, Int[np.ndarray, " S"]], SearchResult]
+"""`curve(states, budgets)`: what one search has found when each of S rising budgets is spent, `[S, B]`."""
 
 ProgressFn = Callable[[int, int], None]
 """Told positions done and positions in all."""
@@ -85,6 +88,26 @@ def decide_at(
 ) -> Decisions:
     """`decide` at the states of keys, in batches of one size whatever their number."""
     return decide(act_fn, states_of(game, keys), budget, chunk=CHUNK, **options)
+
+
+def looks_up_to(budget: int) -> list[int]:
+    """Budgets at which a search is looked at on its way: 0, 1, 2, 4, ... and the last one."""
+    return sorted({0, *(1 << k for k in range(budget.bit_length()) if 1 << k < budget), budget})
+
+
+def actions_along(
+    curve_fn: CurveFn, states: State, looks: Sequence[int], *, progress_fn: ProgressFn | None = None
+) -> Int[np.ndarray, "S n"]:
+    """The moves that one search would play at every state when each of S rising budgets is spent."""
+    num_states = len(jax.tree.leaves(states)[0])
+    chunk, budgets = _chunk(num_states), np.array(looks, np.int32)
+    parts = []
+    for start in range(0, num_states, chunk):
+        rows = np.arange(start, start + chunk).clip(max=num_states - 1)
+        parts.append(np.asarray(curve_fn(rows_of(states, rows), budgets).action)[:, : num_states - start])
+        if progress_fn is not None:
+            progress_fn(min(start + chunk, num_states), num_states)
+    return np.concatenate(parts, axis=1)
 
 
 def _columns(result: SearchResult, num_states: int) -> tuple[np.ndarray, ...]:

@@ -1,20 +1,12 @@
 """What search made of the reflex: where it changed the move, when, and whether that helped."""
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
-import jax
 import numpy as np
-from jaxtyping import Int
 
-from exit.evaluate.decisions import CHUNK, ProgressFn, rows_of
+from exit.evaluate.decisions import CurveFn, ProgressFn, actions_along, looks_up_to
 from exit.evaluate.yardstick import Yardstick
-from exit.game import State
-from exit.search import SearchResult
-
-CurveFn = Callable[[State, Int[np.ndarray, " S"]], SearchResult]
-"""`curve(states, budgets)`: what one search has found when each of S rising budgets is spent, `[S, B]`."""
 
 
 def override_report(
@@ -28,8 +20,8 @@ def override_report(
       removed and added; and the same for the last move against the reflex's. `regret_removed` minus
       `regret_added` of the rows adds up to that of the whole.
     """
-    looks = [0, *(1 << k for k in range(budget.bit_length()) if 1 << k < budget), budget]
-    actions = _actions(curve_fn, measured.states, np.array(looks, np.int32), progress_fn)
+    looks = looks_up_to(budget)
+    actions = actions_along(curve_fn, measured.states, looks, progress_fn=progress_fn)
     every = np.arange(len(measured.moves.values))
     regrets = np.array([measured.moves.regrets[every, action] for action in actions])
     rows = [
@@ -42,19 +34,6 @@ def override_report(
         "simulations": rows,
         **_change(actions[0], actions[-1], regrets[0], regrets[-1]),
     }
-
-
-def _actions(
-    curve_fn: CurveFn, states: State, looks: Int[np.ndarray, " S"], progress_fn: ProgressFn | None
-) -> Int[np.ndarray, "S n"]:
-    num_states = len(jax.tree.leaves(states)[0])
-    parts = []
-    for start in range(0, num_states, CHUNK):
-        rows = np.arange(start, start + CHUNK).clip(max=num_states - 1)
-        parts.append(np.asarray(curve_fn(rows_of(states, rows), looks).action)[:, : num_states - start])
-        if progress_fn is not None:
-            progress_fn(min(start + CHUNK, num_states), num_states)
-    return np.concatenate(parts, axis=1)
 
 
 def _change(before: np.ndarray, after: np.ndarray, old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
