@@ -6,9 +6,11 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 LOCK ?= requirements.lock
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(LOCK)
-# Compiling is what the tests wait for: programs that are not optimised are made in a third of the time (flags
-# of the locked XLA; others may not know them), and a few processes help where more only cost memory.
-PYTEST := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# A few processes help; more only cost memory.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# Compiling is what most tests wait for: programs that are not optimised are made in a third of the time. The
+# flags are of the locked XLA; others may not know them.
+QUICKLY := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
   --extra dev --extra bitbully --extra pgx --extra openspiel \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
@@ -39,14 +41,15 @@ demo: .venv ## Train tic-tac-toe, then hold it against the exact solver
 	$(BIN)/xit bench $(DEMO_RUN) --json $(DEMO_RUN)/bench.json
 
 test: .venv ## Run the whole test suite
-	$(PYTEST)
+	$(QUICKLY) $(PYTEST) -m "not computes"
+	$(PYTEST) -m computes
 
 check: .venv ## Format, lint, types, import layers, fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not slow"
+	$(QUICKLY) $(PYTEST) -m "not slow and not computes"
 
 format: .venv ## Rewrite the files in the project's format
 	$(BIN)/ruff format .

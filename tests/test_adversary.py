@@ -135,6 +135,7 @@ def test_the_line_of_a_failed_certificate_leads_to_the_mistake(choose: Choose) -
         assert seat["best_actions"] == [cell for cell in moves if moves[cell] == max(moves.values())]
 
 
+@pytest.mark.computes
 @pytest.mark.slow
 def test_openspiel_finds_the_same_exploitability() -> None:
     game = pyspiel.load_game("tic_tac_toe")

@@ -40,6 +40,7 @@ def test_exact_values_are_those_known(name, value, tolerance):
     assert initial_value(table_of(load_game(name))) == pytest.approx(value, abs=tolerance)
 
 
+@pytest.mark.computes
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "tolerance"),
@@ -58,6 +59,7 @@ def test_more_exact_values_are_those_known(name, value, tolerance):
     assert initial_value(table_of(load_game(name))) == pytest.approx(value, abs=tolerance)
 
 
+@pytest.mark.computes
 @pytest.mark.slow
 def test_pig_is_won_by_the_first_player_as_often_as_published():
     """T. Neller and C. Presser, 2004: 0.530593."""

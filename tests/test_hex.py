@@ -200,6 +200,7 @@ def test_a_swap_hands_hex_3_to_the_second_player():
         assert moves.qvalues[0, 9] == (1 if won_opening else -1)
 
 
+@pytest.mark.computes
 @pytest.mark.slow
 def test_hex_4_is_won_from_the_short_diagonal():
     table = solve(Hex(4))

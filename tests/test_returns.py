@@ -34,6 +34,7 @@ from tests.planted import Chain
 from tests.tiny import NET, table_of
 
 
+@pytest.mark.computes
 @pytest.mark.parametrize(
     ("horizon", "greedy", "thompson"),
     [
@@ -179,6 +180,7 @@ def test_no_gap_is_no_share():
         gap_closed(1.0, baseline=1.0, optimal=1.0)
 
 
+@pytest.mark.computes
 def test_the_bench_says_what_an_agent_earns_beside_perfect_play_and_rules_of_thumb() -> None:
     config = RunConfig(
         game=Bandit(2, 4),
