@@ -4,6 +4,8 @@ from exit.evaluate.adversary import adversarial_figures, face
 from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
 from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
+from exit.evaluate.earnings import earnings
+from exit.evaluate.estimate import Estimated, estimated_return
 from exit.evaluate.exchange import exchange_rate
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
@@ -34,6 +36,7 @@ __all__ = [
     "CurveFn",
     "Decisions",
     "Earned",
+    "Estimated",
     "EvaluationConfig",
     "Frontier",
     "MixedPolicyFn",
@@ -52,6 +55,8 @@ __all__ = [
     "critical_states",
     "decide",
     "decide_at",
+    "earnings",
+    "estimated_return",
     "exchange_rate",
     "expected_return",
     "face",
