@@ -30,12 +30,14 @@ class Estimated(NamedTuple):
       ci95: its 95 % interval, by the normal approximation.
       num_games: that were played.
       longest: moves in the longest of them.
+      regret_by_move: mean of what the first, second, ... move of those games gives away that have so many.
     """
 
     value: float
     ci95: list[float]
     num_games: int
     longest: int
+    regret_by_move: list[float]
 
 
 def estimated_return(
@@ -59,7 +61,7 @@ def estimated_return(
         raise ValueError(f"num_games is {num_games}; give at least 1")
     game, rng_key = exact.game, jax.random.key(seed)
     states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (num_games, *leaf.shape)), game.init())
-    given_away, weight, ply = np.zeros(num_games), np.ones(num_games), 0
+    given_away, weight, by_move = np.zeros(num_games), np.ones(num_games), []
     keys, unfinished = jax.device_get(_looked_at(game, states))
     value = float(exact.moves_fn(keys[:1]).values[0])
     while unfinished.any():
@@ -68,16 +70,17 @@ def estimated_return(
         action[rows] = policy_fn(keys[rows])
         regrets = exact.moves_fn(keys[rows]).regrets[np.arange(len(rows)), action[rows]]
         given_away[rows] += weight[rows] * regrets
-        states, discount = _moved(game, states, action, unfinished, jax.random.fold_in(rng_key, ply))
+        by_move.append(float(regrets.mean()))
+        states, discount = _moved(game, states, action, unfinished, jax.random.fold_in(rng_key, len(by_move)))
         if (np.asarray(discount) < 0).any():
             raise ValueError(f"{game.name} has an opponent; estimates are for games of one player")
         weight *= np.asarray(discount)
         keys, unfinished = jax.device_get(_looked_at(game, states))
-        ply += 1
         if progress_fn is not None:
-            progress_fn(ply)
+            progress_fn(len(by_move))
     low, high = interval(given_away) or (0.0, 0.0)
-    return Estimated(value - float(given_away.mean()), [value - high, value - low], num_games, ply)
+    value, ci95 = value - float(given_away.mean()), [value - high, value - low]
+    return Estimated(value, ci95, num_games, len(by_move), by_move)
 
 
 @partial(jax.jit, static_argnames="game")
