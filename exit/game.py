@@ -60,8 +60,8 @@ class Game(Protocol):
       `statistic_game: Game` and `statistic(state) -> State`: another game with the same moves, chance and
         rewards, and the state there that says of the past all that matters for the future. Exact values are
         then those of that game. A state that no play can reach is mapped to one that none can reach there.
-      `quantities(state) -> Mapping[str, Mapping[str, Float[Array, ""]]]`: what one state says in numbers, by kind
-        and name, such as `{"posterior mean": {"arm 0": 0.5}}`: what networks are probed for.
+      `quantities(state) -> Mapping[str, Mapping[str, Float[Array, ""]]]`: what one state says in numbers, by
+        kind and name, such as `{"posterior mean": {"arm 0": 0.5}}`: what networks are probed for.
       `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
         the yardstick.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game

@@ -112,7 +112,7 @@ class BanditHistory:
         """
         if len(pulls) > self.horizon:
             raise ValueError(
-                f"a history of {len(pulls)} pulls cannot come up in {self.name}; it has {self.horizon} at most"
+                f"a history of {len(pulls)} pulls cannot come up in {self.name}; at most {self.horizon} can"
             )
         for number, (arm, outcome) in enumerate(pulls, 1):
             if not (0 <= arm < self.arms and outcome in (0, 1)):
@@ -158,7 +158,7 @@ class BanditHistory:
         return (self._num_kinds + 1,) * self.horizon
 
     def encode(self, state: PullsState) -> UInt32[Array, " K"]:
-        return packed(state.pulls, self._radices)
+        return packed(state.pulls.astype(jnp.int32), self._radices)
 
     def decode(self, key: UInt32[Array, " K"]) -> PullsState:
         return PullsState(unpacked(key, self._radices).astype(jnp.uint8))

@@ -36,7 +36,7 @@ def earnings(
     Expectations from the start, against perfect play where there is an opponent. They are exact over all
     positions that can come up, but for agents that act on histories, of which there are too many: there only
     a reflex is followed to all of them, and where it comes to no more than 2^20; else games are played and
-    exact regrets added up, and `ci95` has the interval. None for games that name no baselines or have no table.
+    exact regrets added up, and `ci95` has the interval. None for games without baselines or a table.
 
     Args:
       found: measured at the same positions.

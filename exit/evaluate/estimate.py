@@ -71,7 +71,7 @@ def estimated_return(
         regrets = exact.moves_fn(keys[rows]).regrets[np.arange(len(rows)), action[rows]]
         given_away[rows] += weight[rows] * regrets
         by_move.append(float(regrets.mean()))
-        states, discount = _moved(game, states, action, unfinished, jax.random.fold_in(rng_key, len(by_move)))
+        states, discount = _moved(game, states, *map(jnp.asarray, (action, unfinished)), jax.random.fold_in(rng_key, len(by_move)))
         if (np.asarray(discount) < 0).any():
             raise ValueError(f"{game.name} has an opponent; estimates are for games of one player")
         weight *= np.asarray(discount)
@@ -79,7 +79,7 @@ def estimated_return(
         if progress_fn is not None:
             progress_fn(len(by_move))
     low, high = interval(given_away) or (0.0, 0.0)
-    value, ci95 = value - float(given_away.mean()), [value - high, value - low]
+    value, ci95 = value - float(given_away.mean()), [float(value - high), float(value - low)]
     return Estimated(value, ci95, num_games, len(by_move), by_move)
 
 
@@ -93,8 +93,8 @@ def _looked_at(game: Game, states: State) -> tuple[UInt32[Array, "n K"], Bool[Ar
 def _moved(
     game: Game,
     states: State,
-    action: Int[Array, " n"] | Int[np.ndarray, " n"],
-    unfinished: Bool[Array, " n"] | Bool[np.ndarray, " n"],
+    action: Int[Array, " n"],
+    unfinished: Bool[Array, " n"],
     rng_key: Key[Array, ""],
 ) -> tuple[State, Float[Array, " n"]]:
     """The next states and the moves' discounts; finished games stay as they are."""

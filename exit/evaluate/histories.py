@@ -123,10 +123,12 @@ class Reordered(NamedTuple):
     changed: Int[np.ndarray, " n"]
 
 
-def reordered(game: Game, histories: Histories, changed: Int[np.ndarray, " n"], *, seed: int = 0) -> Reordered:
+def reordered(
+    game: Game, histories: Histories, changed: Int[np.ndarray, " n"], *, seed: int = 0
+) -> Reordered:
     """Each history beside itself with its first `changed` moves shuffled, where that is another history.
 
-    Pairs are left out where the shuffled moves are the same, could not be played, or come to other statistics.
+    Pairs are left out where the shuffled moves are the same, cannot be played, or come to other statistics.
 
     Raises:
       ValueError: the game names no sufficient statistic.
@@ -135,8 +137,8 @@ def reordered(game: Game, histories: Histories, changed: Int[np.ndarray, " n"], 
     places = np.arange(histories.actions.shape[1])
     rank = np.where(places < changed[:, None], rng.random(histories.actions.shape), 1 + places)
     order = np.argsort(rank, axis=1)
-    columns = (np.take_along_axis(column, order, axis=1) for column in histories[:2])
-    shuffled = Histories(*columns, histories.length)
+    actions, outcomes = (np.take_along_axis(column, order, axis=1) for column in histories[:2])
+    shuffled = Histories(actions, outcomes, histories.length)
     (states, _), (others, fair) = (replayed(game, *each) for each in (histories, shuffled))
     same = _same_statistic(game, states, others)
     differ = (_keys(game, states) != _keys(game, others)).any(axis=1)

@@ -1,4 +1,4 @@
-"""Whether a network that sees histories minds their order: the same events, the same statistic, the same play."""
+"""Whether a network that sees histories minds their order: the same events, the same play."""
 
 import functools
 from typing import Any
@@ -101,12 +101,10 @@ def _total_variation(
 
 
 @functools.partial(jax.jit, static_argnames=("game", "recurrence"))
-def _swapped(
-    pairs: Reordered, *, params: Params, game: Game, recurrence: Recurrence
-) -> tuple[Array, Array]:
+def _swapped(pairs: Reordered, *, params: Params, game: Game, recurrence: Recurrence) -> tuple[Array, Array]:
     """Whether the actions with either memory agree, after 0 to 5 moves more, and where there are so many."""
 
-    def seen(histories: Histories, length: Array) -> Array:
+    def seen(histories: Histories, length: Any) -> tuple[Array, Array]:
         states, _ = replayed(game, histories.actions, histories.outcomes, length)
         return jax.vmap(game.observe)(states), jax.vmap(game.legal_actions)(states)
 

@@ -41,7 +41,7 @@ class Recurrence(NamedTuple):
 
 @dataclass(frozen=True)
 class HistoryPredict:
-    """The `PredictFn` of a network over histories: it reads them in full, and knows how to do so by events."""
+    """The `PredictFn` of a network over histories: it reads them in full, and can do so by events."""
 
     predict: PredictFn
     recurrence: Recurrence

@@ -152,8 +152,8 @@ class TransformerReader(nnx.Module):
             streams.append(jnp.take_along_axis(x, number[:, None, None], axis=1)[:, 0])
         # What has not happened is written over later; until then it must be the same in equal histories.
         past = (places <= number[:, None])[:, None, :, None]
-        kept = (jnp.where(past, jnp.stack(each, axis=1), 0.0) for each in (keys, values))
-        return Attended(*kept, jnp.stack(streams, axis=1), number)
+        kept, said = (jnp.where(past, jnp.stack(each, axis=1), 0.0) for each in (keys, values))
+        return Attended(kept, said, jnp.stack(streams, axis=1), number)
 
     def step(self, memory: Attended, event: jax.Array) -> Attended:
         x = self.embed(event)[:, None]
@@ -168,7 +168,7 @@ class TransformerReader(nnx.Module):
             values.append(jnp.where(here, value, memory.values[:, index]))
             x = block.mix(x, query, keys[-1], values[-1], seen)
             streams.append(x[:, 0])
-        after = Attended(*(jnp.stack(each, axis=1) for each in (keys, values, streams)), number)
+        after = Attended(*[jnp.stack(each, axis=1) for each in (keys, values, streams)], number=number)
         return _where(event[:, -1] > 0, after, memory)
 
     def layers(self, memory: Attended) -> Layers:

@@ -12,10 +12,9 @@ from exit.errors import UsageError
 from exit.evaluate import decide_at, estimated_return, expected_return, gap_closed, policy_of
 from exit.evaluate.learnt.probes import fitted_probe, principal_plane, scored_probe
 from exit.evaluate.order import order_figures, swap_figures
-from exit.game import Game, action_name_of, baselines_of, statistic_game_of
-from exit.network import Params, make_network
+from exit.game import action_name_of, baselines_of, statistic_game_of
+from exit.network import make_network
 from exit.probe.told import (
-    VALUE,
     Told,
     activations_of,
     playing_at,
@@ -163,7 +162,9 @@ def _readouts(
     fitted = targets["fitted"].targets
     for layer in trained["fitted"]:
         for kind, named in fitted.items():
-            wanted = {name: np.stack(list(told.targets[kind].values()), axis=1) for name, told in targets.items()}
+            wanted = {
+                name: np.stack(list(told.targets[kind].values()), axis=1) for name, told in targets.items()
+            }
             probes = [fitted_probe(each["fitted"][layer], wanted["fitted"]) for each in (trained, control)]
             for name in (name for name in targets if name != "fitted"):
                 found, beside = (
@@ -188,7 +189,9 @@ def _play(agent: Agent, exact: Exact, report: ProgressFn) -> dict[str, Any]:
     found = estimated_return(exact, lambda keys: decide_at(agent.act, game, keys, 0).action)
     whole = exact.statistic or exact
     optimal, baselines = initial_value(table_of(whole)), baselines_of(whole.game)
-    earned = {name: expected_return(whole.game, policy_of(whole.game, fn)).value for name, fn in baselines.items()}
+    earned = {
+        name: expected_return(whole.game, policy_of(whole.game, fn)).value for name, fn in baselines.items()
+    }
     yardstick = next(iter(earned.items()), None)
     closed = None
     if yardstick is not None and optimal > yardstick[1]:

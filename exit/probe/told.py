@@ -38,9 +38,10 @@ class Told(NamedTuple):
 
 
 def require_statistic(game: Game) -> None:
+    """Raise UsageError where the game names no sufficient statistic of its states."""
     if statistic_game_of(game) is None:
         raise UsageError(
-            f"{game.name} names no sufficient statistic of its states, so that there is nothing to probe for; "
+            f"{game.name} names no sufficient statistic, so that there is nothing to probe for; "
             "probe an agent that sees histories, such as one of bandit_history_2_20"
         )
 

@@ -79,9 +79,7 @@ class RememberingPredict:
 
     recurrence: Recurrence
 
-    def __call__(
-        self, params: Params, seen: Seen
-    ) -> tuple[Float[Array, "B A"], Float[Array, " B"], Memory]:
+    def __call__(self, params: Params, seen: Seen) -> tuple[Float[Array, "B A"], Float[Array, " B"], Memory]:
         memory = self.recurrence.step(params, seen.memory, seen.event)
         return *self.recurrence.read(params, memory, seen.observation), memory
 

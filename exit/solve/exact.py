@@ -24,7 +24,7 @@ class Exact:
       solver: what computes them: `rules` for a table made from the game's own rules, or a library's name.
       moves_fn: values of any positions that can be reached.
       table: every state that can be reached, where all of them are known.
-      statistic: exact values of the game of its sufficient statistics, where these are where values come from.
+      statistic: exact values of the game of its sufficient statistics, where the values come from these.
     """
 
     game: Game
@@ -47,8 +47,8 @@ def table_of(exact: Exact) -> Table:
     """
     if exact.statistic is not None:
         raise UserError(
-            f"values of {exact.game.name} are those of {exact.statistic.game.name}, and not all of its states "
-            "are listed; name some, or take a sample"
+            f"values of {exact.game.name} are those of {exact.statistic.game.name}, and its own states are "
+            "not listed; name some, or take a sample"
         )
     if exact.table is None:
         raise UserError(

@@ -1,0 +1,152 @@
+"""Games seen as raw histories: exact values by the statistic, estimates, other orders, probes."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from exit.catalog import load_game
+from exit.conformance import check_game
+from exit.errors import UsageError, UserError
+from exit.evaluate import estimated_return, expected_return, perfect_policy, policy_of
+from exit.evaluate.histories import played_histories, reordered, replayed
+from exit.evaluate.learnt.probes import fitted_probe, principal_plane, scored_probe
+from exit.game import baselines_of, statistic_of
+from exit.network import GRUConfig, make_network
+from exit.solve import exact_of, exact_of_statistic, exact_of_table, initial_value, states_of, table_of
+from exit.solve.solver import solve
+from games.bandit import Bandit
+from games.bandit_history import BanditHistory
+from tests.tiny import random_params, stack
+from tests.tiny import table_of as solved
+
+GAME = BanditHistory(2, 5)
+GRU = GRUConfig(memory=8, width=8, num_blocks=1)
+
+
+def _exact(game: BanditHistory = GAME):
+    return exact_of(game, table_fn=solved)
+
+
+def _keys(game: BanditHistory, *histories: list[tuple[int, int]]) -> np.ndarray:
+    return np.asarray(jax.vmap(game.encode)(stack([game.after(each) for each in histories])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bandit_history_2_6", "bandit_history_3_4_3_1"])
+def test_histories_keep_the_protocol(name: str) -> None:
+    game = load_game(name)
+    assert game.name == name
+    check_game(game, num_games=4)
+
+
+def test_solving_over_histories_gives_the_values_of_the_counts() -> None:
+    over_histories = exact_of_table(solve(GAME))
+    assert over_histories.table is not None
+    keys = over_histories.table.keys[:400]
+    keys = keys[:, None].astype(np.uint32)
+    by_counts, alone = _exact().moves_fn(keys), over_histories.moves_fn(keys)
+    np.testing.assert_allclose(by_counts.values, alone.values, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(by_counts.optimal, alone.optimal)
+    assert np.unique(alone.values).size > 20
+    assert over_histories.table.num_states == GAME.num_states
+
+
+def test_a_history_that_no_play_produces_is_refused() -> None:
+    exact = _exact()
+    gap = jnp.array([[1, 0, 2, 0, 0]], jnp.uint8)
+    unknown = jnp.array([[5, 0, 0, 0, 0]], jnp.uint8)
+    for pulls in (gap, unknown):
+        keys = np.stack([GAME.encode(type(GAME.init())(pulls[0]))])
+        with pytest.raises(UserError, match="bandit_history_2_5: no play produces such a history"):
+            exact.moves_fn(keys)
+    with pytest.raises(ValueError, match="pull 2 of the history is arm 2 with outcome 1.*arms are 0 to 1"):
+        GAME.after([(0, 1), (2, 1)])
+    with pytest.raises(ValueError, match="a history of 6 pulls cannot come up in bandit_history_2_5; at most 5"):
+        GAME.after([(0, 1)] * 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bandit_history_2_201", "bandit_history has a horizon of 1 to 200 pulls, got 201"),
+        ("bandit_history_2_0", "bandit_history has a horizon of 1 to 200 pulls, got 0"),
+        ("bandit_history_1_20", "bandit has 2 to 16 arms, got 1"),
+    ],
+)
+def test_sizes_out_of_range_are_refused(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_game(name)
+
+
+def test_values_of_another_game_are_no_statistics() -> None:
+    with pytest.raises(ValueError, match="no statistics that are states of bandit_2_4"):
+        exact_of_statistic(GAME, exact_of_table(solved(Bandit(2, 4))))
+    with pytest.raises(UserError, match="values of bandit_history_2_5 are those of bandit_2_5"):
+        table_of(_exact())
+
+
+def test_perfect_play_and_rules_of_thumb_earn_on_histories_what_they_earn_on_counts() -> None:
+    exact, table = _exact(), solved(Bandit(2, 5))
+    assert expected_return(GAME, perfect_policy(exact)).value == pytest.approx(initial_value(table), abs=1e-12)
+    on_counts = expected_return(Bandit(2, 5), policy_of(Bandit(2, 5), baselines_of(Bandit(2, 5))["greedy"]))
+    on_histories = expected_return(GAME, policy_of(GAME, baselines_of(GAME)["greedy"]))
+    assert on_histories.value == pytest.approx(on_counts.value, abs=1e-12)
+
+
+def test_an_estimate_covers_what_following_every_history_finds() -> None:
+    exact = _exact()
+
+    def last_arm(keys: np.ndarray) -> np.ndarray:
+        """A policy that minds the order: it repeats the newest pull."""
+        pulls = np.asarray(states_of(GAME, keys).pulls).astype(int)
+        newest = pulls[np.arange(len(pulls)), np.maximum((pulls > 0).sum(axis=1) - 1, 0)]
+        return np.where(newest > 0, (newest - 1) // 2, 1).astype(np.int32)
+
+    truth = expected_return(GAME, last_arm).value
+    found = estimated_return(exact, last_arm, num_games=512)
+    assert found.ci95[0] <= truth <= found.ci95[1]
+    assert found.ci95[1] - found.ci95[0] < 0.2
+    assert found.longest == len(found.regret_by_move) == 5
+    perfect = estimated_return(exact, lambda keys: exact.moves_fn(keys).optimal.argmax(axis=1), num_games=8)
+    assert perfect.value == pytest.approx(initial_value(solved(Bandit(2, 5))), abs=1e-12)
+    with pytest.raises(ValueError, match="num_games is 0"):
+        estimated_return(exact, last_arm, num_games=0)
+
+
+def test_reordered_histories_differ_and_say_the_same() -> None:
+    params = random_params(GAME, GRU)
+    predict = make_network(GRU, GAME).predict
+    histories = played_histories(params, game=GAME, predict=predict, num=256, max_length=5)
+    assert set(histories.length.tolist()) == set(range(5))
+    changed = np.maximum(histories.length - 1, 0)
+    pairs = reordered(GAME, histories, changed)
+    (first, fair), (second, also_fair) = (replayed(GAME, *each) for each in pairs[:2])
+    assert fair.all()
+    assert also_fair.all()
+    assert len(pairs.changed) > 20
+    assert (np.asarray(first.pulls) != np.asarray(second.pulls)).any(axis=1).all()
+    for one, other in zip(
+        *(jax.vmap(lambda state: statistic_of(GAME, state))(each) for each in (first, second)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+    last = np.take_along_axis(np.asarray(first.pulls), pairs.changed[:, None], axis=1)
+    np.testing.assert_array_equal(
+        last, np.take_along_axis(np.asarray(second.pulls), pairs.changed[:, None], axis=1)
+    )
+
+
+def test_a_probe_reads_what_is_there_and_nothing_else() -> None:
+    rng = np.random.default_rng(0)
+    activations = rng.normal(size=(600, 6))
+    targets = np.stack([activations @ rng.normal(size=6) + 5, rng.normal(size=600)], axis=1)
+    probe = fitted_probe(activations[:300], targets[:300])
+    found = scored_probe(probe, activations[300:], targets[300:])
+    assert found.r2[0] > 0.9999
+    assert abs(found.r2[1]) < 0.1
+    assert found.ci95[0] < found.mean_r2 < found.ci95[1]
+    plane = principal_plane(activations * [9, 1, 1, 4, 1, 1])
+    assert abs(np.corrcoef(plane[:, 0], activations[:, 0])[0, 1]) > 0.99
+    assert abs(np.corrcoef(plane[:, 1], activations[:, 3])[0, 1]) > 0.95
