@@ -1,5 +1,6 @@
 """Games seen as raw histories: exact values by the statistic, estimates, other orders, probes."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from exit.catalog import load_game
+from exit.cli import run
 from exit.conformance import check_game
 from exit.errors import UsageError, UserError
 from exit.evaluate import estimated_return, expected_return, perfect_policy, policy_of
@@ -35,7 +37,9 @@ def _keys(game: BanditHistory, *histories: list[tuple[int, int]]) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bandit_history_2_6", "bandit_history_3_4_3_1"])
+@pytest.mark.parametrize(
+    "name", ["bandit_history_2_6", "bandit_history_3_4_3_1", "sequential_test_history_3_7_6_20"]
+)
 def test_histories_keep_the_protocol(name: str) -> None:
     game = load_game(name)
     assert game.name == name
@@ -64,7 +68,9 @@ def test_a_history_that_no_play_produces_is_refused() -> None:
             exact.moves_fn(keys)
     with pytest.raises(ValueError, match="pull 2 of the history is arm 2 with outcome 1.*arms are 0 to 1"):
         GAME.after([(0, 1), (2, 1)])
-    with pytest.raises(ValueError, match="a history of 6 pulls cannot come up in bandit_history_2_5; at most 5"):
+    with pytest.raises(
+        ValueError, match="a history of 6 pulls cannot come up in bandit_history_2_5; at most 5"
+    ):
         GAME.after([(0, 1)] * 6)
 
 
@@ -74,6 +80,8 @@ def test_a_history_that_no_play_produces_is_refused() -> None:
         ("bandit_history_2_201", "bandit_history has a horizon of 1 to 200 pulls, got 201"),
         ("bandit_history_2_0", "bandit_history has a horizon of 1 to 200 pulls, got 0"),
         ("bandit_history_1_20", "bandit has 2 to 16 arms, got 1"),
+        ("sequential_test_history_4_6_201", "sequential_test_history has 1 to 200 looks at most, got 201"),
+        ("sequential_test_history_4_4", "the two coins have different chances of heads"),
     ],
 )
 def test_sizes_out_of_range_are_refused(name: str, message: str) -> None:
@@ -90,7 +98,9 @@ def test_values_of_another_game_are_no_statistics() -> None:
 
 def test_perfect_play_and_rules_of_thumb_earn_on_histories_what_they_earn_on_counts() -> None:
     exact, table = _exact(), solved(Bandit(2, 5))
-    assert expected_return(GAME, perfect_policy(exact)).value == pytest.approx(initial_value(table), abs=1e-12)
+    assert expected_return(GAME, perfect_policy(exact)).value == pytest.approx(
+        initial_value(table), abs=1e-12
+    )
     on_counts = expected_return(Bandit(2, 5), policy_of(Bandit(2, 5), baselines_of(Bandit(2, 5))["greedy"]))
     on_histories = expected_return(GAME, policy_of(GAME, baselines_of(GAME)["greedy"]))
     assert on_histories.value == pytest.approx(on_counts.value, abs=1e-12)
@@ -150,3 +160,59 @@ def test_a_probe_reads_what_is_there_and_nothing_else() -> None:
     plane = principal_plane(activations * [9, 1, 1, 4, 1, 1])
     assert abs(np.corrcoef(plane[:, 0], activations[:, 0])[0, 1]) > 0.99
     assert abs(np.corrcoef(plane[:, 1], activations[:, 3])[0, 1]) > 0.95
+
+
+_CONFIG = """
+from exit.learner import LearnerConfig
+from exit.loop import RunConfig
+from exit.network import GRUConfig
+from exit.replay import ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import SelfPlayConfig
+from games.sequential_test_history import make
+
+
+def config() -> RunConfig:
+    return RunConfig(
+        game=make(3, 7, 6, 20),
+        network=GRUConfig(memory=6, width=8, num_blocks=1),
+        search=SearchConfig(max_simulations=4),
+        self_play=SelfPlayConfig(num_games=8, num_steps=2, budget=2, max_random_plies=4),
+        replay=ReplayConfig(capacity=32),
+        learner=LearnerConfig(batch_size=8, num_updates=1),
+        num_iterations=1,
+    )
+"""
+
+
+@pytest.mark.slow
+def test_an_agent_of_histories_is_trained_probed_and_measured(tmp_path: Path, capsys) -> None:
+    (tmp_path / "tiny.py").write_text(_CONFIG)
+    run_dir = tmp_path / "run"
+    assert run(["train", str(tmp_path / "tiny.py"), "--run-dir", str(run_dir)]) == 0
+    file = tmp_path / "probe.json"
+    longer = "sequential_test_history_3_7_9_20"
+    command = ["probe", str(run_dir), "--longer", longer, "--histories", "512", "--json", str(file)]
+    assert run(command) == 0
+    figures = json.loads(file.read_text())
+    assert figures["statistic_game"] == "sequential_test_3_7_6_20"
+    assert {row["kind"] for row in figures["layers"]} == {"posterior", "log-odds", "count", "exact value"}
+    assert {row["scored_on"] for row in figures["layers"]} == {"others", "longer", "beyond"}
+    assert figures["histories"]["beyond"]["lengths"][0] > figures["histories"]["longer"]["lengths"][1]
+    assert figures["order"]["pairs"] > 10
+    assert 0 < figures["swap"]["unchanged"] <= 1
+    assert [row["game"] for row in figures["play"]] == ["sequential_test_history_3_7_6_20", longer]
+    assert {"geometry.png", "boundary.png"} <= {path.name for path in run_dir.iterdir()}
+    assert run(["bench", str(run_dir), "--budgets", "0,4", "--max-positions", "64", "--json", str(file)]) == 0
+    reflex, searched = json.loads(file.read_text())["budgets"]
+    assert reflex["ci95"]["expected_return"] is None
+    low, high = searched["ci95"]["expected_return"]
+    assert low < searched["expected_return"] < high
+    capsys.readouterr()
+    assert run(["probe", str(run_dir), "--longer", "bandit_history_2_9"]) == 2
+    assert "cannot be measured on longer histories in bandit_history_2_9" in capsys.readouterr().err
+
+
+def test_without_a_statistic_there_is_nothing_to_probe_for(capsys) -> None:
+    assert run(["probe", "connect_four"]) == 2
+    assert "connect_four names no sufficient statistic" in capsys.readouterr().err

@@ -71,7 +71,9 @@ def estimated_return(
         regrets = exact.moves_fn(keys[rows]).regrets[np.arange(len(rows)), action[rows]]
         given_away[rows] += weight[rows] * regrets
         by_move.append(float(regrets.mean()))
-        states, discount = _moved(game, states, *map(jnp.asarray, (action, unfinished)), jax.random.fold_in(rng_key, len(by_move)))
+        states, discount = _moved(
+            game, states, *map(jnp.asarray, (action, unfinished)), jax.random.fold_in(rng_key, len(by_move))
+        )
         if (np.asarray(discount) < 0).any():
             raise ValueError(f"{game.name} has an opponent; estimates are for games of one player")
         weight *= np.asarray(discount)
