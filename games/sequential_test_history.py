@@ -1,8 +1,7 @@
 """Wald's problem seen as a beginner sees it: heads or tails, throw by throw.
 
-The rules are those of `sequential_test_P0_P1`; only what is seen differs: the throws themselves, neither
-counted nor turned into a posterior. What they say of the coin are looks and heads, which are the states there,
-so that exact values are those of the test.
+The rules are those of `sequential_test_P0_P1`; only what is seen differs: the throws themselves, not
+counted nor turned into a posterior. What they say of the coin are looks and heads, the states of that game,
 """
 
 from dataclasses import dataclass, fields

@@ -38,7 +38,7 @@ def _keys(game: BanditHistory, *histories: list[tuple[int, int]]) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["bandit_history_2_6", "bandit_history_3_4_3_1", "sequential_test_history_3_7_6_20"]
+    "name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6"]
 )
 def test_histories_keep_the_protocol(name: str) -> None:
     game = load_game(name)
@@ -66,7 +66,7 @@ def test_a_history_that_no_play_produces_is_refused() -> None:
         keys = np.stack([GAME.encode(type(GAME.init())(pulls[0]))])
         with pytest.raises(UserError, match="bandit_history_2_5: no play produces such a history"):
             exact.moves_fn(keys)
-    with pytest.raises(ValueError, match="pull 2 of the history is arm 2 with outcome 1.*arms are 0 to 1"):
+    with pytest.raises(ValueError, match=r"pull 2 of the history is arm 2 with outcome 1.*arms are 0 to 1"):
         GAME.after([(0, 1), (2, 1)])
     with pytest.raises(
         ValueError, match="a history of 6 pulls cannot come up in bandit_history_2_5; at most 5"
