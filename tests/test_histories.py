@@ -37,9 +37,7 @@ def _keys(game: BanditHistory, *histories: list[tuple[int, int]]) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6"]
-)
+@pytest.mark.parametrize("name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6"])
 def test_histories_keep_the_protocol(name: str) -> None:
     game = load_game(name)
     assert game.name == name
@@ -60,12 +58,12 @@ def test_solving_over_histories_gives_the_values_of_the_counts() -> None:
 
 def test_a_history_that_no_play_produces_is_refused() -> None:
     exact = _exact()
-    gap = jnp.array([[1, 0, 2, 0, 0]], jnp.uint8)
-    unknown = jnp.array([[5, 0, 0, 0, 0]], jnp.uint8)
-    for pulls in (gap, unknown):
-        keys = np.stack([GAME.encode(type(GAME.init())(pulls[0]))])
-        with pytest.raises(UserError, match="bandit_history_2_5: no play produces such a history"):
-            exact.moves_fn(keys)
+    gap, unknown = (
+        type(GAME.init())(jnp.array(pulls, jnp.uint8)) for pulls in ([1, 0, 2, 0, 0], [5, 0, 0, 0, 0])
+    )
+    with pytest.raises(UserError, match="bandit_history_2_5: no play produces such a history"):
+        exact.moves_fn(np.asarray(GAME.encode(gap))[None])
+    assert sum(map(jnp.sum, GAME.statistic(unknown))) > GAME.horizon
     with pytest.raises(ValueError, match=r"pull 2 of the history is arm 2 with outcome 1.*arms are 0 to 1"):
         GAME.after([(0, 1), (2, 1)])
     with pytest.raises(
