@@ -17,27 +17,21 @@ from exit.agent import Agent
 from exit.evaluate import (
     CHUNK,
     Benchmark,
-    MixedPolicyFn,
     Plies,
     Positions,
     Yardstick,
     benchmark,
-    decide_at,
-    expected_return,
-    gap_closed,
+    earnings,
     override_report,
-    perfect_policy,
     plies,
     ply_of,
-    policy_of,
     positions_of,
-    recalled,
     rows_of,
     shortest_lines,
     worst_first,
 )
-from exit.game import action_name_of, baselines_of, render_of
-from exit.solve import Exact, initial_value
+from exit.game import action_name_of, render_of
+from exit.solve import Exact
 
 MAX_REACHED = 100_000
 """Positions a seat that an agent is followed to; if there are more, `exploitability` is None."""
@@ -45,7 +39,6 @@ MAX_REACHED = 100_000
 _MAX_LINES = 8_000_000
 _MAX_OVERRIDES = 16 * CHUNK
 _NUM_SHOWN = 12
-_ROUNDING = 1e-9
 
 ProgressFn = Callable[[str, int, int], None]
 """Told what is measured, positions done and positions in all, 0 if that is not known."""
@@ -86,7 +79,7 @@ def bench(
         progress_fn=lambda budget, done, total: report(f"budget {budget}", done, total),
     )
     least = min(found.figures["budgets"], key=lambda row: row["budget"])
-    returns = _returns(agent, exact, found, positions, report)
+    returns = earnings(agent.act, exact, found, positions, report)
     overrides = _overrides(agent, found, max(budgets), report)
     wrong = np.flatnonzero(found.always_wrong)
     shown = worst_first(found, wrong)[:_NUM_SHOWN]
@@ -105,48 +98,6 @@ def bench(
             "shown": _with_lines(_gallery(agent, found, shown), reached, positions.keys[shown]),
         },
         "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
-    }
-
-
-def _returns(
-    agent: Agent, exact: Exact, found: Benchmark, positions: Positions, report: ProgressFn
-) -> dict[str, Any] | None:
-    """What perfect play and the game's baselines earn; adds to every budget's row what the agent does.
-
-    Exact expectations from the start, against perfect play where there is an opponent. None for games that
-    name no baselines or have no table.
-    """
-    baselines = baselines_of(agent.game)
-    if exact.table is None or not baselines:
-        return None
-    best = perfect_policy(exact)
-
-    def earns(policy_fn: MixedPolicyFn) -> float:
-        return expected_return(agent.game, policy_fn, opponent_fn=best).value
-
-    optimal = initial_value(exact.table)
-    report("returns of baselines", 0, 0)
-    earned = {name: earns(policy_of(agent.game, fn)) for name, fn in baselines.items()}
-    yardstick = next(iter(earned.values()))
-
-    # What rounding makes of a perfect yardstick is no gap.
-    perfect = optimal - yardstick <= _ROUNDING * max(1.0, abs(optimal))
-
-    def closed(value: float) -> float | None:
-        return None if perfect else gap_closed(value, baseline=yardstick, optimal=optimal)
-
-    for row in found.figures["budgets"]:
-        budget = row["budget"]
-        report(f"returns at budget {budget}", 0, 0)
-        action = found.decisions[budget].action
-        known = recalled(positions.keys, action) if positions.kind == "all" else None
-        value = earns(known or (lambda keys, n=budget: decide_at(agent.act, agent.game, keys, n).action))
-        row |= {"expected_return": value, "gap_closed": closed(value)}
-    return {
-        "optimal": optimal,
-        "baselines": {
-            name: {"expected_return": value, "gap_closed": closed(value)} for name, value in earned.items()
-        },
     }
 
 

@@ -21,7 +21,7 @@ from exit.evaluate import (
     rows_of,
     yardstick,
 )
-from exit.evaluate.detection import combined, detection
+from exit.evaluate.learnt.detection import combined, detection
 from exit.frontier import MAX_STATES, measured_states
 from exit.game import action_name_of, render_of
 from exit.network import Params, PredictFn, make_network

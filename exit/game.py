@@ -57,6 +57,11 @@ class Game(Protocol):
         so, where the rules tell tighter ones than `value_bounds`: what some simple policy earns for certain,
         and what nobody can exceed. The network's value lies between them, so that it learns only what the
         rules leave open.
+      `statistic_game: Game` and `statistic(state) -> State`: another game with the same moves, chance and
+        rewards, and the state there that says of the past all that matters for the future. Exact values are
+        then those of that game. A state that no play can reach is mapped to one that none can reach there.
+      `quantities(state) -> Mapping[str, Mapping[str, Float[Array, ""]]]`: what one state says in numbers, by
+        kind and name, such as `{"posterior mean": {"arm 0": 0.5}}`: what networks are probed for.
       `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
         the yardstick.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
@@ -159,6 +164,29 @@ def observed_value_bounds_of(
         return observed_value_bounds(observation)
     low, high = game.value_bounds
     return jnp.float32(low), jnp.float32(high)
+
+
+def statistic_game_of(game: Game) -> Game | None:
+    """The game whose states are sufficient statistics of this one's; None if the game names none."""
+    return getattr(game, "statistic_game", None)
+
+
+def statistic_of(game: Game, state: State) -> State:
+    """The sufficient statistic of one state, as a state of `statistic_game_of`.
+
+    Raises:
+      ValueError: the game names none.
+    """
+    statistic = getattr(game, "statistic", None)
+    if statistic is None:
+        raise ValueError(f"{game.name} names no sufficient statistic of its states")
+    return statistic(state)
+
+
+def quantities_of(game: Game, state: State) -> Mapping[str, Mapping[str, Float[Array, ""]]]:
+    """What one state says in numbers, by kind and name; nothing if the game does not say."""
+    quantities = getattr(game, "quantities", None)
+    return {} if quantities is None else quantities(state)
 
 
 def render_of(game: Game, state: State) -> str:

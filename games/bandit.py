@@ -99,6 +99,19 @@ class Bandit:
         successes, failures = jnp.asarray(state.successes), jnp.asarray(state.failures)
         return (self.alpha + successes) / (self.alpha + self.beta + successes + failures)
 
+    def quantities(self, state: BanditState) -> dict[str, dict[str, Float[Array, ""]]]:
+        """Posterior means and counts of every arm."""
+        counts = {"successes": state.successes, "failures": state.failures}
+        arms = range(self.arms)
+        return {
+            "posterior mean": {f"arm {arm}": self.means(state)[arm] for arm in arms},
+            "count": {
+                f"{what} of arm {arm}": number[arm].astype(jnp.float32)
+                for what, number in counts.items()
+                for arm in arms
+            },
+        }
+
     @property
     def baselines(self) -> dict[str, BaselineFn]:
         """Rules of thumb: greedy, Thompson sampling, UCB1, Bayes-UCB and a finite-horizon Gittins index."""

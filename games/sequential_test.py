@@ -117,6 +117,13 @@ class SequentialTest:
             math.log(self.prior[1] / self.prior[0]) + head * state.heads + tail * (state.looks - state.heads)
         )
 
+    def quantities(self, state: LookState) -> dict[str, dict[str, Float[Array, ""]]]:
+        """The posterior that it is the second coin, its log-odds, looks and heads."""
+        odds = self.log_odds(state).astype(jnp.float32)
+        counts = {"looks": state.looks.astype(jnp.float32), "heads": state.heads.astype(jnp.float32)}
+        belief = {f"coin with {self.second:g} heads": jax.nn.sigmoid(odds)}
+        return {"posterior": belief, "log-odds": {"second to first": odds}, "count": counts}
+
     @property
     def baselines(self) -> dict[str, BaselineFn]:
         """Deciding for the likelier coin without a look."""

@@ -185,6 +185,15 @@ class BoundsOfStateTooHigh(TwoHeaps):
         return jnp.float32(0.5), jnp.float32(1.0)
 
 
+class StatisticForgetful(TwoHeaps):
+    """What is said to be all that matters leaves one stone out."""
+
+    statistic_game = TwoHeaps()
+
+    def statistic(self, state):
+        return state._replace(left=jnp.maximum(state.left - 1, 0))
+
+
 class ActionsNamedAlike(TwoHeaps):
     def action_name(self, action: int) -> str:
         return "take"
@@ -220,6 +229,7 @@ BROKEN = (
     (BoundsOfStateMisshapen(), "each of observed_value_bounds must be floating []"),
     (BoundsOfStateTooLow(), "observed_value_bounds must hold the value"),
     (BoundsOfStateTooHigh(), "observed_value_bounds must hold the value"),
+    (StatisticForgetful(), "statistic must keep legal actions, chances, rewards"),
     (ActionsNamedAlike(), "action_name must give each action a text of its own"),
 )
 """Each broken game with a part of the message that names its fault."""

@@ -18,7 +18,7 @@ from exit.cli import run
 from exit.coherence import Coherence, coherence, deepest
 from exit.coherence_report import ConstantValue
 from exit.evaluate import own_positions
-from exit.evaluate.detection import combined, detection
+from exit.evaluate.learnt.detection import combined, detection
 from exit.solve import solve, unfinished_keys
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe

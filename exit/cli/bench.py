@@ -162,7 +162,7 @@ def _show(figures: dict[str, Any]) -> None:
 
 
 def _show_returns(figures: dict[str, Any]) -> None:
-    """Exact expected returns of the agent, of perfect play and of rules of thumb."""
+    """Expected returns of the agent, of perfect play and of rules of thumb."""
     returns = figures["returns"]
     first = next(iter(returns["baselines"]))
     rows = [
@@ -170,10 +170,20 @@ def _show_returns(figures: dict[str, Any]) -> None:
         ("perfect play", {"expected_return": returns["optimal"], "gap_closed": 1.0}),
         *returns["baselines"].items(),
     ]
+    intervals = [row.get("ci95", {}).get("gap_closed") for _, row in rows]
+    sampled = any(interval is not None for interval in intervals)
     console.show_table(
-        "expected return from the start, exactly",
-        ("policy", "return", f"of the gap from {first}"),
-        [[name, f"{row['expected_return']:.6f}", console.percent(row["gap_closed"])] for name, row in rows],
+        f"expected return from the start, {'exact where there is no interval' if sampled else 'exactly'}",
+        ("policy", "return", f"of the gap from {first}", *["95% interval"] * sampled),
+        [
+            [
+                name,
+                f"{row['expected_return']:.6f}",
+                console.percent(row["gap_closed"]),
+                *[_percents(interval)] * sampled,
+            ]
+            for (name, row), interval in zip(rows, intervals, strict=True)
+        ],
     )
 
 
@@ -194,7 +204,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [
         str(row["budget"]),
         console.percent(row["mistake_rate"]),
-        "-" if interval is None else f"{console.percent(interval[0])} to {console.percent(interval[1])}",
+        _percents(interval),
         console.percent(row["critical_mistake_rate"]),
         f"{row['mean_regret']:.5f}",
         f"{row['max_regret']:.4g}",
@@ -202,3 +212,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['mean_simulations']:.1f}",
         f"{row['ms_per_move']:.3g}",
     ]
+
+
+def _percents(interval: list[float] | None) -> str:
+    """An interval of rates."""
+    return "-" if interval is None else f"{console.percent(interval[0])} to {console.percent(interval[1])}"

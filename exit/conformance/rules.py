@@ -13,6 +13,8 @@ from exit.game import (
     Step,
     is_terminal,
     observed_value_bounds_of,
+    statistic_game_of,
+    statistic_of,
     symmetric_outcomes_of,
     symmetries_of,
 )
@@ -30,6 +32,7 @@ class PerRule(NamedTuple):
     discount: Any
     over: Any
     bounds: Any
+    statistic: Any
     identity: Any
     permutation: Any
     same_legal: Any
@@ -45,6 +48,7 @@ RULES = PerRule(
     discount="discount must lie between -1 and 1",
     over="discount must be 0 exactly where the next state has no legal action",
     bounds="observed_value_bounds must hold the value that those of the next states leave open",
+    statistic="statistic must keep legal actions, chances, rewards and what follows, in statistic_game",
     identity="the identity must come first among the symmetries",
     permutation="symmetries must map the actions one to one, and the outcomes",
     same_legal="a symmetry must carry the legal actions along",
@@ -74,6 +78,9 @@ def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: Sta
     broken_by_bounds, broken_by_symmetries = jnp.bool_(False), (jnp.bool_(False),) * 5
     if hasattr(game, "observed_value_bounds"):
         broken_by_bounds = _broken_by_bounds(game, state, jnp.where(legal[:, None], probs, 0.0), after, step)
+    broken_by_statistic = jnp.bool_(False)
+    if statistic_game_of(game) is not None:
+        broken_by_statistic = _broken_by_statistic(game, state, actions, after, step)
     if hasattr(game, "symmetries"):
         broken_by_symmetries = _broken_by_symmetries(game, state, after, step)
     return PerRule(
@@ -85,6 +92,7 @@ def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: Sta
         jnp.any(possible & (jnp.abs(step.discount) > 1)),
         jnp.any(possible & ((step.discount == 0) != over)),
         broken_by_bounds,
+        broken_by_statistic,
         *broken_by_symmetries,
     )
 
@@ -114,6 +122,23 @@ def _broken_by_bounds(
     # Actions that are not looked at may be better than those that are.
     too_high = (best(most) < low - slack) & (len(probs) == game.num_actions)
     return jnp.any(legal) & (~(low <= high + slack) | too_low | too_high)
+
+
+def _broken_by_statistic(
+    game: Game, state: State, actions: Int[Array, " M"], after: State, step: Step
+) -> Bool[Array, ""]:
+    """Whether one position and its statistic differ in what may be done, or in what comes of it."""
+    other, statistic = statistic_game_of(game), functools.partial(statistic_of, game)
+    assert other is not None
+    legal, seen = game.legal_actions(state), statistic(state)
+    probs, expected_probs = (
+        jax.vmap(each.outcome_probs, (None, 0))(at, actions) for each, at in ((game, state), (other, seen))
+    )
+    expected = successors(other, seen, actions)
+    followed = jax.vmap(jax.vmap(same))((jax.vmap(jax.vmap(statistic))(after), step), expected)
+    kept = followed & (jnp.abs(probs - expected_probs) <= _TOLERANCE)
+    possible = legal[actions][:, None] & (jnp.maximum(probs, expected_probs) > 0)
+    return jnp.any(legal != other.legal_actions(seen)) | jnp.any(possible & ~kept)
 
 
 def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) -> tuple[Bool[Array, ""], ...]:

@@ -14,6 +14,8 @@ from exit.evaluate.decisions import (
     decide_at,
     rows_of,
 )
+from exit.evaluate.earnings import earnings
+from exit.evaluate.estimate import Estimated, estimated_return
 from exit.evaluate.exchange import exchange_rate
 from exit.evaluate.figures import measure, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
@@ -44,6 +46,7 @@ __all__ = [
     "CurveFn",
     "Decisions",
     "Earned",
+    "Estimated",
     "EvaluationConfig",
     "Figures",
     "Frontier",
@@ -65,6 +68,8 @@ __all__ = [
     "critical_states",
     "decide",
     "decide_at",
+    "earnings",
+    "estimated_return",
     "exchange_rate",
     "expected_return",
     "face",

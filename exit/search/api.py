@@ -20,6 +20,7 @@ from exit.search.forest import Forest, findings, num_rows, plant
 from exit.search.grow import StopFn, grow
 from exit.search.node import Limits
 from exit.search.noise import Noise, draw_noise, explored
+from exit.search.remembering import remembering
 from exit.search.result import SearchResult, summarise
 from exit.search.side_by_side import SideBySide, grow_side_by_side
 from exit.search.worth import stop_at_price
@@ -135,8 +136,10 @@ def _search(
 
     Many states are divided among the devices; the actions of few may be.
     """
+    state, budgets, noise = batch
+    state, game, predict = remembering(params, state, game=game, predict=predict)
+    batch = (state, budgets, noise)
     settings = {"game": game, "predict": predict, "config": config, "stop_fn": stop_fn}
-    budgets = batch[1]
     if not is_side_by_side(config.policy):
         search_fn = functools.partial(_one_after_another, **settings)
     elif not can_divide(budgets.shape[0]):
@@ -237,7 +240,8 @@ def evaluate(
 ) -> tuple[Float[Array, "B A"], Float[Array, " B"]]:
     """Logits over legal actions and value of each state, by the network; 0 where the game is over."""
     legal_actions = jax.vmap(game.legal_actions)(state)
-    prior_logits, value = predict(params, jax.vmap(game.observe)(state))
+    # What is remembered of a root is known before it is asked for.
+    prior_logits, value, *_ = predict(params, jax.vmap(game.observe)(state))
     return legal_logits(prior_logits, legal_actions), jnp.where(jnp.any(legal_actions, axis=-1), value, 0.0)
 
 

@@ -1,7 +1,7 @@
 """New nodes: the rules, the network, and what is known of a node before it is visited."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from exit.network import Params, PredictFn
 from exit.search.config import SearchConfig
 from exit.search.node import Limits, Node, is_legal
 from exit.search.policy import interior_action
+from exit.search.remembering import with_memory
 from exit.search.tree import OVER, UNVISITED, Nodes
 
 
@@ -65,9 +66,11 @@ def outcomes(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found
     )
     if num_wanted is None:
-        prior_logits, value = predict(params, observation)
+        prior_logits, value, *memory = predict(params, observation)
     else:
-        prior_logits, value = _predict_first(params, observation, num_wanted * limits.num_outcomes, predict)
+        wanted = num_wanted * limits.num_outcomes
+        prior_logits, value, *memory = _predict_first(params, observation, wanted, predict)
+    next_state = with_memory(next_state, memory)
     prob = None
     if limits.num_outcomes > 1:
         prob = jax.vmap(game.outcome_probs)(state, action).reshape(-1)
@@ -81,16 +84,16 @@ def outcomes(
 
 
 def _predict_first(
-    params: Params, observation: Float[Array, "M ..."], num_wanted: Int[Array, ""], predict: PredictFn
-) -> tuple[Float[Array, "M A"], Float[Array, " M"]]:
+    params: Params, observation: Any, num_wanted: Int[Array, ""], predict: PredictFn
+) -> tuple[Any, ...]:
     """What the network says of the first rows, in the narrowest of some batches that holds them."""
-    num_rows = observation.shape[0]
+    num_rows = jax.tree.leaves(observation)[0].shape[0]
     widths = sorted({1} | {-(-num_rows * part // 4) for part in (1, 2, 3, 4)})
 
-    def predict_rows(width: int) -> tuple[Array, Array]:
-        prior_logits, value = predict(params, observation[:width])
+    def predict_rows(width: int) -> tuple[Any, ...]:
+        found = predict(params, jax.tree.map(lambda leaf: leaf[:width], observation))
         beyond = num_rows - width
-        return jnp.pad(prior_logits, ((0, beyond), (0, 0))), jnp.pad(value, (0, beyond))
+        return jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, beyond), *[(0, 0)] * (leaf.ndim - 1))), found)
 
     narrowest = jnp.sum(num_wanted > jnp.array(widths[:-1], jnp.int32))
     return jax.lax.switch(narrowest, [functools.partial(predict_rows, width) for width in widths])

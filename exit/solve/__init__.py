@@ -9,6 +9,7 @@ from exit.solve.memory import TooLarge
 from exit.solve.progress import ProgressFn
 from exit.solve.solver import fits_in_memory, solve
 from exit.solve.states import sample_unfinished, states_of, unfinished_chunks, unfinished_keys
+from exit.solve.statistic import exact_of_statistic, statistics_of
 from exit.solve.store import load_table, save_table
 from exit.solve.table import Table, initial_value, summary
 
@@ -26,6 +27,7 @@ __all__ = [
     "exact_moves_of_keys",
     "exact_of",
     "exact_of_library",
+    "exact_of_statistic",
     "exact_of_table",
     "fits_in_memory",
     "initial_value",
@@ -37,6 +39,7 @@ __all__ = [
     "save_table",
     "solve",
     "states_of",
+    "statistics_of",
     "summary",
     "table_directory",
     "table_of",

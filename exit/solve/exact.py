@@ -24,12 +24,14 @@ class Exact:
       solver: what computes them: `rules` for a table made from the game's own rules, or a library's name.
       moves_fn: values of any positions that can be reached.
       table: every state that can be reached, where all of them are known.
+      statistic: exact values of the game of its sufficient statistics, where the values come from these.
     """
 
     game: Game
     solver: str
     moves_fn: MovesFn
     table: Table | None = None
+    statistic: "Exact | None" = None
 
 
 def exact_of_table(table: Table) -> Exact:
@@ -43,6 +45,11 @@ def table_of(exact: Exact) -> Table:
     Raises:
       UserError: there is none.
     """
+    if exact.statistic is not None:
+        raise UserError(
+            f"values of {exact.game.name} are those of {exact.statistic.game.name}, and its own states are "
+            "not listed; name some, or take a sample"
+        )
     if exact.table is None:
         raise UserError(
             f"{exact.solver} knows the positions of {exact.game.name} one at a time, not all of them; "

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt32
 
 from exit.errors import UserError
-from exit.game import Game, library_qvalues_of, solver_library_of
+from exit.game import Game, library_qvalues_of, solver_library_of, statistic_game_of
 from exit.solve.cache import load_or_solve, table_directory
 from exit.solve.exact import Exact, exact_of_table
 from exit.solve.lookup import ExactMoves
@@ -20,6 +20,7 @@ from exit.solve.memory import TooLarge
 from exit.solve.qvalue_cache import QValueCache
 from exit.solve.solver import fits_in_memory
 from exit.solve.states import states_of
+from exit.solve.statistic import exact_of_statistic
 from exit.solve.table import Table
 
 LabelProgressFn = Callable[[float, int], None]
@@ -50,6 +51,8 @@ def exact_of(
 ) -> Exact:
     """Exact values of the game: a table, or a library's where the table is known not to fit in memory.
 
+    Where the game names a sufficient statistic, they are those of the game of its statistics.
+
     Args:
       table_fn: loads or makes the table; `load_or_solve` by default.
       watch_fn: as of `exact_of_library`.
@@ -59,6 +62,10 @@ def exact_of(
       TooLarge: the table does not fit, and no library solves the game.
       UserError: positions repeat, or the library is not installed.
     """
+    statistic_game = statistic_game_of(game)
+    if statistic_game is not None:
+        found = exact_of(statistic_game, table_fn=table_fn, watch_fn=watch_fn, warn_fn=warn_fn)
+        return exact_of_statistic(game, found)
     try:
         return exact_of_table(table_fn(game) if table_fn else load_or_solve(game, warn_fn=warn_fn))
     except TooLarge:

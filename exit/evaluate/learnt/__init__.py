@@ -1,0 +1,1 @@
+"""Models fitted to what an agent does: the only place that knows scikit-learn."""

@@ -1,0 +1,33 @@
+"""The reflex: policy-value networks, as pure functions of a plain parameter pytree.
+
+Flax stays inside this folder. Outside, a network is a `Network`: `init` makes parameters (nested dicts of
+arrays), `predict` maps them and a batch of observations to prior logits and values.
+"""
+
+from exit.network.config import (
+    ConvConfig,
+    GRUConfig,
+    MLPConfig,
+    NetworkConfig,
+    SequenceConfig,
+    TransformerConfig,
+)
+from exit.network.make import Network, Params, PredictFn, Recurrence, make_network, recurrence_of
+from exit.network.sequence import Memory, newest_event
+
+__all__ = [
+    "ConvConfig",
+    "GRUConfig",
+    "MLPConfig",
+    "Memory",
+    "Network",
+    "NetworkConfig",
+    "Params",
+    "PredictFn",
+    "Recurrence",
+    "SequenceConfig",
+    "TransformerConfig",
+    "make_network",
+    "newest_event",
+    "recurrence_of",
+]

@@ -1,0 +1,101 @@
+"""Kinds of networks and their sizes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MLPConfig:
+    """A residual multilayer perceptron over the flattened observation: the fastest net on a CPU.
+
+    Attributes:
+      width: units of the residual stream.
+      num_blocks: residual blocks of two dense layers each.
+      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+    """
+
+    width: int = 256
+    num_blocks: int = 2
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, width=1, num_blocks=0)
+
+
+@dataclass(frozen=True)
+class ConvConfig:
+    """A residual convolutional net with global pooling, for observations `[rows, columns, planes]`.
+
+    Attributes:
+      channels: channels of the residual stream.
+      num_blocks: residual blocks of two 3 x 3 convolutions each.
+      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+    """
+
+    channels: int = 32
+    num_blocks: int = 2
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, channels=1, num_blocks=0)
+
+
+@dataclass(frozen=True)
+class GRUConfig:
+    """A gated recurrent unit that reads a history event by event, and a perceptron over what it remembers.
+
+    For observations `[events, columns]`, see `exit.network.sequence`.
+
+    Attributes:
+      memory: units of the recurrent unit, which is all that is kept of a history.
+      width: units of the residual stream over it.
+      num_blocks: residual blocks of two dense layers each.
+      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+    """
+
+    memory: int = 64
+    width: int = 128
+    num_blocks: int = 2
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, memory=1, width=1, num_blocks=0)
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """A causal transformer over the events of a history, and a perceptron over what the newest one gathered.
+
+    For observations `[events, columns]`, see `exit.network.sequence`. Events carry no position: their order
+    shows in nothing but what each may look back at, so that no history is too long.
+
+    Attributes:
+      width: units of both residual streams.
+      num_layers: of attention, each with a perceptron.
+      num_heads: of attention; they divide the width.
+      num_blocks: residual blocks of the perceptron over the newest event.
+      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+    """
+
+    width: int = 64
+    num_layers: int = 2
+    num_heads: int = 4
+    num_blocks: int = 1
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        _check_sizes(self, width=1, num_layers=1, num_heads=1, num_blocks=0)
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"network.num_heads is {self.num_heads}; it must divide network.width, which is {self.width}"
+            )
+
+
+SequenceConfig = GRUConfig | TransformerConfig
+NetworkConfig = MLPConfig | ConvConfig | GRUConfig | TransformerConfig
+
+
+def _check_sizes(config: NetworkConfig, **least: int) -> None:
+    for name, bound in least.items():
+        if getattr(config, name) < bound:
+            allowed = "0 or more" if bound == 0 else f"at least {bound}"
+            raise ValueError(f"network.{name} is {getattr(config, name)}; it must be {allowed}")

@@ -1,0 +1,76 @@
+"""Trunks: from an observation to a feature vector, layer by layer."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from exit.network.config import ConvConfig, MLPConfig
+
+Layers = dict[str, jax.Array]
+"""What each layer makes of a batch, `[B, ...]`, the last one being the features."""
+
+
+class DenseBlock(nnx.Module):
+    """Pre-normalised residual block of two dense layers."""
+
+    def __init__(self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+        self.norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
+        self.widen = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
+        self.narrow = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x + self.narrow(nnx.relu(self.widen(self.norm(x))))
+
+
+class MLPTrunk(nnx.Module):
+    """Flattened observation to a feature vector."""
+
+    def __init__(self, config: MLPConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
+        size = 1
+        for axis in shape:
+            size *= axis
+        self.num_features = config.width
+        self.stem = nnx.Linear(size, config.width, dtype=dtype, rngs=rngs)
+        self.blocks = nnx.List([DenseBlock(config.width, dtype, rngs) for _ in range(config.num_blocks)])
+
+    def layers(self, x: jax.Array) -> Layers:
+        x = nnx.relu(self.stem(x.reshape(x.shape[0], -1)))
+        found = {"stem": x}
+        for index, block in enumerate(self.blocks):
+            found[f"block {index + 1}"] = x = block(x)
+        return found | {"features": nnx.relu(x)}
+
+
+class _PooledBlock(nnx.Module):
+    """Residual block of two convolutions; the board's mean and maximum bias the second one."""
+
+    def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+        self.norm = nnx.LayerNorm(channels, dtype=dtype, rngs=rngs)
+        self.first = nnx.Conv(channels, channels, (3, 3), dtype=dtype, rngs=rngs)
+        self.pooled = nnx.Linear(2 * channels, channels, dtype=dtype, rngs=rngs)
+        self.second = nnx.Conv(channels, channels, (3, 3), dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        hidden = nnx.relu(self.first(self.norm(x)))
+        summary = jnp.concatenate([hidden.mean(axis=(1, 2)), hidden.max(axis=(1, 2))], axis=-1)
+        return x + self.second(nnx.relu(hidden + self.pooled(summary)[:, None, None]))
+
+
+class ConvTrunk(nnx.Module):
+    """Planes to a feature vector that keeps every cell's channels."""
+
+    def __init__(self, config: ConvConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
+        if len(shape) != 3:
+            raise ValueError(
+                f"ConvConfig needs observations [rows, columns, planes], not {shape}; use MLPConfig"
+            )
+        self.num_features = shape[0] * shape[1] * config.channels
+        self.stem = nnx.Conv(shape[-1], config.channels, (3, 3), dtype=dtype, rngs=rngs)
+        self.blocks = nnx.List([_PooledBlock(config.channels, dtype, rngs) for _ in range(config.num_blocks)])
+
+    def layers(self, x: jax.Array) -> Layers:
+        x = nnx.relu(self.stem(x))
+        found = {"stem": x}
+        for index, block in enumerate(self.blocks):
+            found[f"block {index + 1}"] = x = block(x)
+        return found | {"features": nnx.relu(x).reshape(x.shape[0], -1)}
