@@ -5,7 +5,7 @@ from exit.evaluate.benchmark import Benchmark, benchmark, worst_first
 from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import CHUNK, ActFn, Decisions, ProgressFn, decide, decide_at, rows_of
 from exit.evaluate.exchange import exchange_rate
-from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.figures import measure, measure_play, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import CurveFn, override_report
@@ -60,6 +60,7 @@ __all__ = [
     "line_to",
     "measure",
     "measure_frontier",
+    "measure_play",
     "mistakes",
     "override_report",
     "own_positions",

@@ -1,0 +1,75 @@
+"""A tree learnt from an agent: asked where the tree's own play leads, and where it matters."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Float, UInt32
+
+from exit.compile.tree.classify import classify
+from exit.compile.tree.grow import Sample, grow
+from exit.compile.tree.nodes import Tree, play
+from exit.compile.tree.objective import Objective, floored, loss, weights
+from exit.compile.tree.prune import prune
+from exit.game import Game, statistics_of
+from exit.solve import states_of
+
+NUM_ROUNDS = 8
+_DECIMALS = 6
+_MAX_SCANNED = 20_000_000
+
+RoundFn = Callable[[int, Tree, float], None]
+"""Told after each round how many are done, and the best tree so far with what it loses."""
+
+
+def extract(
+    statistics: Float[np.ndarray, "n F"],
+    objective: Objective,
+    *,
+    max_nodes: int | None = None,
+    num_rounds: int = NUM_ROUNDS,
+    round_fn: RoundFn | None = None,
+) -> Tree:
+    """The best tree of several rounds, pruned as far as it costs nothing.
+
+    Each round fits trees to states weighted as the trees before come to them (S. Ross et al. 2011, DAgger),
+    the first one as the agent does: one tree by what wrong moves cost, one by the agent's moves alone.
+
+    Args:
+      max_nodes: tests and leaves at most; None is as many as are needed.
+    """
+    most = max_nodes or 2 * len(objective.agent)
+    growers = [grow, classify] if objective.cost.size * statistics.shape[1] <= _MAX_SCANNED else [classify]
+    best, least = None, np.inf
+    mixed = weights(objective, objective.agent)
+    for round_ in range(num_rounds):
+        trees = [grower(_sample(statistics, objective, mixed), most) for grower in growers]
+        losses = [loss(objective, play(tree, statistics)) for tree in trees]
+        leading = int(np.argmin(losses))
+        if losses[leading] < least:
+            best, least = trees[leading], losses[leading]
+        if round_fn is not None and best is not None:
+            round_fn(round_ + 1, best, least)
+        if least <= 0:
+            break
+        mixed += (weights(objective, play(trees[leading], statistics)) - mixed) / (round_ + 2)
+    assert best is not None
+    return prune(best, statistics, objective)
+
+
+def _sample(
+    statistics: Float[np.ndarray, "n F"], objective: Objective, mixed: Float[np.ndarray, " n"]
+) -> Sample:
+    cost = objective.cost * floored(mixed)[:, None]
+    return Sample(statistics, cost, objective.agent, cost.max(axis=1))
+
+
+def statistics_at(game: Game, keys: UInt32[np.ndarray, "n K"]) -> Float[np.ndarray, "n F"]:
+    """The statistics of the states of keys, to six decimals: what rounding alone tells apart is one."""
+    return rounded(game, states_of(game, keys))
+
+
+def rounded(game: Game, states: object) -> Float[np.ndarray, "n F"]:
+    """`statistics_at` of states stacked along a leading axis."""
+    found = jax.jit(jax.vmap(lambda state: statistics_of(game, state)))(states)
+    return np.round(np.asarray(found, np.float64), _DECIMALS)
