@@ -60,8 +60,8 @@ class Game(Protocol):
         rules leave open.
       `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
         the yardstick.
-      `statistics(state) -> Float[Array, "F"]` and `statistic_names: tuple[str, ...]`: the numbers that a person
-        would judge the state by, and their names, which are Python's; compiled trees ask for them.
+      `statistics(state) -> Float[Array, "F"]` and `statistic_names: tuple[str, ...]`: the numbers that a
+        person would judge the state by, and their names, which are Python's; compiled trees ask for them.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
         that is too large to solve is then refused at once.
       `solver_library: str | None`: the library that knows exact values of single positions, by the name of

@@ -80,7 +80,7 @@ class TicTacToe:
 
     @property
     def statistic_names(self) -> tuple[str, ...]:
-        """Stones on the board; of every cell who has it, and what a stone there would do for either player."""
+        """Stones on the board; of every cell who has it, and what a stone there would do for either."""
         cells = range(9)
         kinds = ("mine", "theirs", "i_win_at", "they_win_at", "i_fork_at", "they_fork_at")
         return ("stones", *(f"{kind}_{cell}" for kind in kinds for cell in cells))

@@ -1,4 +1,4 @@
-"""One call a format: compile an agent, certify what came of it, write it with what was found as its header."""
+"""One call a format: compile an agent, certify what came of it, write it with the findings as its header."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,10 @@ def to_table(subject: Subject, path: Path) -> Artifact:
     Raises:
       UserError: it cannot be written.
     """
-    header = origin(subject.agent, subject.budget) | {"format": "table", "size": {"states": len(subject.keys)}}
+    header = origin(subject.agent, subject.budget) | {
+        "format": "table",
+        "size": {"states": len(subject.keys)},
+    }
     save_policy_table(path, PolicyTable(header, subject.keys, subject.action))
     found = certify(subject, moves_at(load_policy_table(path), subject.keys))
     header |= {"certificate": found}
@@ -130,4 +133,3 @@ def _network_header(
         found = certify(subject, reflex_moves(subject.game, subject.keys, run_fn()))
     size = {"parameters": num_parameters(agent)}
     return origin(agent, 0) | {"format": format_, "size": size, "certificate": found}
-

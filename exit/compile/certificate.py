@@ -9,6 +9,8 @@ from exit.compile.subject import Subject
 from exit.evaluate import adversarial_figures, expected_return, face, measure_play, recalled
 from exit.solve import ExactMoves, initial_value, table_of
 
+_ROUNDING = 1e-12
+
 
 def certify(subject: Subject, action: Int[np.ndarray, " n"]) -> dict[str, Any]:
     """Figures of a program that plays `action` in each of the subject's states.
@@ -20,7 +22,7 @@ def certify(subject: Subject, action: Int[np.ndarray, " n"]) -> dict[str, Any]:
       `max_regret` and `illegal`, and `fidelity`, the share in which it does as the agent does. Of play from
       the start: `exploitability` (value lost to a best response, the mean over seats; without opponent what
       the exact return falls short of the best), `certified` (no mistake in any state that the program itself
-      can meet), `met` (how many those are), `certificate` (each seat's first mistake), and without opponent
+      can meet), `met` (how many those are), `seats` (each one's first mistake), and without opponent
       `return`, `value` (perfect play's) and `lost_share` (of the value).
     """
     legal = subject.moves.legal[np.arange(len(action)), action]
@@ -44,7 +46,7 @@ def certify(subject: Subject, action: Int[np.ndarray, " n"]) -> dict[str, Any]:
         "met": found["reached"]["count"],
         "certified": found["certified"] and not met_illegal,
         "exploitability": found["exploitability"],
-        "certificate": found["certificate"],
+        "seats": found["certificate"],
         **_return(subject, played, has_opponent=faced[0].walk.has_opponent),
     }
     return figures | {"mistake_rate": figures["mistakes"] / max(1, len(action))}
@@ -60,11 +62,16 @@ def _at(subject: Subject, keys: np.ndarray, column: Bool[np.ndarray, " n"]) -> B
     return recalled(subject.keys, column.astype(np.int64))(keys).astype(bool)
 
 
-def _return(subject: Subject, played: Int[np.ndarray, " n"], *, has_opponent: bool) -> dict[str, float | None]:
+def _return(
+    subject: Subject, played: Int[np.ndarray, " n"], *, has_opponent: bool
+) -> dict[str, float | None]:
     """The exact return beside perfect play's; of a player alone."""
     value = initial_value(table_of(subject.exact))
     if has_opponent:
         return {"value": value, "return": None, "lost_share": None}
     earned = expected_return(subject.game, recalled(subject.keys, played)).value
-    share = (value - earned) / abs(value) if value else None
+    lost = value - earned
+    # What is left by rounding of a perfect program is nothing.
+    lost = 0.0 if abs(lost) <= _ROUNDING * abs(value) else lost
+    share = lost / abs(value) if value else None
     return {"value": value, "return": earned, "lost_share": share}

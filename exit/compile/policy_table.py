@@ -60,9 +60,7 @@ def load_policy_table(path: Path) -> PolicyTable:
         raise UsageError(f"{path} holds no policy; `xit compile --to table` writes one") from error
 
 
-def moves_at(
-    table: PolicyTable, keys: UInt32[np.ndarray, "n K"]
-) -> Int[np.ndarray, " n"]:
+def moves_at(table: PolicyTable, keys: UInt32[np.ndarray, "n K"]) -> Int[np.ndarray, " n"]:
     """The moves in the states of keys.
 
     Raises:

@@ -11,9 +11,7 @@ from exit.game import Game
 from exit.network import PredictFn, make_network
 from exit.solve import states_of
 
-NetworkFn = Callable[
-    [Float[np.ndarray, "B ..."]], tuple[Float[np.ndarray, "B A"], Float[np.ndarray, " B"]]
-]
+NetworkFn = Callable[[Float[np.ndarray, "B ..."]], tuple[Float[np.ndarray, "B A"], Float[np.ndarray, " B"]]]
 """`network(observations) -> (prior_logits, value)`, on the host, of any number of states."""
 
 _CHUNK = 4096
@@ -35,9 +33,7 @@ def network_fn_of(agent: Agent) -> NetworkFn:
     return network_fn
 
 
-def reflex_moves(
-    game: Game, keys: UInt32[np.ndarray, "n K"], network_fn: NetworkFn
-) -> Int[np.ndarray, " n"]:
+def reflex_moves(game: Game, keys: UInt32[np.ndarray, "n K"], network_fn: NetworkFn) -> Int[np.ndarray, " n"]:
     """The legal action of the greatest prior in each state, as `Agent.act` plays it at budget 0."""
     parts = [np.zeros(0, np.int64)]
     # Every batch but the last has the same size, so that a compiled network is compiled twice at most.
@@ -47,11 +43,6 @@ def reflex_moves(
         logits, _ = network_fn(np.asarray(observations))
         parts.append(np.where(legal, logits, -np.inf).argmax(axis=1))
     return np.concatenate(parts)
-
-
-def observations_of(game: Game, keys: UInt32[np.ndarray, "n K"]) -> Float[np.ndarray, "n ..."]:
-    """What the network sees in the states of keys."""
-    return np.asarray(_seen(game)(states_of(game, keys))[0])
 
 
 def _seen(game: Game) -> Callable[..., tuple[jax.Array, jax.Array]]:

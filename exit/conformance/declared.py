@@ -74,7 +74,9 @@ def check_types(game: Game) -> None:
 
 def _check_statistics(game: Game, state: Any) -> None:
     names = statistic_names_of(game)
-    if not all(isinstance(name, str) and name.isidentifier() for name in names) or len(set(names)) < len(names):
+    if not all(isinstance(name, str) and name.isidentifier() for name in names) or len(set(names)) < len(
+        names
+    ):
         raise failure(game, "statistic_names must give each statistic a name of its own that Python allows")
     found = called(game, "statistics", lambda: jax.eval_shape(lambda s: statistics_of(game, s), state))
     _check_array(game, "statistics", found, (len(names),), jnp.floating)

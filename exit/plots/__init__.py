@@ -2,8 +2,16 @@
 
 from exit.plots.bench import plot_bench
 from exit.plots.coherence import plot_coherence
+from exit.plots.compiling import plot_compiling
 from exit.plots.frontier import plot_frontier
 from exit.plots.report import plot_report
 from exit.plots.training import plot_training
 
-__all__ = ["plot_bench", "plot_coherence", "plot_frontier", "plot_report", "plot_training"]
+__all__ = [
+    "plot_bench",
+    "plot_coherence",
+    "plot_compiling",
+    "plot_frontier",
+    "plot_report",
+    "plot_training",
+]

@@ -66,7 +66,9 @@ class Graph:
         """The operand in another shape, of which one size at most is the batch's."""
         sizes = [-1 if is_batch(size) else int(size) for size in shape]
         if sizes.count(-1) > 1:
-            raise UserError(f"the network makes an array of shape {tuple(shape)}, which ONNX cannot express here")
+            raise UserError(
+                f"the network makes an array of shape {tuple(shape)}, which ONNX cannot express here"
+            )
         return self.add("Reshape", operand, self.integers(sizes))
 
     def expanded(self, operand: str, shape: Sequence[Any], known: Sequence[Any]) -> str:
@@ -96,7 +98,9 @@ def is_batch(size: Any) -> bool:
     if isinstance(size, int | np.integer):
         return False
     if str(size) != "batch":
-        raise UserError(f"the network makes an array with an axis of size {size}, which ONNX cannot express here")
+        raise UserError(
+            f"the network makes an array with an axis of size {size}, which ONNX cannot express here"
+        )
     return True
 
 

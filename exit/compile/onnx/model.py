@@ -113,7 +113,9 @@ def _jaxpr_of(agent: Agent) -> core.ClosedJaxpr:
 def _translated(graph: Graph, jaxpr: Any, consts: list[Any], arguments: list[str]) -> list[str]:
     """Names of a jaxpr's results in the graph."""
     known = dict(zip(jaxpr.invars, arguments, strict=True))
-    known |= {var: graph.constant(np.asarray(const)) for var, const in zip(jaxpr.constvars, consts, strict=True)}
+    known |= {
+        var: graph.constant(np.asarray(const)) for var, const in zip(jaxpr.constvars, consts, strict=True)
+    }
 
     def name_of(atom: Any) -> str:
         if isinstance(atom, core.Literal):

@@ -66,7 +66,9 @@ def _integer_pow(graph: Graph, equation: Any, inputs: list[str]) -> str:
 def _select(graph: Graph, equation: Any, inputs: list[str]) -> str:
     which, *cases = inputs
     if len(cases) != 2 or equation.invars[0].aval.dtype != np.bool_:
-        raise UserError(f"the network selects among {len(cases)} cases; ONNX here knows two, by a truth value")
+        raise UserError(
+            f"the network selects among {len(cases)} cases; ONNX here knows two, by a truth value"
+        )
     return graph.add("Where", which, cases[1], cases[0])
 
 
@@ -120,7 +122,9 @@ def _slice(graph: Graph, equation: Any, inputs: list[str]) -> str:
 def _iota(graph: Graph, equation: Any, inputs: list[str]) -> str:
     shape, axis = equation.outvars[0].aval.shape, equation.params["dimension"]
     known = [size if place == axis else 1 for place, size in enumerate(shape)]
-    numbers = np.arange(int(shape[axis]), dtype=equation.params["dtype"]).reshape([int(size) for size in known])
+    numbers = np.arange(int(shape[axis]), dtype=equation.params["dtype"]).reshape(
+        [int(size) for size in known]
+    )
     return graph.expanded(graph.constant(numbers), shape, known)
 
 
@@ -154,7 +158,7 @@ def _convolution(graph: Graph, equation: Any, inputs: list[str]) -> str:
         dilations=list(params["rhs_dilation"]),
         group=int(params["feature_group_count"]),
     )
-    return _permuted(graph, found, np.argsort(numbers.out_spec))
+    return _permuted(graph, found, np.argsort(numbers.out_spec).tolist())
 
 
 def _gather(graph: Graph, equation: Any, inputs: list[str]) -> str:
@@ -171,7 +175,9 @@ def _gather(graph: Graph, equation: Any, inputs: list[str]) -> str:
         and "PROMISE_IN_BOUNDS" in str(equation.params["mode"])
     )
     if not plain:
-        raise UserError("the network uses a 'gather' that is no look-up along one axis; compile it to stablehlo")
+        raise UserError(
+            "the network uses a 'gather' that is no look-up along one axis; compile it to stablehlo"
+        )
     places = graph.reshaped(inputs[1], indices.aval.shape[:-1])
     return graph.add("Gather", inputs[0], places, axis=int(axis))
 

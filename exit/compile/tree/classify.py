@@ -41,4 +41,3 @@ def _relabelled(tree: Tree, sample: Sample) -> Tree:
             threshold[node] = short_between(float(value[holds].max()), float(value[~holds].min()))
         rows[int(tree.left[node])], rows[int(tree.right[node])] = here[holds], here[~holds]
     return compact(tree._replace(threshold=threshold, action=action))
-

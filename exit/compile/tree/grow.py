@@ -72,7 +72,10 @@ def cheapest(sample: Sample) -> int:
 
 
 def _best_split(sample: Sample) -> _Split | None:
-    """None where one action costs nothing, or no test tells states apart that would gain by it."""
+    """None where one action costs nothing, or no test tells states apart.
+
+    Where no split gains anything, as under a parity, any may: those below it will.
+    """
     total = sample.cost.sum(axis=0)
     if total.min() <= 0:
         return None
@@ -89,7 +92,7 @@ def _best_split(sample: Sample) -> _Split | None:
         gain = total.min() - left.min(axis=1) - (total - left).min(axis=1)
         gain += _PURITY_SHARE * _purity_gain(chosen[order], cuts)
         at = int(gain.argmax())
-        if gain[at] > 1e-12 * total.max() and (best is None or gain[at] > best.gain):
+        if best is None or gain[at] > best.gain:
             cut = cuts[at]
             best = _Split(float(gain[at]), feature, short_between(float(value[cut]), float(value[cut + 1])))
     return best
@@ -104,4 +107,3 @@ def _purity_gain(chosen: Float[np.ndarray, "n A"], cuts: Int[np.ndarray, " c"]) 
 def _impurity(weight: Float[np.ndarray, "c A"]) -> Float[np.ndarray, " c"]:
     total = weight.sum(axis=1)
     return total - (weight**2).sum(axis=1) / np.maximum(total, _TINY)
-

@@ -70,7 +70,7 @@ def _fits(
     return loss(objective, changed) <= most
 
 
-def _with(tree: Tree, node: int, *values: float) -> Tree:
+def _with(tree: Tree, node: int, *values: float | int | np.generic) -> Tree:
     """The tree with other values at one node."""
     columns = [column.copy() for column in tree]
     for column, value in zip(columns, values, strict=True):

@@ -1,4 +1,4 @@
-"""A tree of an agent whose game is too large to list: asked in states that play leads to, valued by search."""
+"""A tree of an agent whose game is too large to list: asked where play leads, valued by search."""
 
 import functools
 from collections.abc import Callable

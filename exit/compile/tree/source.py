@@ -75,20 +75,21 @@ def load_tree(path: Path) -> tuple[dict[str, Any], Tree]:
         raise UsageError(f"{path} holds no tree; `xit compile --to tree` writes one") from error
 
 
-def _branches(tree: Tree, node: int, names: tuple[str, ...], game: Game, indent: str) -> list[str]:
+def _branches(
+    tree: Tree, node: int, names: tuple[str, ...], game: Game, indent: str, word: str = "if"
+) -> list[str]:
+    """The lines of a node; `word` begins its test, which goes on the `else` of the one above where it can."""
     if tree.feature[node] == LEAF:
         action = int(tree.action[node])
         name = action_name_of(game, action)
         said = f"  # {name}" if name != str(action) else ""
         return [f"{indent}return {action}{said}"]
     test = f"{names[tree.feature[node]]} <= {tree.threshold[node]:.12g}"
-    deeper = indent + "    "
-    return [
-        f"{indent}if {test}:",
-        *_branches(tree, int(tree.left[node]), names, game, deeper),
-        f"{indent}else:",
-        *_branches(tree, int(tree.right[node]), names, game, deeper),
-    ]
+    deeper, right = indent + "    ", int(tree.right[node])
+    lines = [f"{indent}{word} {test}:", *_branches(tree, int(tree.left[node]), names, game, deeper)]
+    if tree.feature[right] != LEAF:
+        return lines + _branches(tree, right, names, game, indent, "elif")
+    return [*lines, f"{indent}else:", *_branches(tree, right, names, game, deeper)]
 
 
 def _summary(tree: Tree, header: Mapping[str, Any]) -> str:
