@@ -49,6 +49,13 @@ _MAX_TABLE_BYTES = 256 << 20
     is_flag=True,
     help="A tree is to be right in every state, not only in those that its own play can lead to.",
 )
+@click.option(
+    "--attempts",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Trees to grow and prune, of which the best is kept. Default: 1.",
+)
 @click.option("--frontier", is_flag=True, help="Trees of rising size: what each gives away, and a picture.")
 @capacity_option
 @json_option
@@ -60,6 +67,7 @@ def compile_(
     max_nodes: int | None,
     agent_budget: int,
     everywhere: bool,
+    attempts: int,
     frontier: bool,
     max_simulations: int | None,
     json_path: Path | None,
@@ -88,7 +96,7 @@ def compile_(
     if frontier:
         _run_frontier(_required(agent, subject), path, everywhere, json_path)
         return
-    artifact = _compiled(agent, subject, format_, path, max_nodes, agent_budget, everywhere)
+    artifact = _compiled(agent, subject, format_, path, max_nodes, agent_budget, everywhere, attempts)
     _show(artifact)
     figures = artifact.header | {"paths": list(map(str, artifact.paths)), "command": console.command_line()}
     console.write_json(json_path, figures)
@@ -151,6 +159,7 @@ def _compiled(
     max_nodes: int | None,
     budget: int,
     everywhere: bool,
+    attempts: int,
 ) -> "Artifact":
     from exit import compile as room
 
@@ -167,6 +176,7 @@ def _compiled(
             path,
             max_nodes=max_nodes,
             everywhere=everywhere,
+            num_attempts=attempts,
             round_fn=lambda done, tree, lost: progress.update(
                 f"round {done}: {tree.num_nodes:,} nodes, {lost:.4g} given away; pruning follows"
             ),

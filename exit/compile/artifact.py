@@ -57,6 +57,7 @@ def to_tree(
     *,
     max_nodes: int | None = None,
     everywhere: bool = False,
+    num_attempts: int = 1,
     round_fn: RoundFn | None = None,
 ) -> Artifact:
     """A tree of the agent, by exact regret.
@@ -64,6 +65,7 @@ def to_tree(
     Args:
       max_nodes: tests and leaves at most; None is as many as it takes to lose nothing.
       everywhere: every state counts, not only those that the tree's own play leads to.
+      num_attempts: trees to grow and prune, of which the best is kept.
 
     Raises:
       UserError: it cannot be written.
@@ -71,7 +73,7 @@ def to_tree(
     reach = reach_of(subject.game, subject.keys)
     statistics = statistics_at(subject.game, subject.keys)
     objective = objective_of(subject, reach, everywhere=everywhere)
-    tree = extract(statistics, objective, max_nodes=max_nodes, round_fn=round_fn)
+    tree = extract(statistics, objective, max_nodes=max_nodes, num_attempts=num_attempts, round_fn=round_fn)
     header = origin(subject.agent, subject.budget) | {
         "format": "tree",
         "size": {"nodes": tree.num_nodes, "leaves": tree.num_leaves},

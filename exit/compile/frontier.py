@@ -8,8 +8,11 @@ from exit.compile.certificate import certify
 from exit.compile.reach import reach_of
 from exit.compile.subject import Subject, origin
 from exit.compile.tree import Tree, extract, objective_of, play, statistics_at
+from exit.compile.tree.objective import loss
 
 SIZES = (3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127, 191, 255, 383, 511)
+
+_ROUNDING = 1e-12
 
 TreeFn = Callable[[int, int], None]
 """Told after each tree how many are done, and of how many."""
@@ -22,7 +25,7 @@ def tree_frontier(
     everywhere: bool = False,
     tree_fn: TreeFn | None = None,
 ) -> tuple[dict[str, Any], list[Tree]]:
-    """Certificates of trees of at most each size, until one loses nothing.
+    """Certificates of trees of at most each size, until one gives away no more than the agent.
 
     Returns:
       Figures as `xit compile --frontier --json` writes them: `trees`, each with `max_nodes`, `nodes`,
@@ -32,6 +35,7 @@ def tree_frontier(
     reach = reach_of(subject.game, subject.keys)
     statistics = statistics_at(subject.game, subject.keys)
     objective = objective_of(subject, reach, everywhere=everywhere)
+    limit = loss(objective, subject.action) + _ROUNDING
     rows: list[dict[str, Any]] = []
     trees: list[Tree] = []
     for done, size in enumerate(sizes, start=1):
@@ -41,7 +45,7 @@ def tree_frontier(
         trees.append(tree)
         if tree_fn is not None:
             tree_fn(done, len(sizes))
-        if found["mistakes"] == 0 or (not everywhere and found["certified"]):
+        if loss(objective, play(tree, statistics)) <= limit:
             break
     agent = certify(subject, subject.action)
     figures = origin(subject.agent, subject.budget) | {

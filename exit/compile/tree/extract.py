@@ -28,6 +28,7 @@ def extract(
     *,
     max_nodes: int | None = None,
     num_rounds: int = NUM_ROUNDS,
+    num_attempts: int = 1,
     round_fn: RoundFn | None = None,
 ) -> Tree:
     """The best tree of several rounds, pruned as far as it costs nothing.
@@ -37,6 +38,8 @@ def extract(
 
     Args:
       max_nodes: tests and leaves at most; None is as many as are needed.
+      num_attempts: trees to prune, the others grown with weights and purities drawn at random; the best
+        one counts, of equals the smallest.
     """
     most = max_nodes or 2 * len(objective.agent)
     growers = [grow, classify] if objective.cost.size * statistics.shape[1] <= _MAX_SCANNED else [classify]
@@ -54,7 +57,28 @@ def extract(
             break
         mixed += (weights(objective, play(trees[leading], statistics)) - mixed) / (round_ + 2)
     assert best is not None
-    return prune(best, statistics, objective)
+    pruned = [prune(best, statistics, objective)]
+    for attempt in range(1, num_attempts):
+        pruned.append(prune(_another(statistics, objective, mixed, most, attempt), statistics, objective))
+    return min(pruned, key=lambda tree: (_lost(tree, statistics, objective), tree.num_nodes))
+
+
+def _another(
+    statistics: Float[np.ndarray, "n F"],
+    objective: Objective,
+    mixed: Float[np.ndarray, " n"],
+    most: int,
+    seed: int,
+) -> Tree:
+    """A tree grown as if other states mattered more or less than they do."""
+    rng = np.random.default_rng(seed)
+    sample = _sample(statistics, objective, mixed * np.exp(rng.normal(size=len(mixed))))
+    return grow(sample, most, float(np.exp(rng.uniform(np.log(0.01), 0.0))))
+
+
+def _lost(tree: Tree, statistics: Float[np.ndarray, "n F"], objective: Objective) -> float:
+    """What a tree loses, without what rounding may make of nothing."""
+    return round(loss(objective, play(tree, statistics)), 12)
 
 
 def _sample(

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from exit.compile.tree.nodes import LEAF, Tree, short_between
 
 # Splits that save nothing by themselves may make the next ones save: purity decides among those.
-_PURITY_SHARE = 0.1
+PURITY_SHARE = 0.1
 _TINY = 1e-300
 
 
@@ -39,13 +39,17 @@ class _Split(NamedTuple):
     threshold: float
 
 
-def grow(sample: Sample, max_nodes: int) -> Tree:
-    """Splits the leaf that gains most until nothing is left to gain or there are `max_nodes` nodes."""
+def grow(sample: Sample, max_nodes: int, purity_share: float = PURITY_SHARE) -> Tree:
+    """Splits the leaf that gains most until nothing is left to gain or there are `max_nodes` nodes.
+
+    Args:
+      purity_share: how much purer leaves count beside what they save.
+    """
     rows, nodes = [np.arange(len(sample.label))], [[LEAF, 0.0, -1, -1]]
     splits: list[tuple[float, int, _Split]] = []
 
     def consider(node: int) -> None:
-        found = _best_split(sample.of(rows[node]))
+        found = _best_split(sample.of(rows[node]), purity_share)
         if found is not None:
             heapq.heappush(splits, (-found.gain, node, found))
 
@@ -71,7 +75,7 @@ def cheapest(sample: Sample) -> int:
     return int(np.where(near, votes, -1.0).argmax())
 
 
-def _best_split(sample: Sample) -> _Split | None:
+def _best_split(sample: Sample, purity_share: float) -> _Split | None:
     """None where one action costs nothing, or no test tells states apart.
 
     Where no split gains anything, as under a parity, any may: those below it will.
@@ -90,7 +94,7 @@ def _best_split(sample: Sample) -> _Split | None:
             continue
         left = np.cumsum(sample.cost[order], axis=0)[cuts]
         gain = total.min() - left.min(axis=1) - (total - left).min(axis=1)
-        gain += _PURITY_SHARE * _purity_gain(chosen[order], cuts)
+        gain += purity_share * _purity_gain(chosen[order], cuts)
         at = int(gain.argmax())
         if best is None or gain[at] > best.gain:
             cut = cuts[at]
