@@ -1,10 +1,14 @@
 """Trees: what grows, what is pruned, what is written, and that each says the same as the others."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from exit.agent import Agent
 from exit.compile import certify, to_tree
 from exit.compile.reach import reach_of
 from exit.compile.tree import extract, load_tree, objective_of, play, source_of, statistics_at
@@ -15,12 +19,13 @@ from exit.compile.tree.objective import loss, weights
 from exit.compile.tree.prune import prune
 from exit.compile.tree.sampled import extract_sampled
 from exit.errors import UsageError
-from exit.evaluate import decide_at
+from exit.evaluate import decide
 from exit.game import statistic_names_of, statistics_of
+from exit.search import SearchResult
+from exit.solve import exact_moves, states_of
 from games.tic_tac_toe import TicTacToe
-from tests.compiling import untrained
 from tests.test_compile import BANDIT, NIM, random_legal, subject
-from tests.tiny import after
+from tests.tiny import after, table_of
 
 # left of 2.5: action 0; else action 1, or 2 above 7.5
 SMALL = Tree(
@@ -168,14 +173,30 @@ def test_statistics_of_a_board_say_who_wins_where() -> None:
     assert (found["stones"], found["mine_0"], found["theirs_8"], found["mine_2"]) == (4, 1, 1, 0)
 
 
-@pytest.mark.slow
-def test_an_agent_is_asked_by_search_where_its_game_is_not_solved() -> None:
-    """The reflex that is compiled everywhere else is what the same search plays at budget 0."""
-    agent = untrained(NIM)
-    tree = extract_sampled(agent, 2, max_nodes=31, num_states=96)
-    assert 3 <= tree.num_nodes <= 31
-    with pytest.raises(UsageError, match="--agent-budget 1 or more"):
-        extract_sampled(agent, 0, max_nodes=31)
+def _knowing() -> Callable[..., SearchResult]:
+    """Search that finds exact values."""
+
+    def act(self: Agent, states: Any, budget: int) -> SearchResult:
+        moves = exact_moves(table_of(self.game), states)
+        action = jnp.asarray(moves.optimal.argmax(axis=1))
+        nothing = dict.fromkeys(SearchResult._fields, jnp.zeros(len(action)))
+        return SearchResult(**nothing | {"action": action, "qvalues": jnp.asarray(moves.qvalues)})
+
+    return act
+
+
+def test_a_game_that_is_not_solved_is_asked_where_its_trees_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     found = subject(NIM)
-    decisions = decide_at(agent.act, NIM, found.keys, 0)
-    np.testing.assert_array_equal(decisions.action, found.action)
+    monkeypatch.setattr(Agent, "act", _knowing())
+    tree = extract_sampled(found.agent, 2, max_nodes=99, num_states=600)
+    assert certify(found, play(tree, statistics_at(NIM, found.keys)))["certified"]
+    assert extract_sampled(found.agent, 2, max_nodes=5, num_states=60).num_nodes <= 5
+    with pytest.raises(UsageError, match="--agent-budget 1 or more"):
+        extract_sampled(found.agent, 0, max_nodes=31)
+
+
+@pytest.mark.slow
+def test_the_reflex_is_what_search_plays_at_budget_0() -> None:
+    found = subject(NIM)
+    decided = decide(found.agent.act, states_of(NIM, found.keys), 0)
+    np.testing.assert_array_equal(decided.action, found.action)
