@@ -188,7 +188,7 @@ def _knowing() -> Callable[..., SearchResult]:
 def test_a_game_that_is_not_solved_is_asked_where_its_trees_lead(monkeypatch: pytest.MonkeyPatch) -> None:
     found = subject(NIM)
     monkeypatch.setattr(Agent, "act", _knowing())
-    tree = extract_sampled(found.agent, 2, max_nodes=99, num_states=600)
+    tree = extract_sampled(found.agent, 2, max_nodes=99, num_states=6000)
     assert certify(found, play(tree, statistics_at(NIM, found.keys)))["certified"]
     assert extract_sampled(found.agent, 2, max_nodes=5, num_states=60).num_nodes <= 5
     with pytest.raises(UsageError, match="--agent-budget 1 or more"):

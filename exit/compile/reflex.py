@@ -1,13 +1,14 @@
 """The reflex as a function of observations, and what it plays in many states."""
 
+import functools
 from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from exit.agent import Agent
-from exit.game import Game
+from exit.game import Game, State
 from exit.network import PredictFn, make_network
 from exit.solve import states_of
 
@@ -39,11 +40,13 @@ def reflex_moves(game: Game, keys: UInt32[np.ndarray, "n K"], network_fn: Networ
     # Every batch but the last has the same size, so that a compiled network is compiled twice at most.
     for start in range(0, len(keys), _CHUNK):
         states = states_of(game, keys[start : start + _CHUNK])
-        observations, legal = jax.device_get(_seen(game)(states))
+        observations, legal = jax.device_get(_seen(game, states))
         logits, _ = network_fn(np.asarray(observations))
         parts.append(np.where(legal, logits, -np.inf).argmax(axis=1))
     return np.concatenate(parts)
 
 
-def _seen(game: Game) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    return jax.jit(jax.vmap(lambda state: (game.observe(state), game.legal_actions(state))))
+@functools.partial(jax.jit, static_argnames="game")
+def _seen(game: Game, states: State) -> tuple[Float[Array, "n ..."], Bool[Array, "n A"]]:
+    """Observations and legal actions."""
+    return jax.vmap(lambda state: (game.observe(state), game.legal_actions(state)))(states)

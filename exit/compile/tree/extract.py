@@ -1,17 +1,18 @@
 """A tree learnt from an agent: asked where the tree's own play leads, and where it matters."""
 
+import functools
 from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt32
+from jaxtyping import Array, Float, UInt32
 
 from exit.compile.tree.classify import classify
 from exit.compile.tree.grow import Sample, grow
 from exit.compile.tree.nodes import Tree, play
 from exit.compile.tree.objective import Objective, floored, loss, weights
 from exit.compile.tree.prune import prune
-from exit.game import Game, statistics_of
+from exit.game import Game, State, statistics_of
 from exit.solve import states_of
 
 NUM_ROUNDS = 8
@@ -90,10 +91,10 @@ def _sample(
 
 def statistics_at(game: Game, keys: UInt32[np.ndarray, "n K"]) -> Float[np.ndarray, "n F"]:
     """The statistics of the states of keys, to six decimals: what rounding alone tells apart is one."""
-    return rounded(game, states_of(game, keys))
-
-
-def rounded(game: Game, states: object) -> Float[np.ndarray, "n F"]:
-    """`statistics_at` of states stacked along a leading axis."""
-    found = jax.jit(jax.vmap(lambda state: statistics_of(game, state)))(states)
+    found = _statistics(game, states_of(game, keys))
     return np.round(np.asarray(found, np.float64), _DECIMALS)
+
+
+@functools.partial(jax.jit, static_argnames="game")
+def _statistics(game: Game, states: State) -> Float[Array, "n F"]:
+    return jax.vmap(lambda state: statistics_of(game, state))(states)

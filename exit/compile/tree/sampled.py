@@ -63,7 +63,7 @@ def _asked(agent: Agent, budget: int, keys: UInt32[np.ndarray, "n K"]) -> Sample
         padded = some[np.arange(CHUNK).clip(max=len(some) - 1)]
         states = states_of(agent.game, padded)
         result = jax.device_get(agent.act(states, budget))
-        legal = jax.device_get(jax.jit(jax.vmap(agent.game.legal_actions))(states))
+        _, legal = jax.device_get(_rules(agent.game).looked(states))
         parts.append([np.asarray(x)[: len(some)] for x in (result.action, result.qvalues, legal)])
     action, qvalues, legal = map(np.concatenate, zip(*parts, strict=True))
     cost = _searched_regret(qvalues, legal, agent.game)
