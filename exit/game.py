@@ -6,6 +6,7 @@ search and self-play read one rulebook. Whose turn it is never shows: a state is
 move, and the sign of `Step.discount` says whether the turn passes.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -64,6 +65,8 @@ class Game(Protocol):
         kind and name, such as `{"posterior mean": {"arm 0": 0.5}}`: what networks are probed for.
       `baselines: Mapping[str, BaselineFn]`: policies that play is compared with, by name; the first one is
         the yardstick.
+      `statistics(state) -> Float[Array, "F"]` and `statistic_names: tuple[str, ...]`: the numbers that a
+        person would judge the state by, and their names, which are Python's; compiled trees ask for them.
       `num_states: int | None`: how many states can be reached, where that is known from elsewhere; a game
         that is too large to solve is then refused at once.
       `solver_library: str | None`: the library that knows exact values of single positions, by the name of
@@ -204,6 +207,20 @@ def action_name_of(game: Game, action: int) -> str:
 def baselines_of(game: Game) -> Mapping[str, BaselineFn]:
     """Policies that the game names to compare play with, the yardstick first; none if it names none."""
     return getattr(game, "baselines", {})
+
+
+def statistics_of(game: Game, state: State) -> Float[Array, " F"]:
+    """The numbers that one state is judged by; its flattened observation if the game names none."""
+    statistics = getattr(game, "statistics", None)
+    return jnp.ravel(game.observe(state)) if statistics is None else statistics(state)
+
+
+def statistic_names_of(game: Game) -> tuple[str, ...]:
+    """What the numbers of `statistics_of` are called."""
+    names = getattr(game, "statistic_names", None)
+    if names is not None:
+        return tuple(names)
+    return tuple(f"observation_{index}" for index in range(math.prod(game.observation_shape)))
 
 
 def num_states_of(game: Game) -> int | None:

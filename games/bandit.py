@@ -5,6 +5,7 @@ pulls so far tell of it is its counts of successes and failures, so that the cou
 the chance that the next pull succeeds is the posterior's mean.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -179,6 +180,29 @@ class Bandit:
         moment = jnp.sum(spread**2 + (mean - centre) ** 2) * (self.arms - 1) / self.arms
         best, known = jnp.max(mean), jnp.minimum(centre + jnp.sqrt(moment), 1.0)
         return left * best, best + jnp.maximum(left - 1, 0.0) * jnp.maximum(known, best)
+
+    @property
+    def statistic_names(self) -> tuple[str, ...]:
+        """Pulls left; each arm's counts and mean; how far arms are apart in mean and pulls."""
+        each = [f"{what}_{arm}" for what in ("successes", "failures", "pulls", "mean") for arm in self._all]
+        pairs = [f"{what}_{i}_less_{j}" for what in ("mean", "pulls") for i, j in self._pairs]
+        return ("left", *each, *pairs)
+
+    def statistics(self, state: BanditState) -> Float[Array, " statistics"]:
+        """What a rule of thumb would look at, in numbers."""
+        mean, pulls = self.means(state), state.successes + state.failures
+        first, second = np.array(self._pairs, np.int32).T
+        apart = [each[first] - each[second] for each in (mean, pulls)]
+        parts = [self._left(state)[None], state.successes, state.failures, pulls, mean, *apart]
+        return jnp.concatenate([part.astype(jnp.float32) for part in parts])
+
+    @property
+    def _all(self) -> range:
+        return range(self.arms)
+
+    @property
+    def _pairs(self) -> list[tuple[int, int]]:
+        return list(itertools.combinations(self._all, 2))
 
     @property
     def _radices(self) -> tuple[int, ...]:

@@ -181,6 +181,16 @@ class SequentialTest:
         return at_once, jnp.where(may_look, jnp.maximum(at_once, -self.cost), at_once)
 
     @property
+    def statistic_names(self) -> tuple[str, ...]:
+        return ("looks", "heads", "heads_less_tails", "log_odds")
+
+    def statistics(self, state: LookState) -> Float[Array, "4"]:
+        """What was seen, and how much likelier the second coin is for it."""
+        lead = 2 * state.heads - state.looks
+        numbers = (state.looks, state.heads, lead, self.log_odds(state))
+        return jnp.stack([jnp.asarray(number).astype(jnp.float32) for number in numbers])
+
+    @property
     def _radices(self) -> tuple[int, ...]:
         return (2, self.max_looks + 1, self.max_looks + 1)
 

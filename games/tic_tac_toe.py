@@ -13,6 +13,7 @@ EXAMPLES = ("tic_tac_toe",)
 
 _LINES = np.array([[0, 1, 2], [3, 4, 5], [6, 7, 8], [0, 3, 6], [1, 4, 7], [2, 5, 8], [0, 4, 8], [2, 4, 6]])
 _BITS = 1 << np.arange(9, dtype=np.uint32)
+_ON_LINE = (_LINES[:, :, None] == np.arange(9)).any(axis=1)
 _LINE_BITS = _BITS[_LINES].sum(axis=1).astype(np.uint32)
 
 
@@ -76,6 +77,29 @@ class TicTacToe:
     def observe(self, state: TicTacToeState) -> Float[Array, "3 3 2"]:
         planes = jnp.stack([(stones & _BITS) != 0 for stones in state], axis=-1)
         return planes.reshape(3, 3, 2).astype(jnp.float32)
+
+    @property
+    def statistic_names(self) -> tuple[str, ...]:
+        """Stones on the board; of every cell who has it, and what a stone there would do for either."""
+        cells = range(9)
+        kinds = ("mine", "theirs", "i_win_at", "they_win_at", "i_fork_at", "they_fork_at")
+        return ("stones", *(f"{kind}_{cell}" for kind in kinds for cell in cells))
+
+    def statistics(self, state: TicTacToeState) -> Float[Array, "55"]:
+        """A fork is a stone that gives two lines of two stones and a free cell at least."""
+        mine, theirs = ((stones & _BITS) != 0 for stones in state)
+        free = ~(mine | theirs)
+
+        def lines_at(own: Bool[Array, "9"], other: Bool[Array, "9"], stones: int) -> Int[Array, "9"]:
+            """Through each cell, the lines with so many own stones and no other's."""
+            count = own[_LINES].sum(axis=1)
+            open_lines = (count == stones) & ~other[_LINES].any(axis=1)
+            return (open_lines[:, None] & _ON_LINE).sum(axis=0)
+
+        parts = [mine, theirs]
+        parts += [free & (lines_at(*pair, 2) > 0) for pair in ((mine, theirs), (theirs, mine))]
+        parts += [free & (lines_at(*pair, 1) > 1) for pair in ((mine, theirs), (theirs, mine))]
+        return jnp.concatenate([(9 - free.sum())[None], *parts]).astype(jnp.float32)
 
     def encode(self, state: TicTacToeState) -> UInt32[Array, "1"]:
         return (state.mine | state.theirs << 9)[None]

@@ -14,7 +14,21 @@ import click
 
 from exit import __version__
 from exit.caches import keep_compiled_programs
-from exit.cli import act, arena, bench, coherence, export, frontier, games, play, probe, report, solve, train
+from exit.cli import (
+    act,
+    arena,
+    bench,
+    coherence,
+    compiling,
+    export,
+    frontier,
+    games,
+    play,
+    probe,
+    report,
+    solve,
+    train,
+)
 from exit.cli.options import Invocation, debug_option
 from exit.devices import use_all_cores
 from exit.errors import UsageError, UserError
@@ -54,6 +68,7 @@ for _command in (
     play.play,
     arena.match,
     export.export,
+    compiling.compile_,
     coherence.coherence,
     probe.probe,
     frontier.frontier,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from exit.conformance.failures import GameError, called, failure
-from exit.game import Game, action_name_of, symmetries_of
+from exit.game import Game, action_name_of, statistic_names_of, statistics_of, symmetries_of
 
 
 def declared_game(game: object) -> Game:
@@ -51,6 +51,7 @@ def check_types(game: Game) -> None:
     if hasattr(game, "observed_value_bounds"):
         for bound in result("observed_value_bounds", result("observe", state)):
             _check_array(game, "each of observed_value_bounds", bound, (), jnp.floating)
+    _check_statistics(game, state)
     after, step = result("apply", state, number, number)
     _check_same_type(game, "apply", after, state)
     _check_array(game, "the reward of apply", step.reward, (), jnp.floating)
@@ -69,6 +70,16 @@ def check_types(game: Game) -> None:
     )
     if not all(isinstance(name, str) for name in names) or len(set(names)) < num_actions:
         raise failure(game, "action_name must give each action a text of its own")
+
+
+def _check_statistics(game: Game, state: Any) -> None:
+    names = statistic_names_of(game)
+    if not all(isinstance(name, str) and name.isidentifier() for name in names) or len(set(names)) < len(
+        names
+    ):
+        raise failure(game, "statistic_names must give each statistic a name of its own that Python allows")
+    found = called(game, "statistics", lambda: jax.eval_shape(lambda s: statistics_of(game, s), state))
+    _check_array(game, "statistics", found, (len(names),), jnp.floating)
 
 
 def _check_array(game: Game, what: str, found: Any, shape: tuple[int | None, ...], dtype: Any) -> None:

@@ -17,7 +17,7 @@ from exit.evaluate.decisions import (
 from exit.evaluate.earnings import earnings
 from exit.evaluate.estimate import Estimated, estimated_return
 from exit.evaluate.exchange import exchange_rate
-from exit.evaluate.figures import measure, mistakes, regrets
+from exit.evaluate.figures import measure, measure_play, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
 from exit.evaluate.overrides import override_report
@@ -79,6 +79,7 @@ __all__ = [
     "measure",
     "measure_fn_of",
     "measure_frontier",
+    "measure_play",
     "mistakes",
     "override_report",
     "own_positions",

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from exit.evaluate.decisions import Decisions
 from exit.solve import ExactMoves
@@ -56,6 +56,13 @@ def play(decisions: Decisions, moves: ExactMoves, *, exhaustive: bool) -> dict[s
         "max_regret": float(regret.max(initial=0.0)),
         "ci95": {name: None if exhaustive else interval(sample) for name, sample in samples.items()},
     }
+
+
+def measure_play(action: Int[np.ndarray, " n"], moves: ExactMoves) -> dict[str, Any]:
+    """`play` of moves that were made in all states there are, whoever made them."""
+    unknown = np.zeros(len(action))
+    decisions = Decisions(action, unknown, unknown, unknown.astype(int), 0.0)
+    return play(decisions, moves, exhaustive=True)
 
 
 def calibration(decisions: Decisions, moves: ExactMoves) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from exit.plots.bench import plot_bench
 from exit.plots.coherence import plot_coherence
+from exit.plots.compiling import plot_compiling
 from exit.plots.frontier import plot_frontier
 from exit.plots.probe import plot_boundary, plot_geometry
 from exit.plots.report import plot_report
@@ -11,6 +12,7 @@ __all__ = [
     "plot_bench",
     "plot_boundary",
     "plot_coherence",
+    "plot_compiling",
     "plot_frontier",
     "plot_geometry",
     "plot_report",
