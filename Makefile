@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed-$(LOCK)
 # Compiling is what the tests wait for, so a few processes help and more only cost memory.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
-  --extra dev --extra bitbully --extra pgx --extra openspiel \
+  --extra dev --extra bitbully --extra pgx --extra openspiel --extra fleet \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 DEMO_RUN := runs/tic_tac_toe
 

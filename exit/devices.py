@@ -29,7 +29,13 @@ _FLAGS = {
 
 
 def use_all_cores() -> None:
-    """Make the cores that this process may use devices; call it before anything runs in JAX.
+    """Make all cores that this process may use devices; see `use_cores`."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    use_cores(len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def use_cores(num_cores: int) -> None:
+    """Make so many cores devices; call it before anything runs in JAX.
 
     As many as the greatest power of two among them, by which batches divide. XLA divides single
     operations among the cores, which gains little where they are small; a core that works on its own
@@ -39,9 +45,7 @@ def use_all_cores() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in flags:
         return
-    affinity = getattr(os, "sched_getaffinity", None)
     try:
-        num_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
         jax.config.update("jax_num_cpu_devices", 1 << (num_cores.bit_length() - 1))
     except RuntimeError:  # JAX has started.
         return

@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ from exit.portable import load_portable, params_of, save_portable, snapshot_path
 from exit.replay import Replay, ReplayConfig
 from exit.rundir import claim, read_info
 from exit.search import SearchConfig
-from exit.selfplay import PlayFigures, SelfPlayConfig, initial_states, self_play
+from exit.selfplay import PlayFigures, SelfPlayConfig, Trajectory, initial_states, self_play
 from exit.solve import exact_of
 from exit.targets import Targets, make_targets
 
@@ -104,6 +104,10 @@ class RunState(NamedTuple):
     iteration: Array
 
 
+IterateFn = Callable[[RunState], tuple[RunState, LearnerMetrics, Mapping[str, Any]]]
+"""One iteration: the state after it, and figures of the learner and of the games."""
+
+
 class TrainingDiverged(UserError):
     """The loss is not finite; the last good checkpoint is kept."""
 
@@ -129,28 +133,19 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
 
     The replay and the games of `state` are consumed.
     """
-    key_play, key_learn = jax.random.split(_key(config, state.iteration + 1))
-    games, replay, figures = _play(
+    key_play, _ = _keys(config, state.iteration + 1)
+    games, replay, figures = _play_and_remember(
         state.games, state.replay, state.learner.averaged_params, key_play, config=config
     )
-    learner, metrics = learn(
-        state.learner,
-        key_learn,
-        replay,
-        game=config.game,
-        network=make_network(config.network, config.game),
-        config=config.learner,
-        total_updates=_total_updates(config),
-    )
-    return RunState(learner, replay, games, state.iteration + 1), metrics, figures
+    state, metrics = update(state._replace(replay=replay, games=games), config=config)
+    return state, metrics, figures
 
 
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
-def _play(
-    games: State, replay: Replay, params: Params, rng_key: Array, *, config: RunConfig
-) -> tuple[State, Replay, PlayFigures]:
-    """Positions to go on from and the replay after an iteration's self-play."""
-    games, played, figures = self_play(
+def play(
+    games: State, params: Params, rng_key: Array, *, config: RunConfig
+) -> tuple[State, Trajectory, PlayFigures]:
+    """One iteration's self-play: positions to go on from, what was played, and figures of it."""
+    return self_play(
         params,
         rng_key,
         games,
@@ -159,6 +154,29 @@ def _play(
         search_config=_self_play_search(config),
         config=config.self_play,
     )
+
+
+def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics]:
+    """One iteration's learning, from a replay that holds what was played in it; the iteration is over."""
+    _, key_learn = _keys(config, state.iteration + 1)
+    learner, metrics = learn(
+        state.learner,
+        key_learn,
+        state.replay,
+        game=config.game,
+        network=make_network(config.network, config.game),
+        config=config.learner,
+        total_updates=_total_updates(config),
+    )
+    return state._replace(learner=learner, iteration=state.iteration + 1), metrics
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
+def _play_and_remember(
+    games: State, replay: Replay, params: Params, rng_key: Array, *, config: RunConfig
+) -> tuple[State, Replay, PlayFigures]:
+    """Positions to go on from and the replay after an iteration's self-play."""
+    games, played, figures = play(games, params, rng_key, config=config)
     replay = ring.add(replay, make_targets(played, return_weight=config.return_weight))
     return *everywhere((games, replay)), figures
 
@@ -172,6 +190,7 @@ def train(
     report_fn: ReportFn | None = None,
     warn_fn: WarnFn | None = None,
     stop_iteration: int | None = None,
+    iterate_fn: IterateFn | None = None,
 ) -> None:
     """Train in a directory, from the start or from where a run of the same configuration stopped.
 
@@ -186,6 +205,7 @@ def train(
         the game is not solved or has none).
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
+      iterate_fn: an iteration; `iterate` if left out. Its figures are reported with the others.
 
     Raises:
       UsageError: the directory holds a run of another configuration or version.
@@ -204,7 +224,7 @@ def train(
         last = config.num_iterations if stop_iteration is None else min(stop_iteration, config.num_iterations)
         writer = open_metrics(run_dir, int(state.iteration))
         try:
-            for metrics in _run(config, run_dir, state, last, measure):
+            for metrics in _run(config, run_dir, state, last, measure, iterate_fn or _alone(config)):
                 writer.write(metrics)
                 if report_fn is not None:
                     report_fn(metrics)
@@ -226,13 +246,18 @@ def _require_runnable(config: RunConfig) -> None:
 
 
 def _run(
-    config: RunConfig, run_dir: Path, state: RunState, last: int, measure: "_MeasureFn"
+    config: RunConfig,
+    run_dir: Path,
+    state: RunState,
+    last: int,
+    measure: "_MeasureFn",
+    iterate_fn: IterateFn,
 ) -> Iterator[dict[str, float | int | None]]:
     """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
     examples = config.self_play.num_examples
     clock = Clock(_seconds_so_far(run_dir), int(state.iteration))
     for iteration in range(int(state.iteration) + 1, last + 1):
-        state, learned, figures = iterate(state, config=config)
+        state, learned, figures = iterate_fn(state)
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
             raise TrainingDiverged(
                 f"the loss is not finite at iteration {iteration} (update {int(state.learner.num_updates)}); "
@@ -252,7 +277,7 @@ def _run(
                 "num_iterations": config.num_iterations,
                 "positions": iteration * examples,
                 **clock.figures(iteration, num_iterations=config.num_iterations, examples=examples),
-                **{name: float(value) for name, value in (learned._asdict() | figures._asdict()).items()},
+                **{name: _number(value) for name, value in {**learned._asdict(), **figures}.items()},
                 "replay_size": int(state.replay.size),
                 "target_age": _target_age(int(state.replay.size), iteration, config),
                 "reflex_mistake_rate": reflex,
@@ -265,6 +290,21 @@ def _run(
         if saves:
             trees = {"acting": state.learner.averaged_params, "run": state}
             save(run_dir, iteration, trees, keep=config.keep_checkpoints)
+
+
+def _alone(config: RunConfig) -> IterateFn:
+    """Iterations of this process."""
+
+    def iterate_here(state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
+        state, learned, figures = iterate(state, config=config)
+        return state, learned, figures._asdict()
+
+    return iterate_here
+
+
+def _number(value: Any) -> float | int:
+    """A figure in JSON's types; what is counted stays whole."""
+    return value if isinstance(value, int) else float(value)
 
 
 _MeasureFn = Callable[[Params], tuple[float | None, float | None]]
@@ -334,6 +374,12 @@ def _seconds_so_far(run_dir: Path) -> float:
 def _key(config: RunConfig, iteration: Array | int) -> Array:
     """The key of an iteration; 0 is the start."""
     return jax.random.fold_in(jax.random.key(config.seed), iteration)
+
+
+def _keys(config: RunConfig, iteration: Array) -> tuple[Array, Array]:
+    """The keys of an iteration's games and of its learning."""
+    key_play, key_learn = jax.random.split(_key(config, iteration))
+    return key_play, key_learn
 
 
 def _target_age(replay_size: int, iteration: int, config: RunConfig) -> float:
