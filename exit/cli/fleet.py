@@ -42,7 +42,8 @@ class FleetOptions:
             from exit.loop import train
 
             return train
-        from exit.fleet import FleetConfig, group_of, parse_resources, train_on_fleet
+        from exit.fleet import FleetConfig, group_of, parse_resources
+        from exit.fleet.training import train_on_fleet
 
         resources = self.resources or ("CPU=1",) * len(self.counts)
         if len(resources) != len(self.counts):
@@ -64,7 +65,7 @@ def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--fleet",
         "address",
         metavar="ADDRESS",
-        help="Play on Ray actors: `auto` starts a Ray on this machine, HOST:PORT or ray://HOST:PORT joins one.",
+        help="Play on Ray actors: `auto` starts Ray on this machine, HOST:PORT or ray://HOST:PORT joins one.",
     )
     @click.option(
         "--actors",

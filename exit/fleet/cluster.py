@@ -118,6 +118,7 @@ def joined(fleet: FleetConfig) -> Iterator[tuple[ActorGroup, ...]]:
     if ray.is_initialized():
         yield fleet.groups or _one_for_each_core(ray)
         return
+    _hush(ray)
     with contextlib.ExitStack() as stack:
         stack.callback(ray.shutdown)
         if local:
@@ -138,6 +139,12 @@ def _import_ray() -> ModuleType:
             "a fleet needs Ray, which is not installed; `pip install 'xit[fleet]'` installs it"
         ) from error
     return ray
+
+
+def _hush(ray: ModuleType) -> None:
+    """Ray says on stdout, where results stand, that a process died; that is counted in the reports."""
+    with contextlib.suppress(AttributeError):
+        ray._private.worker.print_to_stdstream = lambda *data, **kinds: None
 
 
 def _one_for_each_core(ray: ModuleType) -> tuple[ActorGroup, ...]:
@@ -172,7 +179,7 @@ def _start(ray: ModuleType, fleet: FleetConfig, folder: str) -> None:
         )
     except Exception as error:
         raise UserError(
-            f"Ray did not start ({_first_line(error)}); free some memory, or join one that runs: --fleet HOST:PORT"
+            f"Ray did not start ({_first_line(error)}); free some memory, or join one: --fleet HOST:PORT"
         ) from error
     if ray.util.get_node_ip_address() not in ("127.0.0.1", "::1"):
         raise UserError(

@@ -2,8 +2,6 @@
 
 import collections
 import contextlib
-import importlib.util
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +10,10 @@ from typing import Any, Protocol
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from exit.caches import keep_compiled_programs
-from exit.devices import use_cores
 from exit.errors import UserError
+from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup, FleetConfig
 from exit.fleet.ledger import Identity, Ledger
-from exit.fleet.player import Batch, Weights, checksum_of
-from exit.game import Game
 
 WarnFn = Callable[[str], None]
 
@@ -35,8 +30,8 @@ class Plays(Protocol):
     def play(self, weights: Weights) -> Batch: ...
 
 
-MakePlayer = Callable[[int], Plays]
-"""The player of the actor with a number; made in the actor's process."""
+MakePlayer = Callable[[int, ActorGroup], Plays]
+"""The player of the actor with a number, of a group; made in the actor's process."""
 
 
 class ActorFailed(UserError):
@@ -47,19 +42,13 @@ class _Actor:
     """A process that plays; Ray makes one and calls it."""
 
     def __init__(self, number: int, make_player: MakePlayer, group: ActorGroup) -> None:
-        import jax
-
-        if not group.gpus:
-            jax.config.update("jax_platforms", "cpu")
-        use_cores(max(1, int(group.cpus)))
-        keep_compiled_programs()
-        self._number, self._make_player = number, make_player
+        self._number, self._make_player, self._group = number, make_player, group
         self._player: Plays | None = None
 
     def play(self, weights: Weights) -> Batch:
         # Not in the constructor: what is raised there reaches the learner as a death, not as an error.
         if self._player is None:
-            self._player = self._make_player(self._number)
+            self._player = self._make_player(self._number, self._group)
         return self._player.play(weights)
 
 
@@ -192,7 +181,7 @@ class Crew:
         silence = time.monotonic() - self._heard
         if silence > self._fleet.patience:
             raise UserError(
-                f"no batch of games arrived for {silence:.0f} seconds from any of {len(self._members)} actors; "
+                f"no games arrived for {silence:.0f} seconds from any of {len(self._members)} actors; "
                 "look whether the cluster has room for them (`ray status`) and whether the game hangs"
             )
         if not any(member.delivered for member in self._members) and silence > 6 * _PULSE:
@@ -246,13 +235,6 @@ class Crew:
                 f"because: {_reason(error)}"
             )
         self._hire(member.group)
-
-
-def carry_along(game: Game) -> None:
-    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings."""
-    module = sys.modules[type(game).__module__]
-    if importlib.util.find_spec(module.__name__) is None:
-        ray.cloudpickle.register_pickle_by_value(module)
 
 
 def _failure(error: RayTaskError, member: _Member) -> UserError:

@@ -90,8 +90,11 @@ class Ledger:
     def from_report(cls, row: Mapping[str, Any]) -> "Ledger":
         """The accounts that a learner goes on with: what was out when its forerunner reported is lost."""
         counts = {name: int(row.get(figure) or 0) for name, figure in _FIGURES.items()}
-        counts["lost"] += int(row.get("batches_out") or 0)
-        return cls(**counts)
+        ledger = cls()
+        for name, count in counts.items():
+            setattr(ledger, name, count)
+        ledger.lost += int(row.get("batches_out") or 0)
+        return ledger
 
 
 _FIGURES = {

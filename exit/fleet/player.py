@@ -2,14 +2,17 @@
 
 import functools
 import time
-import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from exit.caches import keep_compiled_programs
+from exit.devices import use_cores
+from exit.fleet.batch import Batch, Weights, checksum_of
+from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 from exit.game import State
 from exit.loop import RunConfig, play
@@ -21,45 +24,13 @@ _STREAM = 2**32 - 1
 """Folded into a run's key for its actors, where the loop folds the iteration."""
 
 
-class Weights(NamedTuple):
-    """Parameters to play by.
-
-    Attributes:
-      version: iterations of learning that they have seen.
-      params: as NumPy arrays.
-    """
-
-    version: int
-    params: Params
-
-
-class Batch(NamedTuple):
-    """The games of one call.
-
-    Attributes:
-      version: of the weights that played them.
-      leaves: of the `Targets` in the order of JAX; the classes of a game's states stay where they are.
-      checksum: of the leaves.
-      figures: of `PlayFigures`, by name.
-      num_games: that ended within the batch.
-      seconds: that the actor took.
-    """
-
-    identity: Identity
-    version: int
-    leaves: list[np.ndarray]
-    checksum: int
-    figures: dict[str, float]
-    num_games: int
-    seconds: float
-
-
-def checksum_of(leaves: list[np.ndarray]) -> int:
-    """CRC-32 of arrays in their order."""
-    checksum = 0
-    for leaf in leaves:
-        checksum = zlib.crc32(np.ascontiguousarray(leaf).data, checksum)
-    return checksum
+def make_player(number: int, group: ActorGroup, *, config: RunConfig) -> "Player":
+    """The player of an actor; the process, which it has for itself, uses no more than its group asked for."""
+    if not group.gpus:
+        jax.config.update("jax_platforms", "cpu")
+    use_cores(max(1, int(group.cpus)))
+    keep_compiled_programs()
+    return Player(number, config)
 
 
 class Player:

@@ -2,9 +2,11 @@
 
 import contextlib
 import functools
+import importlib.util
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +15,20 @@ import numpy as np
 from exit import replay as ring
 from exit.checkpoint import WarnFn, steps
 from exit.devices import everywhere
+from exit.fleet.batch import Weights
 from exit.fleet.cluster import ActorGroup, FleetConfig, joined
 from exit.fleet.ledger import Ledger
-from exit.fleet.player import Player, Weights, host_copy
+from exit.fleet.player import host_copy, make_player
+from exit.game import Game
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
 from exit.loop import ReportFn, RunConfig, RunState, train, update
 from exit.replay import Replay
 from exit.rundir import read_info, require_settings
 from exit.targets import Targets
+
+if TYPE_CHECKING:
+    from exit.fleet.crew import Crew
 
 
 def train_on_fleet(
@@ -80,11 +87,8 @@ class _Iterations:
     ) -> None:
         self._config, self._run_dir, self._groups, self._fleet = config, run_dir, groups, fleet
         self._warn, self._stack = warn_fn, stack
-        self._crew: Any = None
 
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
-        if self._crew is None:
-            self._start()
         version = int(state.iteration)
         batch = self._crew.next_batch(Weights(version, host_copy(state.learner.averaged_params)))
         replay = _remember(state.replay, batch.leaves)
@@ -98,21 +102,36 @@ class _Iterations:
         }
         return state, metrics, figures
 
-    def _start(self) -> None:
-        # Only now, with Ray joined: what it binds to is decided before it is imported.
-        from exit.fleet.crew import Crew, carry_along
-
-        carry_along(self._config.game)
+    @functools.cached_property
+    def _ledger(self) -> Ledger:
+        """The accounts, from where the last report that the run keeps left them."""
         rows = read_metrics(self._run_dir)
-        self._ledger = Ledger.from_report(rows[-1]) if rows else Ledger()
-        self._crew = Crew(
-            functools.partial(Player, config=self._config),
+        return Ledger.from_report(rows[-1]) if rows else Ledger()
+
+    @functools.cached_property
+    def _crew(self) -> "Crew":
+        # Only now, with Ray joined: what it binds to is decided before it is imported.
+        from exit.fleet.crew import Crew
+
+        _carry_along(self._config.game)
+        crew = Crew(
+            functools.partial(make_player, config=self._config),
             self._groups,
             fleet=self._fleet,
             ledger=self._ledger,
             warn_fn=self._warn,
         )
-        self._stack.callback(self._crew.close)
+        self._stack.callback(crew.close)
+        return crew
+
+
+def _carry_along(game: Game) -> None:
+    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings."""
+    from ray import cloudpickle
+
+    module = sys.modules[type(game).__module__]
+    if importlib.util.find_spec(module.__name__) is None:
+        cloudpickle.register_pickle_by_value(module)
 
 
 def _remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
