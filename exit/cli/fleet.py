@@ -3,13 +3,14 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exit.errors import UsageError
 
-TrainFn = Callable[..., None]
+if TYPE_CHECKING:
+    from exit.fleet import FleetConfig
 
 
 @dataclass(frozen=True)
@@ -28,22 +29,19 @@ class FleetOptions:
     resources: tuple[str, ...]
     max_age: int | None
 
-    def train_fn(self) -> TrainFn:
-        """`exit.loop.train`, or what does the same with actors.
+    def check(self) -> None:
+        """Raise UsageError where the options do not fit each other."""
+        if self.address is None and (self.counts or self.resources or self.max_age is not None):
+            raise UsageError(
+                "--actors, --actor-resources and --max-age need --fleet; --fleet auto starts one"
+            )
+        self.config()
 
-        Raises:
-          UsageError: the options do not fit each other.
-        """
+    def config(self) -> "FleetConfig | None":
+        """The fleet; None for this process alone."""
         if self.address is None:
-            if self.counts or self.resources or self.max_age is not None:
-                raise UsageError(
-                    "--actors, --actor-resources and --max-age need --fleet; --fleet auto starts one"
-                )
-            from exit.loop import train
-
-            return train
+            return None
         from exit.fleet import FleetConfig, group_of, parse_resources
-        from exit.fleet.training import train_on_fleet
 
         resources = self.resources or ("CPU=1",) * len(self.counts)
         if len(resources) != len(self.counts):
@@ -54,7 +52,17 @@ class FleetOptions:
         groups = tuple(
             group_of(count, parse_resources(text)) for count, text in zip(self.counts, resources, strict=True)
         )
-        fleet = FleetConfig(address=self.address, groups=groups, max_age=self.max_age)
+        return FleetConfig(address=self.address, groups=groups, max_age=self.max_age)
+
+    def train_fn(self) -> Callable[..., None]:
+        """`exit.loop.train`, or what does the same with actors."""
+        fleet = self.config()
+        if fleet is None:
+            from exit.loop import train
+
+            return train
+        from exit.fleet.training import train_on_fleet
+
         return functools.partial(train_on_fleet, fleet=fleet)
 
 

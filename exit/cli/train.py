@@ -35,7 +35,7 @@ def train(
     """
     from exit.catalog import load_config, with_overrides
 
-    train_fn = fleet.train_fn()
+    fleet.check()
     config = with_overrides(load_config(config_name), assignments)
     run_dir = run_dir or Path("runs") / Path(config_name).stem
     if config_name.endswith(".py"):
@@ -49,6 +49,7 @@ def train(
     from exit.logs import read_metrics
     from exit.plots import plot_training
 
+    train_fn = fleet.train_fn()
     if saved := steps(run_dir):
         console.say(f"continuing after iteration {saved[-1]}")
     invocation.when_interrupted = (

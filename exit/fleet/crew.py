@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from exit.fleet.cluster import ActorGroup, FleetConfig
 from exit.fleet.ledger import Identity, Ledger
 
 WarnFn = Callable[[str], None]
+
+_TRACEBACK = "Traceback (most recent call last)"
 
 _PULSE = 10.0
 """Seconds between looks at actors of which nothing is heard."""
@@ -250,8 +253,14 @@ def _failure(error: RayTaskError, member: _Member) -> UserError:
 def _reason(error: Exception) -> str:
     """An error in a line; Ray's own begin with what happened and end with much else."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    exits = [line for line in lines if "exit type" in line.lower() or line.startswith("The actor is dead")]
-    chosen = (exits or lines or [type(error).__name__])[0]
+    exits = [line for line in lines if line.startswith("The actor is dead")]
+    # What a compiled program calls back fails with a traceback in the message; what it was stands at the end.
+    raised = (
+        [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+        if _TRACEBACK in str(error)
+        else []
+    )
+    chosen = (exits or raised[-1:] or lines or [type(error).__name__])[0]
     return chosen if len(chosen) <= 240 else f"{chosen[:240]}..."
 
 

@@ -25,12 +25,17 @@ _STREAM = 2**32 - 1
 
 
 def make_player(number: int, group: ActorGroup, *, config: RunConfig) -> "Player":
-    """The player of an actor; the process, which it has for itself, uses no more than its group asked for."""
+    """The player of an actor, which has its process for itself."""
+    use_resources(group)
+    return Player(number, config)
+
+
+def use_resources(group: ActorGroup) -> None:
+    """Make JAX use what a process of the group asked for and no more; before it has run anything."""
     if not group.gpus:
         jax.config.update("jax_platforms", "cpu")
     use_cores(max(1, int(group.cpus)))
     keep_compiled_programs()
-    return Player(number, config)
 
 
 class Player:
