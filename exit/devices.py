@@ -1,7 +1,7 @@
 """The devices of this machine: on a CPU one for each core, so that a batch keeps all of them busy."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -70,7 +70,7 @@ def over_devices(
     Args:
       work: how much each entry is expected to take; entries are dealt out such that all devices have as much.
     """
-    mesh = _mesh(work.shape[0])
+    mesh = _mesh(work.shape[0], jax.local_devices())
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return function(whole, batch)
     everything, part = PartitionSpec(), PartitionSpec("batch")
@@ -154,34 +154,42 @@ def gathered(team: Team, array: Array) -> Array:
 
 
 def divided(batch: Batch) -> Batch:
-    """The same batch, placed such that what is computed from it is divided among the local devices."""
-    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0])
+    """The same batch, placed such that what is computed from it is divided among the devices.
+
+    Where `jax.distributed` has joined several processes, among those of all: each is given the whole batch,
+    and computes its share.
+    """
+    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0], jax.devices())
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return batch
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
 
 
 def everywhere(tree: Whole) -> Whole:
-    """The same arrays, a copy of each on every local device.
+    """The same arrays, a copy of each on every device, of all processes that `jax.distributed` has joined.
 
     A loop whose state starts and ends like this is compiled once: where arrays lie is part of a program.
     """
-    devices = jax.local_devices()
+    devices = jax.devices()
     if len(devices) == 1:
         return tree
-    return jax.lax.with_sharding_constraint(tree, NamedSharding(_all_devices(), PartitionSpec()))
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh_of(devices), PartitionSpec()))
 
 
 def can_divide(size: int) -> bool:
     """Whether there are several devices and a batch of this size is worth dividing among them."""
-    return _mesh(size) is not None
+    return _mesh(size, jax.local_devices()) is not None
 
 
-def _mesh(size: int) -> Mesh | None:
-    """All local devices, if there are several and a batch of this size is worth dividing among them."""
-    count = len(jax.local_devices())
-    return _all_devices() if count > 1 and size % count == 0 and size // count >= _FEWEST else None
+def _mesh(size: int, devices: Sequence[Any]) -> Mesh | None:
+    """The devices, if there are several and a batch of this size is worth dividing among them."""
+    count = len(devices)
+    return _mesh_of(devices) if count > 1 and size % count == 0 and size // count >= _FEWEST else None
 
 
 def _all_devices() -> Mesh:
-    return Mesh(np.array(jax.local_devices()), ("batch",))
+    return _mesh_of(jax.local_devices())
+
+
+def _mesh_of(devices: Sequence[Any]) -> Mesh:
+    return Mesh(np.array(devices), ("batch",))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.ledger import Identity, Ledger
 from exit.fleet.player import Player, host_copy
-from exit.loop import init_run
+from exit.iteration import init_run
 from exit.targets import Targets
 from tests.tiny import random_params, tiny_config
 

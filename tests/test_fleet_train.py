@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,15 @@ def _start(run_dir: Path, config: Path) -> subprocess.Popen[bytes]:
 
 def _wait_for(process: subprocess.Popen[bytes], run_dir: Path, iteration: int) -> None:
     """Until the run has reported an iteration."""
-    while [row["iteration"] for row in read_metrics(run_dir)][-1:] < [iteration]:
+    while reported(run_dir) < iteration:
         assert process.poll() is None, process.communicate()[1].decode()
         time.sleep(0.05)
+
+
+def reported(run_dir: Path) -> int:
+    """The last iteration reported; 0 before the first."""
+    rows: list[dict[str, Any]] = [{"iteration": 0}, *read_metrics(run_dir)]
+    return rows[-1]["iteration"]
 
 
 def _actors(pid: int) -> list[int]:
@@ -63,9 +70,9 @@ def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
 
-    rows = read_metrics(run_dir)
+    rows: list[dict[str, Any]] = list(read_metrics(run_dir))
     assert [row["iteration"] for row in rows] == list(range(1, LAST + 1))
-    last = {name: int(value) for name, value in rows[-1].items() if name.startswith(("batches", "actors"))}
+    last = {name: value for name, value in rows[-1].items() if name.startswith(("batches", "actors"))}
     settled = sum(last[f"batches_{fate}"] for fate in ("ingested", "stale", "lost", "out"))
     assert last["batches_asked"] == settled
     assert last["batches_ingested"] == LAST

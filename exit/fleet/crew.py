@@ -201,6 +201,8 @@ class Crew:
             raise _failure(error, call.member) from error
         except RayActorError as error:
             self._ledger.lose(call.identity)
+            if error.actor_init_failed:
+                raise ActorFailed(f"actor {call.member.number} did not start: {_reason(error)}") from error
             self._replace(call.member, error)
             return None
         except RayError as error:

@@ -15,7 +15,7 @@ from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 from exit.game import State
-from exit.loop import RunConfig, play
+from exit.iteration import RunConfig, play
 from exit.network import Params
 from exit.selfplay import PlayFigures, initial_states
 from exit.targets import Targets, make_targets

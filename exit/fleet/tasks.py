@@ -47,7 +47,7 @@ def _start(function: Callable[..., Any], item: Any, group: ActorGroup) -> Any:
         # A process that has run one program keeps its memory, and the devices that it was given.
         "max_calls": 1,
     }
-    return ray.remote(_work).options(**options).remote(function, item, group)
+    return ray.remote(**options)(_work).remote(function, item, group)
 
 
 def _work(function: Callable[..., Any], item: Any, group: ActorGroup) -> Any:

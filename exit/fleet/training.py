@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-import importlib.util
+import importlib.machinery
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +20,10 @@ from exit.fleet.cluster import ActorGroup, FleetConfig, joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
 from exit.game import Game
+from exit.iteration import RunConfig, RunState, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
-from exit.loop import ReportFn, RunConfig, RunState, train, update
+from exit.loop import ReportFn, train
 from exit.replay import Replay
 from exit.rundir import read_info, require_settings
 from exit.targets import Targets
@@ -130,7 +131,7 @@ def _carry_along(game: Game) -> None:
     from ray import cloudpickle
 
     module = sys.modules[type(game).__module__]
-    if importlib.util.find_spec(module.__name__) is None:
+    if importlib.machinery.PathFinder.find_spec(module.__name__.partition(".")[0]) is None:
         cloudpickle.register_pickle_by_value(module)
 
 
