@@ -26,6 +26,9 @@ _QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 # Ray is imported, and by the processes that Ray starts.
 _LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
+# Ray gives its processes a low priority; on a machine that does other things too they would hardly run.
+_PRIORITY = {"RAY_worker_niceness": "0"}
+
 
 @dataclass(frozen=True)
 class ActorGroup:
@@ -112,7 +115,7 @@ def joined(fleet: FleetConfig) -> Iterator[tuple[ActorGroup, ...]]:
       UserError: Ray is not installed, does not start or cannot be reached.
     """
     local = fleet.address == "auto"
-    for name, value in (_QUIET | (_LOOPBACK if local else {})).items():
+    for name, value in (_QUIET | (_LOOPBACK | _PRIORITY if local else {})).items():
         os.environ.setdefault(name, value)
     ray = _import_ray()
     if ray.is_initialized():

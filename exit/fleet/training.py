@@ -92,7 +92,7 @@ class _Iterations:
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
         version = int(state.iteration)
         batch = self._crew.next_batch(Weights(version, host_copy(state.learner.averaged_params)))
-        replay = _remember(state.replay, batch.leaves)
+        replay = remember(state.replay, batch.leaves)
         state, metrics = update(state._replace(replay=replay), config=self._config)
         figures = {
             **batch.figures,
@@ -135,8 +135,8 @@ def _carry_along(game: Game) -> None:
         cloudpickle.register_pickle_by_value(module)
 
 
-def _remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
-    """The replay with a batch in it; the one given is consumed."""
+def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
+    """The replay with the leaves of a batch in it; the one given is consumed."""
     targets: Targets = jax.tree.unflatten(jax.tree.structure(replay.examples), leaves)
     return _added(replay, jax.tree.map(jnp.asarray, targets))
 
