@@ -18,13 +18,13 @@ _STORE = 100 << 20
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head on which no actor fits, and one node with room for two."""
+    """A cluster that is only a head, on which no actor fits."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    made = Cluster(head_node_args={"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False})
+    head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
     try:
-        made.add_node(num_cpus=2, object_store_memory=_STORE)
         yield made
     finally:
         made.shutdown()
@@ -35,6 +35,8 @@ def test_actors_move_to_another_node_when_theirs_is_gone(cluster: Any) -> None:
     with joined(fleet) as groups:
         from exit.fleet.crew import Crew
 
+        # Only now, so that the learner is on the head.
+        first = cluster.add_node(num_cpus=2, object_store_memory=_STORE)
         ledger, taken = Ledger(), []
         crew = Crew(fleet_players.StandIn, groups, fleet=fleet, ledger=ledger, warn_fn=print)
 
@@ -45,8 +47,7 @@ def test_actors_move_to_another_node_when_theirs_is_gone(cluster: Any) -> None:
 
         while crew.figures()["actors_alive"] < 2:
             take()
-        (node,) = [node for node in cluster.list_all_nodes() if not node.head]
-        cluster.remove_node(node, allow_graceful=False)
+        cluster.remove_node(first, allow_graceful=False)
         cluster.add_node(num_cpus=2, object_store_memory=_STORE)
         while crew.figures()["actors_alive"] < 2 or ledger.actors_lost < 2:
             take()
