@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 # flags are of the locked XLA; others may not know them.
 QUICKLY := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
-  --extra dev --extra bitbully --extra pgx --extra openspiel --extra onnx \
+  --extra dev --extra bitbully --extra pgx --extra openspiel --extra onnx --extra fleet \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 DEMO_RUN := runs/tic_tac_toe
 

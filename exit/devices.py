@@ -1,7 +1,7 @@
 """The devices of this machine: on a CPU one for each core, so that a batch keeps all of them busy."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -29,7 +29,13 @@ _FLAGS = {
 
 
 def use_all_cores() -> None:
-    """Make the cores that this process may use devices; call it before anything runs in JAX.
+    """Make all cores that this process may use devices; see `use_cores`."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    use_cores(len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def use_cores(num_cores: int) -> None:
+    """Make so many cores devices; call it before anything runs in JAX.
 
     As many as the greatest power of two among them, by which batches divide. XLA divides single
     operations among the cores, which gains little where they are small; a core that works on its own
@@ -39,9 +45,7 @@ def use_all_cores() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in flags:
         return
-    affinity = getattr(os, "sched_getaffinity", None)
     try:
-        num_cores = len(affinity(0)) if affinity else os.cpu_count() or 1
         jax.config.update("jax_num_cpu_devices", 1 << (num_cores.bit_length() - 1))
     except RuntimeError:  # JAX has started.
         return
@@ -66,7 +70,7 @@ def over_devices(
     Args:
       work: how much each entry is expected to take; entries are dealt out such that all devices have as much.
     """
-    mesh = _mesh(work.shape[0])
+    mesh = _mesh(work.shape[0], jax.local_devices())
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return function(whole, batch)
     everything, part = PartitionSpec(), PartitionSpec("batch")
@@ -150,34 +154,42 @@ def gathered(team: Team, array: Array) -> Array:
 
 
 def divided(batch: Batch) -> Batch:
-    """The same batch, placed such that what is computed from it is divided among the local devices."""
-    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0])
+    """The same batch, placed such that what is computed from it is divided among the devices.
+
+    Where `jax.distributed` has joined several processes, among those of all: each is given the whole batch,
+    and computes its share.
+    """
+    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0], jax.devices())
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return batch
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
 
 
 def everywhere(tree: Whole) -> Whole:
-    """The same arrays, a copy of each on every local device.
+    """The same arrays, a copy of each on every device, of all processes that `jax.distributed` has joined.
 
     A loop whose state starts and ends like this is compiled once: where arrays lie is part of a program.
     """
-    devices = jax.local_devices()
+    devices = jax.devices()
     if len(devices) == 1:
         return tree
-    return jax.lax.with_sharding_constraint(tree, NamedSharding(_all_devices(), PartitionSpec()))
+    return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh_of(devices), PartitionSpec()))
 
 
 def can_divide(size: int) -> bool:
     """Whether there are several devices and a batch of this size is worth dividing among them."""
-    return _mesh(size) is not None
+    return _mesh(size, jax.local_devices()) is not None
 
 
-def _mesh(size: int) -> Mesh | None:
-    """All local devices, if there are several and a batch of this size is worth dividing among them."""
-    count = len(jax.local_devices())
-    return _all_devices() if count > 1 and size % count == 0 and size // count >= _FEWEST else None
+def _mesh(size: int, devices: Sequence[Any]) -> Mesh | None:
+    """The devices, if there are several and a batch of this size is worth dividing among them."""
+    count = len(devices)
+    return _mesh_of(devices) if count > 1 and size % count == 0 and size // count >= _FEWEST else None
 
 
 def _all_devices() -> Mesh:
-    return Mesh(np.array(jax.local_devices()), ("batch",))
+    return _mesh_of(jax.local_devices())
+
+
+def _mesh_of(devices: Sequence[Any]) -> Mesh:
+    return Mesh(np.array(devices), ("batch",))

@@ -1,174 +1,40 @@
-"""The distillation loop: self-play, replay, learner, and what keeps a run alive.
+"""The distillation loop: iterations, one after another, and what keeps a run alive.
 
 A run is a function of its configuration: every random key is folded from the seed and the iteration, so
 a run that was killed and continued ends bit for bit where an uninterrupted one does.
 """
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
-from exit import replay as ring
 from exit.catalog import trained_agent
 from exit.checkpoint import WarnFn, restore_latest, save, steps
 from exit.clock import Clock
 from exit.devices import everywhere
 from exit.errors import UsageError, UserError
-from exit.evaluate import EvaluationConfig, Figures, MeasureFn, critical_sample, measure_fn_of
-from exit.game import Game, State
-from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
+from exit.evaluate import Figures, MeasureFn, critical_sample, measure_fn_of
+from exit.iteration import RunConfig, RunState, init_run, iterate
+from exit.learner import LearnerMetrics
 from exit.logs import open_metrics, read_metrics
-from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.network import Params, make_network
 from exit.portable import load_portable, params_of, save_portable, snapshot_path
-from exit.replay import Replay, ReplayConfig
 from exit.rundir import claim, read_info
-from exit.search import SearchConfig
-from exit.selfplay import PlayFigures, SelfPlayConfig, initial_states, self_play
 from exit.solve import exact_of
-from exit.targets import Targets, make_targets
 
 ReportFn = Callable[[Mapping[str, float | int | None]], None]
 """Told the figures of the run so far; see `train`."""
 
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Everything a run depends on.
-
-    Attributes:
-      num_iterations: of self-play and learning.
-      return_weight: share of the game's return in the value target, against the search's value.
-      final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
-        learnt from how long games end are true early and noisy; those of search the other way round.
-      report_every: iterations between reports, each with a measurement if the game is solved.
-      checkpoint_every: iterations between checkpoints.
-      keep_checkpoints: checkpoints kept.
-      snapshots: keep the agent as it is after 1, 2, 4, 8, ... iterations, each as a small file.
-      start_from: an agent's file, or the name of an agent that comes with the product, whose parameters
-        the run starts from; None starts from random ones.
-    """
-
-    game: Game
-    network: NetworkConfig = field(default_factory=MLPConfig)
-    search: SearchConfig = field(default_factory=SearchConfig)
-    self_play: SelfPlayConfig = field(default_factory=SelfPlayConfig)
-    replay: ReplayConfig = field(default_factory=ReplayConfig)
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    num_iterations: int = 100
-    return_weight: float = 0.5
-    final_return_weight: float | None = None
-    report_every: int = 10
-    checkpoint_every: int = 10
-    keep_checkpoints: int = 3
-    snapshots: bool = False
-    start_from: str | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("num_iterations", "report_every", "checkpoint_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("return_weight", "final_return_weight"):
-            if (share := getattr(self, name)) is not None and not 0.0 <= share <= 1.0:
-                raise ValueError(f"{name} is {share}; it must be in [0, 1]")
-        for name, budget in (("self_play", self.self_play.budget), ("evaluation", self.evaluation.budget)):
-            if not 0 <= budget <= self.search.max_simulations:
-                raise ValueError(
-                    f"{name}.budget is {budget}; it must be in [0, {self.search.max_simulations}], "
-                    "or raise search.max_simulations"
-                )
-        examples = self.self_play.num_examples
-        if self.replay.capacity % examples:
-            raise ValueError(
-                f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} "
-                "examples of one iteration (self_play.num_games * self_play.num_steps)"
-            )
-
-
-class RunState(NamedTuple):
-    """Everything that changes while a run goes on.
-
-    Attributes:
-      games: the positions that self-play goes on from.
-      iteration: iterations done.
-    """
-
-    learner: LearnerState
-    replay: Replay
-    games: State
-    iteration: Array
+IterateFn = Callable[[RunState], tuple[RunState, LearnerMetrics, Mapping[str, Any]]]
+"""One iteration: the state after it, and figures of the learner and of the games."""
 
 
 class TrainingDiverged(UserError):
     """The loss is not finite; the last good checkpoint is kept."""
-
-
-def init_run(config: RunConfig) -> RunState:
-    """The state before the first iteration."""
-    key_params, key_games = jax.random.split(_key(config, 0))
-    network = make_network(config.network, config.game)
-    game = config.game
-    example = Targets(game.init(), jnp.zeros(game.num_actions), jnp.float32(0))
-    return RunState(
-        learner=init_learner(
-            key_params, network=network, config=config.learner, total_updates=_total_updates(config)
-        ),
-        replay=ring.init(example, config.replay.capacity),
-        games=initial_states(key_games, game=game, config=config.self_play),
-        iteration=jnp.int32(0),
-    )
-
-
-def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics, PlayFigures]:
-    """One iteration: play, remember, learn; the figures are of the learner's and of the games.
-
-    The replay and the games of `state` are consumed.
-    """
-    key_play, key_learn = jax.random.split(_key(config, state.iteration + 1))
-    games, replay, figures = _play(
-        state.games,
-        state.replay,
-        state.learner.averaged_params,
-        key_play,
-        _return_weight(config, state.iteration),
-        config=config,
-    )
-    learner, metrics = learn(
-        state.learner,
-        key_learn,
-        replay,
-        game=config.game,
-        network=make_network(config.network, config.game),
-        config=config.learner,
-        total_updates=_total_updates(config),
-    )
-    return RunState(learner, replay, games, state.iteration + 1), metrics, figures
-
-
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
-def _play(
-    games: State, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
-) -> tuple[State, Replay, PlayFigures]:
-    """Positions to go on from and the replay after an iteration's self-play."""
-    games, played, figures = self_play(
-        params,
-        rng_key,
-        games,
-        game=config.game,
-        predict=make_network(config.network, config.game).predict,
-        search_config=_self_play_search(config),
-        config=config.self_play,
-    )
-    replay = ring.add(replay, make_targets(played, return_weight=return_weight))
-    return *everywhere((games, replay)), figures
 
 
 def train(
@@ -180,6 +46,7 @@ def train(
     report_fn: ReportFn | None = None,
     warn_fn: WarnFn | None = None,
     stop_iteration: int | None = None,
+    iterate_fn: IterateFn | None = None,
 ) -> None:
     """Train in a directory, from the start or from where a run of the same configuration stopped.
 
@@ -194,6 +61,7 @@ def train(
         mistake rates being None where the game is not solved or has no such state.
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
+      iterate_fn: an iteration; `iterate` if left out. Its figures are reported with the others.
 
     Raises:
       UsageError: the directory holds a run of another configuration or version.
@@ -212,7 +80,7 @@ def train(
         last = config.num_iterations if stop_iteration is None else min(stop_iteration, config.num_iterations)
         writer = open_metrics(run_dir, int(state.iteration))
         try:
-            for metrics in _run(config, run_dir, state, last, measure):
+            for metrics in _run(config, run_dir, state, last, measure, iterate_fn or _alone(config)):
                 writer.write(metrics)
                 if report_fn is not None:
                     report_fn(metrics)
@@ -234,7 +102,12 @@ def _require_runnable(config: RunConfig) -> None:
 
 
 def _run(
-    config: RunConfig, run_dir: Path, state: RunState, last: int, measure: MeasureFn
+    config: RunConfig,
+    run_dir: Path,
+    state: RunState,
+    last: int,
+    measure: MeasureFn,
+    iterate_fn: IterateFn,
 ) -> Iterator[dict[str, float | int | None]]:
     """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
     examples = config.self_play.num_examples
@@ -242,7 +115,7 @@ def _run(
     earlier: Mapping[str, Any] | None = rows[-1] if rows else None
     clock = Clock(float(rows[-1]["seconds"] or 0.0) if rows else 0.0, int(state.iteration))
     for iteration in range(int(state.iteration) + 1, last + 1):
-        state, learned, figures = iterate(state, config=config)
+        state, learned, figures = iterate_fn(state)
         if not np.isfinite([learned.policy_loss, learned.value_loss, learned.grad_norm]).all():
             raise TrainingDiverged(
                 f"the loss is not finite at iteration {iteration} (update {int(state.learner.num_updates)}); "
@@ -262,7 +135,7 @@ def _run(
                 "num_iterations": config.num_iterations,
                 "positions": iteration * examples,
                 **clock.figures(iteration, num_iterations=config.num_iterations, examples=examples),
-                **{name: float(value) for name, value in (learned._asdict() | figures._asdict()).items()},
+                **{name: _number(value) for name, value in {**learned._asdict(), **figures}.items()},
                 "replay_size": int(state.replay.size),
                 "target_age": _target_age(int(state.replay.size), iteration, config),
                 **measured,
@@ -275,6 +148,21 @@ def _run(
         if saves:
             trees = {"acting": state.learner.averaged_params, "run": state}
             save(run_dir, iteration, trees, keep=config.keep_checkpoints)
+
+
+def _alone(config: RunConfig) -> IterateFn:
+    """Iterations of this process."""
+
+    def iterate_here(state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
+        state, learned, figures = iterate(state, config=config)
+        return state, learned, figures._asdict()
+
+    return iterate_here
+
+
+def _number(value: Any) -> float | int:
+    """A figure in JSON's types; what is counted stays whole."""
+    return value if isinstance(value, int) else float(value)
 
 
 def _measurement(config: RunConfig, warn_fn: WarnFn) -> MeasureFn:
@@ -332,28 +220,7 @@ def _start_params(config: RunConfig) -> Params | None:
     return params_of(load_portable(path), acting_template(config), path)
 
 
-def _key(config: RunConfig, iteration: Array | int) -> Array:
-    """The key of an iteration; 0 is the start."""
-    return jax.random.fold_in(jax.random.key(config.seed), iteration)
-
-
 def _target_age(replay_size: int, iteration: int, config: RunConfig) -> float:
     """Mean age of the examples in the replay, in iterations; those of this one have age 0."""
     held = min(iteration, replay_size // config.self_play.num_examples)
     return (held - 1) / 2
-
-
-def _return_weight(config: RunConfig, iteration: Array) -> Array:
-    """The share of the game's return in this iteration's targets; `iteration` is of those done."""
-    last = config.return_weight if config.final_return_weight is None else config.final_return_weight
-    done = iteration / max(config.num_iterations - 1, 1)
-    return jnp.float32(config.return_weight + (last - config.return_weight) * done)
-
-
-def _total_updates(config: RunConfig) -> int:
-    return config.num_iterations * config.learner.num_updates
-
-
-def _self_play_search(config: RunConfig) -> SearchConfig:
-    """Search with room for the self-play budget and no more."""
-    return replace(config.search, max_simulations=config.self_play.budget)

@@ -5,6 +5,7 @@ from pathlib import Path
 from exit.cli import run
 
 _CONFIG = """
+from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
@@ -22,16 +23,37 @@ def config() -> RunConfig:
         self_play=SelfPlayConfig(num_games=32, num_steps=8, budget=8),
         replay=ReplayConfig(capacity=4096),
         learner=LearnerConfig(batch_size=128, num_updates=4, learning_rate=5e-3),
-        num_iterations=17,
-        report_every=100,
-        checkpoint_every=100,
-        snapshots=True,
+        evaluation=EvaluationConfig(exact={exact}),
+        num_iterations={num_iterations},
+        report_every={report_every},
+        checkpoint_every={checkpoint_every},
+        snapshots={snapshots},
     )
 """
 
 
+def config_file(
+    folder: Path,
+    *,
+    num_iterations: int = 17,
+    report_every: int = 100,
+    checkpoint_every: int = 100,
+    snapshots: bool = True,
+    exact: bool = True,
+) -> Path:
+    """Its settings in a file."""
+    text = _CONFIG.format(
+        num_iterations=num_iterations,
+        report_every=report_every,
+        checkpoint_every=checkpoint_every,
+        snapshots=snapshots,
+        exact=exact,
+    )
+    (folder / "small.py").write_text(text)
+    return folder / "small.py"
+
+
 def train_small(folder: Path) -> Path:
     """Trains it in a folder; returns the run directory."""
-    (folder / "small.py").write_text(_CONFIG)
-    assert run(["train", str(folder / "small.py"), "--run-dir", str(folder / "run")]) == 0
+    assert run(["train", str(config_file(folder)), "--run-dir", str(folder / "run")]) == 0
     return folder / "run"

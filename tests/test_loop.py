@@ -14,10 +14,12 @@ import pytest
 import exit.loop as loop_module
 from exit.checkpoint import steps
 from exit.evaluate import EvaluationConfig
+from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.logs import read_metrics
-from exit.loop import RunConfig, RunState, TrainingDiverged, init_run, iterate
+from exit.loop import TrainingDiverged
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
+from exit.selfplay import PlayFigures
 from games.nim import Nim
 from tests.planted import Dice
 from tests.tiny import assert_same_bits, contents, saved_state, tiny_config, train_tiny
@@ -162,7 +164,7 @@ def _cheap_iteration(losses: Callable[[int], float]) -> Any:
         state = state._replace(iteration=state.iteration + 1)
         loss = losses(int(state.iteration))
         figures = (jnp.float32(figure) for figure in (loss, 0.1, 0.1, 0.1))
-        played = loop_module.PlayFigures(*[jnp.float32(0.5)] * len(loop_module.PlayFigures._fields))
+        played = PlayFigures(*[jnp.float32(0.5)] * len(PlayFigures._fields))
         return state, loop_module.LearnerMetrics(*figures), played
 
     return iterate

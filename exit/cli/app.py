@@ -27,6 +27,7 @@ from exit.cli import (
     probe,
     report,
     solve,
+    sweep,
     train,
 )
 from exit.cli.options import Invocation, debug_option
@@ -74,6 +75,7 @@ for _command in (
     frontier.frontier,
     frontier.recommend,
     report.report,
+    sweep.sweep,
 ):
     xit.add_command(_command)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from exit.report import Group
 
 _PICTURE = Path("runs") / "report.png"
-_STANDING = {
+STANDING = {
     "iterations": ("iteration", "{:.0f}".format, 1.0),
     "minutes": ("seconds", "{:.1f}".format, 1 / 60),
     "reflex": ("reflex_mistake_rate", console.percent, 1.0),
@@ -62,8 +62,8 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
 
     groups = groups_of(run_dirs)
     console.prepare_json(json_path)
-    for title, columns in ("where they stand", _STANDING), ("their last iteration", _DIAGNOSTICS):
-        rows = [[group.name, str(len(group.run_dirs)), *_cells(group, columns)] for group in groups]
+    for title, columns in ("where they stand", STANDING), ("their last iteration", _DIAGNOSTICS):
+        rows = [[group.name, str(len(group.run_dirs)), *cells(group, columns)] for group in groups]
         console.show_table(title, ("run", "seeds", *columns), rows)
     console.say(_LEGEND)
     console.write_json(
@@ -78,7 +78,8 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
     console.show_picture(lambda: plot_report(groups, out))
 
 
-def _cells(group: "Group", columns: dict[str, Any]) -> list[str]:
+def cells(group: "Group", columns: dict[str, Any]) -> list[str]:
+    """The last figures of a group as texts, by columns such as `STANDING`."""
     last = group.last()
 
     def cell(name: str, form: Any, scale: float) -> str:

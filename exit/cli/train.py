@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from exit.cli import console
+from exit.cli.fleet import FleetOptions, fleet_options
 from exit.cli.options import Invocation, config_argument, debug_option, json_option, set_option
 
 _PICTURE = "training.png"
@@ -16,6 +17,7 @@ _PICTURE = "training.png"
 @config_argument
 @click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: runs/CONFIG.")
 @set_option("search.max_simulations=64")
+@fleet_options
 @json_option
 @debug_option
 @click.pass_obj
@@ -24,6 +26,7 @@ def train(
     config_name: str,
     run_dir: Path | None,
     assignments: tuple[str, ...],
+    fleet: FleetOptions,
     json_path: Path | None,
 ) -> None:
     """Train an agent as CONFIG says: a name of `configs`, or a Python file with `config()`.
@@ -32,6 +35,7 @@ def train(
     """
     from exit.catalog import load_config, with_overrides
 
+    fleet.check()
     config = with_overrides(load_config(config_name), assignments)
     run_dir = run_dir or Path("runs") / Path(config_name).stem
     if config_name.endswith(".py"):
@@ -43,9 +47,9 @@ def train(
     # Only now, since importing the training program takes seconds.
     from exit.checkpoint import steps
     from exit.logs import read_metrics
-    from exit.loop import train as run_training
     from exit.plots import plot_training
 
+    train_fn = fleet.train_fn()
     if saved := steps(run_dir):
         console.say(f"continuing after iteration {saved[-1]}")
     invocation.when_interrupted = (
@@ -60,7 +64,7 @@ def train(
             latest.update({name: value for name, value in metrics.items() if value is not None})
             progress.update(_line(latest), (metrics["iteration"] or 0) / (metrics["num_iterations"] or 1))
 
-        run_training(
+        train_fn(
             config,
             run_dir,
             config_name=config_name,
@@ -93,6 +97,8 @@ _FIGURES = {
     "reflex_mistake_rate": lambda value: f"mistakes: reflex {console.percent(value)}",
     "search_mistake_rate": lambda value: f"search {console.percent(value)}",
     "amortized_depth": lambda value: f"absorbed {value:.0f} simulations",
+    "actors_alive": lambda value: f"actors {value:.0f}",
+    "actors_lost": lambda value: f"lost {value:.0f}",
 }
 
 

@@ -1,0 +1,110 @@
+"""`--fleet` and its company: the same command on several machines."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exit.errors import UsageError
+
+if TYPE_CHECKING:
+    from exit.fleet import FleetConfig
+
+
+@dataclass(frozen=True)
+class FleetOptions:
+    """What was said of the fleet.
+
+    Attributes:
+      address: None for this process alone.
+      counts: of actors, a group each.
+      resources: of an actor of each group.
+      max_age: of weights, in iterations.
+    """
+
+    address: str | None
+    counts: tuple[int, ...]
+    resources: tuple[str, ...]
+    max_age: int | None
+
+    def check(self) -> None:
+        """Raise UsageError where the options do not fit each other."""
+        if self.address is None and (self.counts or self.resources or self.max_age is not None):
+            raise UsageError(
+                "--actors, --actor-resources and --max-age need --fleet; --fleet auto starts one"
+            )
+        self.config()
+
+    def config(self) -> "FleetConfig | None":
+        """The fleet; None for this process alone."""
+        if self.address is None:
+            return None
+        from exit.fleet import FleetConfig, group_of, parse_resources
+
+        resources = self.resources or ("CPU=1",) * len(self.counts)
+        if len(resources) != len(self.counts):
+            raise UsageError(
+                f"--actor-resources is given {len(self.resources)} times and --actors {len(self.counts)}; "
+                "give both once for each group of actors"
+            )
+        groups = tuple(
+            group_of(count, parse_resources(text)) for count, text in zip(self.counts, resources, strict=True)
+        )
+        return FleetConfig(address=self.address, groups=groups, max_age=self.max_age)
+
+    def train_fn(self) -> Callable[..., None]:
+        """`exit.loop.train`, or what does the same with actors."""
+        fleet = self.config()
+        if fleet is None:
+            from exit.loop import train
+
+            return train
+        from exit.fleet.training import train_on_fleet
+
+        return functools.partial(train_on_fleet, fleet=fleet)
+
+
+def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--fleet`, `--actors`, `--actor-resources` and `--max-age`, handed on as `fleet`."""
+
+    @click.option(
+        "--fleet",
+        "address",
+        metavar="ADDRESS",
+        help="Play on Ray actors: `auto` starts Ray on this machine, HOST:PORT or ray://HOST:PORT joins one.",
+    )
+    @click.option(
+        "--actors",
+        "counts",
+        type=click.IntRange(min=1),
+        multiple=True,
+        metavar="N",
+        help="Actors of the fleet. Default: one for each core. May be repeated, for actors of several kinds.",
+    )
+    @click.option(
+        "--actor-resources",
+        "resources",
+        multiple=True,
+        metavar="CPU=N,GPU=N,...",
+        help="What Ray reserves for each actor. Default: CPU=1. Repeated as --actors is.",
+    )
+    @click.option(
+        "--max-age",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Drop games played by weights more than N iterations old. Default: use all.",
+    )
+    @functools.wraps(command)
+    def with_fleet(
+        *arguments: Any,
+        address: str | None,
+        counts: tuple[int, ...],
+        resources: tuple[str, ...],
+        max_age: int | None,
+        **others: Any,
+    ) -> Any:
+        return command(*arguments, fleet=FleetOptions(address, counts, resources, max_age), **others)
+
+    return with_fleet

@@ -1,0 +1,271 @@
+"""Actors and what they were asked for: batches come from whoever has one, and who dies is replaced."""
+
+import collections
+import contextlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from exit.errors import UserError
+from exit.fleet.batch import Batch, Weights, checksum_of
+from exit.fleet.cluster import ActorGroup, FleetConfig
+from exit.fleet.ledger import Identity, Ledger
+
+WarnFn = Callable[[str], None]
+
+_TRACEBACK = "Traceback (most recent call last)"
+
+_PULSE = 10.0
+"""Seconds between looks at actors of which nothing is heard."""
+
+_DEATHS = 3
+"""For each actor: deaths in a row, with no batch from anyone between, after which the run is given up."""
+
+
+class Plays(Protocol):
+    """What an actor is given to do."""
+
+    def play(self, weights: Weights) -> Batch: ...
+
+
+MakePlayer = Callable[[int, ActorGroup], Plays]
+"""The player of the actor with a number, of a group; made in the actor's process."""
+
+
+class ActorFailed(UserError):
+    """What an actor was running raised an error, which would come again; or actors die as they start."""
+
+
+class _Actor:
+    """A process that plays; Ray makes one and calls it."""
+
+    def __init__(self, number: int, make_player: MakePlayer, group: ActorGroup) -> None:
+        self._number, self._make_player, self._group = number, make_player, group
+        self._player: Plays | None = None
+
+    def play(self, weights: Weights) -> Batch:
+        # Not in the constructor: what is raised there reaches the learner as a death, not as an error.
+        if self._player is None:
+            self._player = self._make_player(self._number, self._group)
+        return self._player.play(weights)
+
+
+@dataclass
+class _Member:
+    """An actor of the crew.
+
+    Attributes:
+      delivered: batches.
+      asked: batches.
+    """
+
+    number: int
+    group: ActorGroup
+    handle: Any
+    delivered: int = 0
+    asked: int = 0
+    gone: bool = False
+
+
+@dataclass(frozen=True)
+class _Call:
+    identity: Identity
+    member: _Member
+    since: float
+
+
+class Crew:
+    """The actors of a run. Close it to end them."""
+
+    def __init__(
+        self,
+        make_player: MakePlayer,
+        groups: tuple[ActorGroup, ...],
+        *,
+        fleet: FleetConfig,
+        ledger: Ledger,
+        warn_fn: WarnFn,
+    ) -> None:
+        self._make_player, self._fleet, self._ledger, self._warn = make_player, fleet, ledger, warn_fn
+        self._members: list[_Member] = []
+        self._calls: dict[Any, _Call] = {}
+        self._arrived: collections.deque[Any] = collections.deque()
+        self._weights: tuple[int, Any] | None = None
+        self._deaths = 0
+        self._heard = time.monotonic()
+        for group in groups:
+            for _ in range(group.count):
+                self._hire(group)
+
+    def next_batch(self, weights: Weights) -> Batch:
+        """The next batch of games that counts, from whoever has one; actors go on with these weights.
+
+        Raises:
+          ActorFailed: what an actor was running raised an error, or actors die as fast as they start.
+          UserError: nothing arrived for longer than the fleet's patience.
+        """
+        while True:
+            self._ask(weights)
+            reference = self._wait()
+            if reference is None:
+                continue
+            call = self._calls.pop(reference)
+            batch = self._received(reference, call)
+            if batch is not None and self._counts(batch, weights.version):
+                self._deaths = 0
+                return batch
+
+    def figures(self) -> dict[str, float | int]:
+        """For a report: who is there, and how long the oldest call has been out."""
+        now = time.monotonic()
+        return {
+            "actors_alive": sum(member.delivered > 0 for member in self._members),
+            "actors_starting": sum(member.delivered == 0 for member in self._members),
+            "oldest_call_seconds": max((now - call.since for call in self._calls.values()), default=0.0),
+        }
+
+    def close(self) -> None:
+        """End all actors; what they were asked for stays out in the accounts."""
+        for member in self._members:
+            _end(member.handle)
+        self._members.clear()
+        self._calls.clear()
+
+    def _hire(self, group: ActorGroup) -> None:
+        """A new actor, which Ray starts where there is room."""
+        number = self._ledger.actors_started
+        self._ledger.actors_started += 1
+        options = {
+            "num_cpus": group.cpus,
+            "num_gpus": group.gpus,
+            "resources": dict(group.resources) or None,
+            "max_restarts": 0,
+            "max_task_retries": 0,
+            "scheduling_strategy": "SPREAD",
+        }
+        handle = ray.remote(_Actor).options(**options).remote(number, self._make_player, group)
+        self._members.append(_Member(number, group, handle))
+
+    def _ask(self, weights: Weights) -> None:
+        """Every actor has as much to do as the fleet allows."""
+        for member in self._members:
+            while member.asked - member.delivered < self._fleet.ahead:
+                identity = Identity(member.number, member.asked)
+                reference = member.handle.play.remote(self._put(weights))
+                self._calls[reference] = _Call(identity, member, time.monotonic())
+                self._ledger.ask(identity)
+                member.asked += 1
+
+    def _put(self, weights: Weights) -> Any:
+        """Weights in Ray's object store, once a version."""
+        if self._weights is None or self._weights[0] != weights.version:
+            self._weights = weights.version, ray.put(weights)
+        return self._weights[1]
+
+    def _wait(self) -> Any:
+        """A call that is over, the one made first if there are several; None where none is yet."""
+        if not self._arrived:
+            some, _ = ray.wait(list(self._calls), num_returns=1, timeout=_PULSE)
+            if not some:
+                self._look()
+                return None
+            # All that are over at once: with many actors each look takes time.
+            done, _ = ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)
+            self._arrived.extend(done or some)
+        return self._arrived.popleft()
+
+    def _look(self) -> None:
+        """Nothing has arrived for a while: says so, and gives up when that has lasted too long."""
+        silence = time.monotonic() - self._heard
+        if silence > self._fleet.patience:
+            raise UserError(
+                f"no games arrived for {silence:.0f} seconds from any of {len(self._members)} actors; "
+                "look whether the cluster has room for them (`ray status`) and whether the game hangs"
+            )
+        if not any(member.delivered for member in self._members) and silence > 6 * _PULSE:
+            free = ray.available_resources()
+            room = ", ".join(f"{name}={free.get(name, 0):g}" for name in ("CPU", "GPU"))
+            self._warn(f"no actor has played yet after {silence:.0f} seconds; Ray has {room} free")
+
+    def _received(self, reference: Any, call: _Call) -> Batch | None:
+        """What a call that is over brought; None where it was lost."""
+        call.member.delivered += 1
+        try:
+            batch: Batch = ray.get(reference)
+        except RayTaskError as error:
+            raise _failure(error, call.member) from error
+        except RayActorError as error:
+            self._ledger.lose(call.identity)
+            if error.actor_init_failed:
+                raise ActorFailed(f"actor {call.member.number} did not start: {_reason(error)}") from error
+            self._replace(call.member, error)
+            return None
+        except RayError as error:
+            # The object is gone, with its node or for want of space; the actor may be well.
+            self._ledger.lose(call.identity)
+            self._warn(f"a batch of actor {call.member.number} was lost ({_reason(error)})")
+            return None
+        self._heard = time.monotonic()
+        if checksum_of(batch.leaves) != batch.checksum:
+            self._ledger.lose(call.identity)
+            self._warn(f"a batch of actor {call.member.number} was damaged on its way, and is not used")
+            return None
+        return batch
+
+    def _counts(self, batch: Batch, version: int) -> bool:
+        """Whether a batch is to be learnt from; it is in the accounts either way."""
+        if self._fleet.max_age is not None and version - batch.version > self._fleet.max_age:
+            self._ledger.drop(batch.identity, batch.num_games)
+            return False
+        return self._ledger.ingest(batch.identity, batch.num_games)
+
+    def _replace(self, member: _Member, error: Exception) -> None:
+        """A new actor for one that died; its other calls settle as they come."""
+        if member.gone:
+            return
+        member.gone = True
+        self._members.remove(member)
+        # It may only be out of reach; then it must not go on beside its replacement.
+        _end(member.handle)
+        self._ledger.actors_lost += 1
+        self._deaths += 1
+        if self._deaths > _DEATHS * (len(self._members) + 1):
+            raise ActorFailed(
+                f"{self._deaths} actors died one after another without a batch of games between, the last "
+                f"because: {_reason(error)}"
+            )
+        self._hire(member.group)
+
+
+def _failure(error: RayTaskError, member: _Member) -> UserError:
+    """What an actor's own error is to the user."""
+    cause = error.cause if isinstance(error.cause, Exception) else error
+    if isinstance(cause, UserError):
+        return cause
+    if isinstance(cause, RayError) and not isinstance(cause, RayTaskError):
+        return ActorFailed(f"actor {member.number} could not be given its weights ({_reason(cause)})")
+    return ActorFailed(f"actor {member.number} failed: {type(cause).__name__}: {_reason(cause)}")
+
+
+def _reason(error: Exception) -> str:
+    """An error in a line; Ray's own begin with what happened and end with much else."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    exits = [line for line in lines if line.startswith("The actor is dead")]
+    # What a compiled program calls back fails with a traceback in the message; what it was stands at the end.
+    raised = (
+        [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+        if _TRACEBACK in str(error)
+        else []
+    )
+    chosen = (exits or raised[-1:] or lines or [type(error).__name__])[0]
+    return chosen if len(chosen) <= 240 else f"{chosen[:240]}..."
+
+
+def _end(handle: Any) -> None:
+    with contextlib.suppress(Exception):
+        ray.kill(handle, no_restart=True)

@@ -1,0 +1,146 @@
+"""A run whose games are played by a fleet: the single-machine loop, with another source of games."""
+
+import contextlib
+import functools
+import importlib.machinery
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from exit import replay as ring
+from exit.checkpoint import WarnFn, steps
+from exit.devices import everywhere
+from exit.fleet.batch import Weights
+from exit.fleet.cluster import ActorGroup, FleetConfig, joined
+from exit.fleet.ledger import Ledger
+from exit.fleet.player import host_copy, make_player
+from exit.game import Game
+from exit.iteration import RunConfig, RunState, update
+from exit.learner import LearnerMetrics
+from exit.logs import read_metrics
+from exit.loop import ReportFn, train
+from exit.replay import Replay
+from exit.rundir import read_info, require_settings
+from exit.targets import Targets
+
+if TYPE_CHECKING:
+    from exit.fleet.crew import Crew
+
+
+def train_on_fleet(
+    config: RunConfig,
+    run_dir: Path | str,
+    *,
+    fleet: FleetConfig,
+    config_name: str,
+    overrides: tuple[str, ...] = (),
+    report_fn: ReportFn | None = None,
+    warn_fn: WarnFn | None = None,
+    stop_iteration: int | None = None,
+) -> None:
+    """Train as `exit.loop.train` does, in the same directories, on games that actors play.
+
+    An iteration is a batch of games from any actor and the updates that follow it, so that as many
+    updates are done for an example as on one machine: actors that are faster wait for the learner. A
+    run may go on without a fleet, or with another one. Which batch comes when is not repeatable.
+
+    Reports also have the figures of `Ledger` and `Crew`, `weights_age` (iterations of learning that the
+    weights which played the batch were behind) and `play_seconds` (that the actor took).
+
+    Raises:
+      UserError: as `train` does; what an actor raised; or there is no Ray.
+    """
+    run_dir, warn = Path(run_dir), warn_fn or (lambda message: None)
+    if steps(run_dir):
+        # Ray takes seconds to start; what is wrong with a run shows before.
+        require_settings(run_dir, read_info(run_dir), config)
+    # Ray comes first: its processes are forked from this one, which threads of JAX would disturb.
+    with joined(fleet) as groups, contextlib.ExitStack() as stack:
+        iterations = _Iterations(config, run_dir, groups, fleet, warn, stack)
+        train(
+            config,
+            run_dir,
+            config_name=config_name,
+            overrides=overrides,
+            report_fn=report_fn,
+            warn_fn=warn_fn,
+            stop_iteration=stop_iteration,
+            iterate_fn=iterations,
+        )
+
+
+class _Iterations:
+    """Iterations on batches from a crew, which is hired with the first and let go with the stack."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        run_dir: Path,
+        groups: tuple[ActorGroup, ...],
+        fleet: FleetConfig,
+        warn_fn: WarnFn,
+        stack: contextlib.ExitStack,
+    ) -> None:
+        self._config, self._run_dir, self._groups, self._fleet = config, run_dir, groups, fleet
+        self._warn, self._stack = warn_fn, stack
+
+    def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
+        version = int(state.iteration)
+        batch = self._crew.next_batch(Weights(version, host_copy(state.learner.averaged_params)))
+        replay = remember(state.replay, batch.leaves)
+        state, metrics = update(state._replace(replay=replay), config=self._config)
+        figures = {
+            **batch.figures,
+            **self._ledger.figures(),
+            **self._crew.figures(),
+            "weights_age": version - batch.version,
+            "play_seconds": batch.seconds,
+        }
+        return state, metrics, figures
+
+    @functools.cached_property
+    def _ledger(self) -> Ledger:
+        """The accounts, from where the last report that the run keeps left them."""
+        rows = read_metrics(self._run_dir)
+        return Ledger.from_report(rows[-1]) if rows else Ledger()
+
+    @functools.cached_property
+    def _crew(self) -> "Crew":
+        # Only now, with Ray joined: what it binds to is decided before it is imported.
+        from exit.fleet.crew import Crew
+
+        _carry_along(self._config.game)
+        crew = Crew(
+            functools.partial(make_player, config=self._config),
+            self._groups,
+            fleet=self._fleet,
+            ledger=self._ledger,
+            warn_fn=self._warn,
+        )
+        self._stack.callback(crew.close)
+        return crew
+
+
+def _carry_along(game: Game) -> None:
+    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings."""
+    from ray import cloudpickle
+
+    module = sys.modules[type(game).__module__]
+    if importlib.machinery.PathFinder.find_spec(module.__name__.partition(".")[0]) is None:
+        cloudpickle.register_pickle_by_value(module)
+
+
+def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
+    """The replay with the leaves of a batch in it; the one given is consumed."""
+    targets: Targets = jax.tree.unflatten(jax.tree.structure(replay.examples), leaves)
+    return _added(replay, jax.tree.map(jnp.asarray, targets))
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _added(replay: Replay, targets: Targets) -> Replay:
+    return everywhere(ring.add(replay, targets))

@@ -1,0 +1,193 @@
+"""One iteration of training: play, remember, learn; and all that it depends on.
+
+Random keys are folded from the seed and the iteration, so that a run can go on from anywhere.
+"""
+
+import functools
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from exit import replay as ring
+from exit.devices import everywhere
+from exit.evaluate import EvaluationConfig
+from exit.game import Game, State
+from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
+from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.replay import Replay, ReplayConfig
+from exit.search import SearchConfig
+from exit.selfplay import PlayFigures, SelfPlayConfig, Trajectory, initial_states, self_play
+from exit.targets import Targets, make_targets
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run depends on.
+
+    Attributes:
+      num_iterations: of self-play and learning.
+      return_weight: share of the game's return in the value target, against the search's value.
+      final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
+        learnt from how long games end are true early and noisy; those of search the other way round.
+      report_every: iterations between reports, each with a measurement if the game is solved.
+      checkpoint_every: iterations between checkpoints.
+      keep_checkpoints: checkpoints kept.
+      snapshots: keep the agent as it is after 1, 2, 4, 8, ... iterations, each as a small file.
+      start_from: an agent's file, or the name of an agent that comes with the product, whose parameters
+        the run starts from; None starts from random ones.
+    """
+
+    game: Game
+    network: NetworkConfig = field(default_factory=MLPConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    self_play: SelfPlayConfig = field(default_factory=SelfPlayConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    num_iterations: int = 100
+    return_weight: float = 0.5
+    final_return_weight: float | None = None
+    report_every: int = 10
+    checkpoint_every: int = 10
+    keep_checkpoints: int = 3
+    snapshots: bool = False
+    start_from: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("num_iterations", "report_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("return_weight", "final_return_weight"):
+            if (share := getattr(self, name)) is not None and not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} is {share}; it must be in [0, 1]")
+        for name, budget in (("self_play", self.self_play.budget), ("evaluation", self.evaluation.budget)):
+            if not 0 <= budget <= self.search.max_simulations:
+                raise ValueError(
+                    f"{name}.budget is {budget}; it must be in [0, {self.search.max_simulations}], "
+                    "or raise search.max_simulations"
+                )
+        examples = self.self_play.num_examples
+        if self.replay.capacity % examples:
+            raise ValueError(
+                f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} "
+                "examples of one iteration (self_play.num_games * self_play.num_steps)"
+            )
+
+
+class RunState(NamedTuple):
+    """Everything that changes while a run goes on.
+
+    Attributes:
+      games: the positions that self-play goes on from.
+      iteration: iterations done.
+    """
+
+    learner: LearnerState
+    replay: Replay
+    games: State
+    iteration: Array
+
+
+def init_run(config: RunConfig) -> RunState:
+    """The state before the first iteration."""
+    key_params, key_games = jax.random.split(_key(config, 0))
+    network = make_network(config.network, config.game)
+    game = config.game
+    example = Targets(game.init(), jnp.zeros(game.num_actions), jnp.float32(0))
+    return RunState(
+        learner=init_learner(
+            key_params, network=network, config=config.learner, total_updates=_total_updates(config)
+        ),
+        replay=ring.init(example, config.replay.capacity),
+        games=initial_states(key_games, game=game, config=config.self_play),
+        iteration=jnp.int32(0),
+    )
+
+
+def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics, PlayFigures]:
+    """One iteration: play, remember, learn; the figures are of the learner's and of the games.
+
+    The replay and the games of `state` are consumed.
+    """
+    key_play, _ = _keys(config, state.iteration + 1)
+    games, replay, figures = _play_and_remember(
+        state.games,
+        state.replay,
+        state.learner.averaged_params,
+        key_play,
+        return_weight_at(state.iteration, config=config),
+        config=config,
+    )
+    state, metrics = update(state._replace(replay=replay, games=games), config=config)
+    return state, metrics, figures
+
+
+def play(
+    games: State, params: Params, rng_key: Array, *, config: RunConfig
+) -> tuple[State, Trajectory, PlayFigures]:
+    """One iteration's self-play: positions to go on from, what was played, and figures of it."""
+    return self_play(
+        params,
+        rng_key,
+        games,
+        game=config.game,
+        predict=make_network(config.network, config.game).predict,
+        search_config=_self_play_search(config),
+        config=config.self_play,
+    )
+
+
+def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics]:
+    """One iteration's learning, from a replay that holds what was played in it; the iteration is over."""
+    _, key_learn = _keys(config, state.iteration + 1)
+    learner, metrics = learn(
+        state.learner,
+        key_learn,
+        state.replay,
+        game=config.game,
+        network=make_network(config.network, config.game),
+        config=config.learner,
+        total_updates=_total_updates(config),
+    )
+    return state._replace(learner=learner, iteration=state.iteration + 1), metrics
+
+
+def return_weight_at(iteration: Array | int, *, config: RunConfig) -> Array:
+    """The share of the game's return in the targets of the iteration that follows so many."""
+    last = config.return_weight if config.final_return_weight is None else config.final_return_weight
+    done = iteration / max(config.num_iterations - 1, 1)
+    return jnp.float32(config.return_weight + (last - config.return_weight) * done)
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
+def _play_and_remember(
+    games: State, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+) -> tuple[State, Replay, PlayFigures]:
+    """Positions to go on from and the replay after an iteration's self-play."""
+    games, played, figures = play(games, params, rng_key, config=config)
+    replay = ring.add(replay, make_targets(played, return_weight=return_weight))
+    return *everywhere((games, replay)), figures
+
+
+def _key(config: RunConfig, iteration: Array | int) -> Array:
+    """The key of an iteration; 0 is the start."""
+    return jax.random.fold_in(jax.random.key(config.seed), iteration)
+
+
+def _keys(config: RunConfig, iteration: Array) -> tuple[Array, Array]:
+    """The keys of an iteration's games and of its learning."""
+    key_play, key_learn = jax.random.split(_key(config, iteration))
+    return key_play, key_learn
+
+
+def _total_updates(config: RunConfig) -> int:
+    return config.num_iterations * config.learner.num_updates
+
+
+def _self_play_search(config: RunConfig) -> SearchConfig:
+    """Search with room for the self-play budget and no more."""
+    return replace(config.search, max_simulations=config.self_play.budget)

@@ -1,0 +1,59 @@
+"""A cluster of several nodes, each a raylet of this machine: one is taken away, another comes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from exit.fleet import ActorGroup, FleetConfig
+from exit.fleet.batch import Batch, Weights
+from exit.fleet.cluster import joined
+from exit.fleet.ledger import Ledger
+from tests import fleet_players
+
+pytestmark = pytest.mark.slow
+
+_STORE = 100 << 20
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A cluster that is only a head, on which no actor fits."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    from ray.cluster_utils import Cluster
+
+    head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def test_actors_move_to_another_node_when_theirs_is_gone(cluster: Any) -> None:
+    fleet = FleetConfig(address=cluster.address, groups=(ActorGroup(2),), patience=120.0)
+    with joined(fleet) as groups:
+        from exit.fleet.crew import Crew
+
+        # Only now, so that the learner is on the head.
+        first = cluster.add_node(num_cpus=2, object_store_memory=_STORE)
+        ledger, taken = Ledger(), []
+        crew = Crew(fleet_players.StandIn, groups, fleet=fleet, ledger=ledger, warn_fn=print)
+
+        def take() -> Batch:
+            batch = crew.next_batch(Weights(len(taken), {}))
+            taken.append(batch.identity)
+            return batch
+
+        while crew.figures()["actors_alive"] < 2:
+            take()
+        cluster.remove_node(first, allow_graceful=False)
+        cluster.add_node(num_cpus=2, object_store_memory=_STORE)
+        while crew.figures()["actors_alive"] < 2 or ledger.actors_lost < 2:
+            take()
+        crew.close()
+    assert {identity.actor for identity in taken} == {0, 1, 2, 3}
+    assert len(set(taken)) == len(taken) == ledger.ingested
+    assert ledger.games == 2 * len(taken)
+    assert ledger.balances
+    assert ledger.refused == 0

@@ -1,0 +1,135 @@
+"""Training on a fleet by the command, actors and the learner killed on the way; what is said of misuse."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exit.agent import Agent
+from exit.checkpoint import steps
+from exit.cli import run
+from exit.logs import read_metrics
+from tests.small_run import config_file
+from tests.test_fleet_crew import descendants
+
+Captured = pytest.CaptureFixture[str]
+
+LAST = 24
+
+
+def _start(run_dir: Path, config: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "exit", "train", str(config), "--run-dir", str(run_dir)]
+    command += ["--fleet", "auto", "--actors", "1"]
+    return subprocess.Popen(
+        command, cwd=Path(__file__).parent.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _wait_for(process: subprocess.Popen[bytes], run_dir: Path, iteration: int) -> None:
+    """Until the run has reported an iteration."""
+    while reported(run_dir) < iteration:
+        assert process.poll() is None, process.communicate()[1].decode()
+        time.sleep(0.05)
+
+
+def reported(run_dir: Path) -> int:
+    """The last iteration reported; 0 before the first."""
+    rows: list[dict[str, Any]] = [{"iteration": 0}, *read_metrics(run_dir)]
+    return rows[-1]["iteration"]
+
+
+def _actors(pid: int) -> list[int]:
+    """Processes of actors below a process."""
+    named = {child: Path(f"/proc/{child}/cmdline") for child in descendants(pid)[1:]}
+    return [child for child, path in named.items() if path.exists() and b"_Actor" in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    config = config_file(
+        tmp_path, num_iterations=LAST, report_every=1, checkpoint_every=2, snapshots=False, exact=False
+    )
+    process = _start(run_dir, config)
+    _wait_for(process, run_dir, 3)
+    (actor,) = _actors(process.pid)
+    os.kill(actor, signal.SIGKILL)
+    _wait_for(process, run_dir, 8)
+    assert int(read_metrics(run_dir)[-1]["actors_lost"] or 0) == 1
+    process.kill()
+    process.communicate()
+    kept = steps(run_dir)[-1]
+    assert 6 <= kept < LAST
+    process = _start(run_dir, config)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+
+    rows: list[dict[str, Any]] = list(read_metrics(run_dir))
+    assert [row["iteration"] for row in rows] == list(range(1, LAST + 1))
+    last = {name: value for name, value in rows[-1].items() if name.startswith(("batches", "actors"))}
+    settled = sum(last[f"batches_{fate}"] for fate in ("ingested", "stale", "lost", "out"))
+    assert last["batches_asked"] == settled
+    assert last["batches_ingested"] == LAST
+    assert last["batches_refused"] == 0
+    # Of the first learner's actors, one was killed and one went with it; the third played to the end.
+    assert (last["actors_started"], last["actors_lost"], last["actors_alive"]) == (3, 1, 1)
+    assert rows[kept]["batches_lost"] >= last["batches_lost"] - 1
+    agent = Agent.load(run_dir)
+    assert agent.act(agent.game.init(), budget=0).action in range(9)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--actors", "2"], "need --fleet"),
+        (["--fleet", "somewhere"], "no Ray has the address 'somewhere'"),
+        (["--fleet", "auto", "--actor-resources", "CPU=2"], "1 times and --actors 0"),
+        (["--fleet", "auto", "--actors", "2", "--actor-resources", "two"], "bad resources 'two'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_options_that_do_not_fit_are_refused(
+    command: str, options: list[str], said: str, tmp_path: Path, capsys: Captured
+) -> None:
+    assert run([command, "tic_tac_toe", "--run-dir", str(tmp_path), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_ray_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run(["train", "tic_tac_toe", "--run-dir", str(tmp_path), "--fleet", "auto"]) == 1
+    assert "pip install 'xit[fleet]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_every_combination_once(tmp_path: Path, capsys: Captured) -> None:
+    config = config_file(tmp_path, num_iterations=1, snapshots=False, exact=False)
+    command = ["sweep", str(config), "--run-dir", str(tmp_path / "runs")]
+    command += ["--set", "learner.learning_rate=0.001,0.01", "--set", "self_play.budget=4", "--seeds", "2"]
+    assert run([*command, "--json", str(tmp_path / "sweep.json")]) == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == [f"learner.learning_rate={rate},seed={seed}" for rate in (0.001, 0.01) for seed in (0, 1)]
+    groups = json.loads((tmp_path / "sweep.json").read_text())["groups"]
+    assert [len(group["runs"]) for group in groups] == [2, 2]
+    assert all(last["iteration"] == 1 for group in groups for last in group["last"])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/checkpoints/1")}
+    assert len(before) == 4
+    assert run(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_values_with_commas_stand_in_brackets() -> None:
+    from exit.sweep import grid
+
+    points = grid("nim_3_4_5", ["game.heaps=(1,2),(2,3)"], None, Path("runs"))
+    assert [point.overrides for point in points] == [("game.heaps=(1,2)",), ("game.heaps=(2,3)",)]
+    assert [point.run_dir.name for point in points] == ["game.heaps=(1,2)", "game.heaps=(2,3)"]
