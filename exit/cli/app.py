@@ -14,7 +14,21 @@ import click
 
 from exit import __version__
 from exit.caches import keep_compiled_programs
-from exit.cli import act, arena, bench, coherence, export, frontier, games, play, report, solve, train
+from exit.cli import (
+    act,
+    arena,
+    bench,
+    coherence,
+    doctor,
+    export,
+    frontier,
+    games,
+    play,
+    report,
+    serve,
+    solve,
+    train,
+)
 from exit.cli.options import Invocation, debug_option
 from exit.devices import use_all_cores
 from exit.errors import UsageError, UserError
@@ -58,6 +72,8 @@ for _command in (
     frontier.frontier,
     frontier.recommend,
     report.report,
+    serve.serve,
+    doctor.doctor,
 ):
     xit.add_command(_command)
 
