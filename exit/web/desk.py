@@ -55,6 +55,7 @@ class Desk:
             "game": game.name,
             "settings": settings_of(game),
             "chance": game.num_outcomes > 1,
+            "single": game.value_bounds[0] != -game.value_bounds[1],
             "value_bounds": list(game.value_bounds),
             "capacity": self.agent.search.max_simulations,
             "step": self.agent.step,

@@ -65,7 +65,7 @@ class Book:
         asked = tuple(moves)
         if len(asked) % stride:
             raise UserError(
-                f"the last action has no outcome; moves of {self._game.name} are action, outcome, action, outcome"
+                f"the last action has no outcome; {self._game.name} alternates action, outcome"
             )
         position, known = self._longest_known(asked, stride)
         for index in range(known, len(asked), stride):
@@ -135,6 +135,7 @@ def described(game: Game, position: Position) -> dict[str, Any]:
     is_over = not position.legal.any()
     return {
         "moves": list(position.moves),
+        "played": _played(game, position),
         "player": position.player,
         "over": is_over,
         "verdict": _verdict(position) if is_over else None,
@@ -183,6 +184,24 @@ def _observed(game: Game, position: Position) -> list[Any] | None:
     if len(shape) != 3 or np.prod(shape) > _MAX_OBSERVED:
         return None
     return np.asarray(_observe(game, position.state)).astype(int).tolist()
+
+
+def _played(game: Game, position: Position) -> list[dict[str, Any]]:
+    """Every move so far, oldest first."""
+    found: list[dict[str, Any]] = []
+    while position.before is not None:
+        before = position.before
+        move = position.moves[len(before.moves) :]
+        found.append(
+            {
+                "player": before.player,
+                "action": move[0],
+                "name": action_name_of(game, move[0]),
+                "outcome": move[1] if len(move) > 1 else None,
+            }
+        )
+        position = before
+    return found[::-1]
 
 
 def _history(position: Position) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Line:
             return ticket
 
     def ahead(self, ticket: object, timeout: float) -> int:
-        """How many are served before this one, after waiting at most so many seconds for its turn; 0: its turn."""
+        """How many are served before this one, after waiting at most so many seconds; 0: it is its turn."""
         with self._changed:
             self._changed.wait_for(lambda: ticket in self._working, timeout)
             return 0 if ticket in self._working else self._waiting.index(ticket) + 1

@@ -1,4 +1,4 @@
-"""The server: agents at their desks, what is compiled before the first question, and the loop that answers."""
+"""The server: agents at their desks, what is compiled ahead, and the loop that answers."""
 
 import socket
 import threading
