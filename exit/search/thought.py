@@ -73,7 +73,7 @@ def think(thinker: Thinker, state: State, budget: int, *, room: int = 0) -> Thou
     """Search one state (leaves without a batch axis) and keep the tree.
 
     Args:
-      room: simulations that the tree has room for from the start; until they are spent nothing is compiled anew.
+      room: simulations that the tree has room for from the start, before anything is compiled anew.
 
     Raises:
       ValueError: the policy plans for the whole budget, or the budget is negative.

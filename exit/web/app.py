@@ -61,7 +61,7 @@ def make_app(
     app = FastAPI(
         title="xit",
         version=__version__,
-        description="Agents that search, beside exact values. Values are in reward units, to the player to move.",
+        description="Agents that search, beside exact values; in reward units, to the player to move.",
         docs_url=None,
         redoc_url=None,
         responses=_PROBLEMS,

@@ -33,12 +33,14 @@ class Desk:
       name: by which it is asked for; never a path.
       exact: exact values, once they are known.
       no_exact: why there are none.
+      is_warm: whether its search has been compiled.
     """
 
     name: str
     agent: Agent
     exact: Exact | None = None
     no_exact: str | None = "exact values are still being computed"
+    is_warm: bool = False
     book: Book = field(init=False)
     _trees: "OrderedDict[tuple[int, ...], Thought]" = field(init=False, default_factory=OrderedDict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -55,6 +57,7 @@ class Desk:
             "game": game.name,
             "settings": settings_of(game),
             "chance": game.num_outcomes > 1,
+            # Where two play for each other's loss, bounds are symmetric.
             "single": game.value_bounds[0] != -game.value_bounds[1],
             "value_bounds": list(game.value_bounds),
             "capacity": self.agent.search.max_simulations,
@@ -91,6 +94,7 @@ class Desk:
         """The thought with so many more simulations, its answer ready."""
         thought = self.agent.think_more(thought, budget, max_bytes=_TREE_BYTES)
         jax.block_until_ready(thought.result)
+        self.is_warm = True
         return thought
 
     def exact_moves(self, position: Position) -> ExactMoves:

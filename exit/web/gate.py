@@ -12,7 +12,8 @@ MAX_BODY = 64 << 10
 _THREADS = 200
 _HEADERS = {
     "content-security-policy": (
-        "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+        "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; "
+        "base-uri 'none'; form-action 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",

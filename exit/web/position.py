@@ -64,9 +64,7 @@ class Book:
         stride = stride_of(self._game)
         asked = tuple(moves)
         if len(asked) % stride:
-            raise UserError(
-                f"the last action has no outcome; {self._game.name} alternates action, outcome"
-            )
+            raise UserError(f"the last action has no outcome; {self._game.name} alternates action, outcome")
         position, known = self._longest_known(asked, stride)
         for index in range(known, len(asked), stride):
             outcome = asked[index + 1] if stride == 2 else 0

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import uvicorn
 
 from exit.agent import Agent
@@ -11,7 +12,7 @@ from exit.errors import UserError
 from exit.solve import Exact
 from exit.web.app import Limits, make_app
 from exit.web.desk import Desk
-from exit.web.position import first
+from exit.web.position import chances, first
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _GRACE_SECONDS = 1
@@ -48,6 +49,10 @@ def warm_up(desk: Desk) -> None:
 def warm_up_rest(desk: Desk) -> None:
     """Compiles what later questions need."""
     start = desk.book.at(())
+    tree = desk.more(desk.thought(start), 8)
+    action = int(np.asarray(tree.result.visit_counts).argmax())
+    outcome = int(chances(desk.agent.game, start, action).argmax())
+    desk.more(desk.agent.advance(tree, action, outcome), 1)
     desk.agent.act(start.state, 0)
     desk.coherence(start)
 

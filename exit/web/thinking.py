@@ -54,7 +54,8 @@ def answers(
 ) -> Iterator[dict[str, Any]]:
     """What is known of the moves, again and again while it is thought about, the last marked `done`.
 
-    While others are served first, `{"ahead": n}` instead. What goes wrong is told as `{"error": ...}`.
+    While others are served first, `{"ahead": n}` instead, and once, `{"preparing": True}` before a program is
+    compiled. What goes wrong is told as `{"error": ...}`.
     Closing the iterator stops the thinking; what was found so far is kept.
     """
     try:
@@ -75,6 +76,8 @@ def answers(
 def _thinking(
     desk: Desk, position: Position, limit: Limit, turn: Line, max_simulations: int
 ) -> Iterator[dict[str, Any]]:
+    if not desk.is_warm:
+        yield {"preparing": True}
     with turn.place():
         thought = desk.thought(position, limit.total)
     begun, chunk = time.monotonic(), _FIRST_CHUNK

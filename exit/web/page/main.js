@@ -110,6 +110,7 @@ async function think(who, ask) {
       if (mine !== turn || mind.signal.aborted) return;
       if (event.error) throw new Error(event.error);
       if (event.ahead) $("state").textContent = `waiting, ${event.ahead} served first`;
+      if (event.preparing) $("state").textContent = "compiling the search, once";
       if (event.answer) { now.answer = event.answer; refresh(); }
     });
   } catch (error) {
@@ -144,8 +145,8 @@ function showValue() {
   const { value, proven, lower, upper } = now.answer, [low, high] = now.agent.value_bounds;
   const sign = now.position.player && low < 0 ? -1 : 1;
   const share = (x) => 100 * Math.min(1, Math.max(0, ((sign > 0 ? x - low : high - x)) / (high - low)));
-  const bounds = proven ? "proven" : `between ${shown(lower)} and ${shown(upper)} for certain`;
-  $("value").innerHTML = `Value to the player to move <b>${shown(value)}</b>, ${bounds}`
+  const bounds = proven ? ", proven" : lower > low || upper < high ? `, proven to lie between ${shown(lower)} and ${shown(upper)}` : "";
+  $("value").innerHTML = `Value to the player to move <b>${shown(value)}</b>${bounds}`
     + (now.exact ? `; exactly <b class="good">${shown(now.exact.value)}</b>` : "")
     + `<div class="meter${low < 0 ? "" : " single"}" aria-hidden="true">${now.exact ? '<i class="truth"></i>' : ""}<i></i></div>`;
   const pins = $("value").querySelectorAll("i");
