@@ -4,6 +4,7 @@ import dataclasses
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -212,19 +213,20 @@ class Agent:
         curve_fn = make_curve_fn(self.params, game=self.game, network=network, config=self.search)
         return curve_fn(states, looks.astype(np.int32))
 
-    def think(self, state: State, budget: int, *, max_bytes: int | None = None) -> Thought:
+    def think(self, state: State, budget: int, *, room: int = 0, max_bytes: int | None = None) -> Thought:
         """Search one state, without a batch axis, and keep the tree.
 
         The answer is in `thought.result`. The budget may be of any size: the tree grows by doubling,
         each of which compiles the search once.
 
         Args:
+          room: simulations that the tree has room for from the start, so that they compile it once.
           max_bytes: memory that the tree may fill; None is most of what is available.
 
         Raises:
           UsageError: the budget is negative, or the tree would not fit in the memory allowed.
         """
-        return _asked(think, self._thinker(max_bytes), state, budget)
+        return _asked(partial(think, room=room), self._thinker(max_bytes), state, budget)
 
     def think_more(self, thought: Thought, budget: int, *, max_bytes: int | None = None) -> Thought:
         """Add simulations to a thought: n and then m give the same as n + m at once, up to rounding.

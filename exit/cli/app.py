@@ -20,12 +20,14 @@ from exit.cli import (
     bench,
     coherence,
     compiling,
+    doctor,
     export,
     frontier,
     games,
     play,
     probe,
     report,
+    serve,
     solve,
     sweep,
     train,
@@ -76,6 +78,8 @@ for _command in (
     frontier.recommend,
     report.report,
     sweep.sweep,
+    serve.serve,
+    doctor.doctor,
 ):
     xit.add_command(_command)
 

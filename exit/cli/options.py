@@ -130,7 +130,7 @@ class _Name(click.ParamType):
         return [CompletionItem(name) for name in self._names_fn() if name.startswith(incomplete)]
 
 
-class _AgentPath(click.Path):
+class AgentPath(click.Path):
     """A run directory, an agent's file, or the name of an agent that comes with the product."""
 
     def __init__(self) -> None:
@@ -159,4 +159,4 @@ def _config_names() -> list[str]:
 
 game_argument = click.argument("game_name", metavar="GAME", type=_Name("game", _game_names))
 config_argument = click.argument("config_name", metavar="CONFIG", type=_Name("config", _config_names))
-agent_argument = click.argument("source", metavar="AGENT", type=_AgentPath())
+agent_argument = click.argument("source", metavar="AGENT", type=AgentPath())

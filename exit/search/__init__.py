@@ -1,6 +1,7 @@
 """Explicit tree search at a budget set per call."""
 
 from exit.search.api import check_budget, search, search_curve
+from exit.search.bounds import move_bounds
 from exit.search.config import PUCT, Gumbel, Policy, SearchConfig, prefix_consistent, without_noise
 from exit.search.forest import Findings
 from exit.search.grow import StopFn
@@ -22,6 +23,7 @@ __all__ = [
     "advance",
     "check_budget",
     "information",
+    "move_bounds",
     "prefix_consistent",
     "search",
     "search_curve",

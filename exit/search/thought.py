@@ -69,8 +69,11 @@ class Thinker(NamedTuple):
     max_bytes: int | None = None
 
 
-def think(thinker: Thinker, state: State, budget: int) -> Thought:
+def think(thinker: Thinker, state: State, budget: int, *, room: int = 0) -> Thought:
     """Search one state (leaves without a batch axis) and keep the tree.
+
+    Args:
+      room: simulations that the tree has room for from the start, before anything is compiled anew.
 
     Raises:
       ValueError: the policy plans for the whole budget, or the budget is negative.
@@ -78,6 +81,8 @@ def think(thinker: Thinker, state: State, budget: int) -> Thought:
     """
     require_prefix_consistent(thinker.config)
     rows = max(_FIRST_ROWS, 2 * _num_rows(thinker, 1, 0))
+    if room:
+        rows = max(rows, 1 << (_num_rows(thinker, 1, room) - 1).bit_length())
     state = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state)
     return _continue(thinker, _plant(thinker.params, state, rows=rows, **_program(thinker)), budget)
 

@@ -1,0 +1,373 @@
+"""The endpoints of the page: what they answer, what they refuse, and who waits."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exit.solve import exact_moves_of_keys, table_of
+from exit.web import Desk, Limits, make_app
+from exit.web.position import Book, described, stride_of
+from exit.web.queue import Busy, Line
+from exit.web.thinking import Limit, Lines, answers
+from games.bandit import Bandit
+from games.game_2048 import Game2048
+from games.hex import Hex
+from games.kelly_beta import KellyBeta
+from games.pig import Pig
+from games.tic_tac_toe import TicTacToe
+from tests.desks import CAPACITY, desk_of
+
+GAME = TicTacToe()
+WINNING = [4, 0, 3, 1]  # the first player has two cells in a row, and it is his turn
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return desk_of(GAME, tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def client(desk: Desk) -> Iterator[TestClient]:
+    limits = Limits(searches=2, simulations=64)
+    with TestClient(
+        make_app([desk], limits, frozenset({"testserver"})), raise_server_exceptions=False
+    ) as found:
+        yield found
+
+
+def ask(client: TestClient, name: str, **body: Any) -> dict[str, Any]:
+    response = client.post(f"/api/{name}", json={"agent": "small", **body})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def refused(client: TestClient, name: str, **body: Any) -> tuple[int, str]:
+    response = client.post(f"/api/{name}", json={"agent": "small", **body})
+    return response.status_code, response.json()["error"]
+
+
+def thought(client: TestClient, **body: Any) -> list[dict[str, Any]]:
+    response = client.post("/api/think", json={"agent": "small", **body})
+    assert response.headers["content-type"].startswith("text/event-stream")
+    return [json.loads(part.removeprefix("data: ")) for part in response.text.split("\n\n") if part]
+
+
+def random_games(book: Book, num_positions: int) -> list[tuple[int, ...]]:
+    """Moves to so many unfinished positions, all different."""
+    rng, found = np.random.default_rng(0), {}
+    while len(found) < num_positions:
+        position = book.at(())
+        while position.legal.any():
+            found[position.moves] = None
+            action = int(rng.choice(np.flatnonzero(position.legal)))
+            position = book.at((*position.moves, action))
+    return list(found)[:num_positions]
+
+
+def test_position_tells_whose_move_it_is_and_what_is_legal(client: TestClient) -> None:
+    found = ask(client, "position", moves=[4, 0])
+    assert found["player"] == 0
+    assert [move["action"] for move in found["legal"]] == [1, 2, 3, 5, 6, 7, 8]
+    assert found["observation"][1][1] == [1, 0]
+    assert found["observation"][0][0] == [0, 1]
+    assert [move["action"] for move in found["played"]] == [4, 0]
+    won = ask(client, "play", moves=WINNING, action=5)
+    assert won["over"]
+    assert won["verdict"] == "The game is over: player 1 wins."
+
+
+@pytest.mark.parametrize(
+    ("moves", "says"),
+    [
+        ([4, 4], "action 4 (move 2) is illegal; legal are 0, 1, 2, 3, 5, 6, 7, 8"),
+        ([9], "action 9 (move 1) is illegal; legal are 0, 1, 2, 3, 4, 5, 6, 7, 8"),
+        ([*WINNING, 5, 2], "move 6 comes after the end of the game; take moves back"),
+    ],
+)
+def test_moves_that_cannot_be_made_are_named(client: TestClient, moves: list[int], says: str) -> None:
+    assert refused(client, "position", moves=moves) == (400, says)
+
+
+def test_act_answers_what_the_agent_does(client: TestClient, desk: Desk) -> None:
+    state = desk.book.at((4, 0)).state
+    for budget in (0, 16, "auto"):
+        found = ask(client, "act", moves=[4, 0], budget=budget)
+        result = jax.device_get(desk.agent.act(state, budget))
+        assert found["action"] == result.action
+        assert found["simulations"] == result.num_simulations
+        weights = [move["weight"] for move in found["moves"]]
+        np.testing.assert_allclose(weights, result.action_weights[np.flatnonzero(result.prior)], rtol=1e-6)
+    assert "over the capacity" in refused(client, "act", budget=CAPACITY + 1)[1] or CAPACITY + 1 <= 0
+    assert refused(client, "act", moves=[])[0] == 400
+
+
+def test_thinking_streams_and_goes_on_with_the_same_tree(client: TestClient, desk: Desk) -> None:
+    events = thought(client, moves=[8], total=24)
+    spent = [event["answer"]["simulations"] for event in events if "answer" in event]
+    assert spent == sorted(spent)
+    assert len(spent) > 2
+    assert spent[-1] == 24
+    assert events[-1]["done"]
+    longer = thought(client, moves=[8], more=16)
+    assert longer[0]["answer"]["simulations"] == 24
+    assert longer[-1]["answer"]["simulations"] == 40
+    at_once = jax.device_get(desk.agent.think(desk.book.at((8,)).state, 40, room=4096).result)
+    visits = [move["visits"] for move in longer[-1]["answer"]["moves"]]
+    assert visits == at_once.visit_counts[np.flatnonzero(at_once.prior)].tolist()
+    # What is asked for less is answered with less, and the larger tree is still there.
+    assert thought(client, moves=[8], total=0)[-1]["answer"]["simulations"] == 0
+    assert thought(client, moves=[8], more=0)[-1]["answer"]["simulations"] == 40
+    below = max(longer[-1]["answer"]["moves"], key=lambda move: move["visits"])
+    kept = thought(client, moves=[8, below["action"]], more=0)[-1]["answer"]["simulations"]
+    assert kept == below["visits"] - 1
+
+
+def test_thinking_ends_with_time_worth_proof_and_the_limit(client: TestClient) -> None:
+    assert thought(client, moves=[2], seconds=0.0)[-1]["answer"]["simulations"] == 0
+    auto = thought(client, moves=[2, 4], auto=True)[-1]
+    assert auto["done"]
+    assert 0 < auto["answer"]["simulations"] <= 64
+    proven = thought(client, moves=WINNING, more=64)[-1]["answer"]
+    assert proven["proven"]
+    assert proven["action"] == 5
+    assert [move["action"] for move in proven["moves"] if move["proven"]] == [5]
+    assert thought(client, moves=[6], total=10**6)[-1]["answer"]["simulations"] == 64
+    assert refused(client, "think", total=1, more=1) == (
+        400,
+        "give exactly one of total, more, seconds and auto",
+    )
+
+
+def test_exact_overlay_is_the_solver_on_200_positions(client: TestClient, desk: Desk) -> None:
+    assert desk.exact is not None
+    lines = random_games(desk.book, 200)
+    states = [desk.book.at(line).state for line in lines]
+    keys = np.stack([np.asarray(GAME.encode(jax.tree.map(jax.numpy.asarray, state))) for state in states])
+    truth = exact_moves_of_keys(table_of(desk.exact), keys)
+    for row, line in enumerate(lines):
+        found = ask(client, "exact", moves=list(line))
+        assert found["value"] == truth.values[row]
+        shown = {move["action"]: (move["value"], move["optimal"]) for move in found["moves"]}
+        legal = np.flatnonzero(truth.legal[row])
+        assert shown == {int(a): (truth.qvalues[row, a], bool(truth.optimal[row, a])) for a in legal}
+
+
+def test_why_shows_what_a_mistake_gives_away(client: TestClient) -> None:
+    found = ask(client, "why", moves=WINNING, action=8)
+    assert found["best"] == 5
+    assert found["value"] == 1
+    assert found["regret"] == 1 - found["move_value"] > 0
+    assert [move["action"] for move in found["best_line"]] == [5]
+    assert [move["player"] for move in found["line"][:2]] == [0, 1]
+    assert ask(client, "why", moves=WINNING, action=5)["regret"] == 0
+
+
+def test_coherence_is_the_network_against_its_look_ahead(client: TestClient) -> None:
+    found = ask(client, "coherence", moves=WINNING)
+    by_move = {move["action"]: move["backups"] for move in found["moves"]}
+    assert by_move[5][0] == 1.0
+    assert found["residuals"][0] == pytest.approx(found["value"] - 1.0)
+
+
+def test_nothing_but_the_page_and_its_agents_can_be_reached(client: TestClient) -> None:
+    for path in ("/page/..%2f..%2fapp.py", "/page/%2e%2e/app.py", "/page//etc/passwd", "/etc/passwd", "/x"):
+        response = client.get(path)
+        assert response.status_code == 404, path
+        assert response.json()["error"]
+    for name in ("../small", "/etc/passwd", "small/../small", ""):
+        response = client.post("/api/position", json={"agent": name})
+        assert response.status_code == 404, name
+        assert "there are small" in response.json()["error"]
+        assert client.get(f"/api/agents/{name}/bench").status_code == 404
+
+
+def test_requests_have_limits(client: TestClient) -> None:
+    large = client.post("/api/position", content=b" " * 70_000, headers={"content-type": "application/json"})
+    assert (large.status_code, large.json()["error"]) == (413, "the request is over 65,536 bytes; send less")
+    assert refused(client, "position", moves=[0] * 4001)[0] == 422
+    assert refused(client, "think", seconds=61.0)[0] == 422
+    assert client.get("/", headers={"host": "elsewhere.example"}).status_code == 421
+    assert client.get("/").headers["content-security-policy"].startswith("default-src 'self'")
+
+
+def test_views_of_a_run(client: TestClient, desk: Desk) -> None:
+    base = "/api/agents/small"
+    assert client.get(f"{base}/metrics").json() == []
+    missing = client.get(f"{base}/bench")
+    assert missing.status_code == 400
+    assert "--json" in missing.json()["error"]
+    rows = [{"iteration": k, "policy_loss": 1 / k} for k in range(1, 4001)]
+    (desk.agent.source / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (desk.agent.source / "bench.json").write_text('{"game": "tic_tac_toe"}')
+    (desk.agent.source / "bench.html").write_text("<h1>card</h1>")
+    shown = client.get(f"{base}/metrics").json()
+    assert len(shown) <= 2001
+    assert shown[-1]["iteration"] == 4000
+    assert client.get(f"{base}/bench").json() == {"game": "tic_tac_toe"}
+    card = client.get(f"{base}/card")
+    assert card.text == "<h1>card</h1>"
+    assert card.headers["content-security-policy"].startswith("sandbox")
+
+
+def test_a_line_serves_in_order_and_says_who_is_ahead() -> None:
+    line = Line(num_places=1, max_waiting=2)
+    tickets = [line.enter() for _ in range(3)]
+    assert [line.ahead(ticket, 0.0) for ticket in tickets] == [0, 1, 2]
+    with pytest.raises(Busy, match="2 searches wait already"):
+        line.enter()
+    line.leave(tickets[1])
+    line.leave(tickets[0])
+    assert line.ahead(tickets[2], 0.0) == 0
+
+
+def test_searches_beyond_the_places_wait_and_are_told_so(desk: Desk) -> None:
+    lines = Lines(Line(1, 4), Line(1, 4))
+    taken = lines.searches.enter()
+    stream = answers(desk, desk.book.at((0,)), Limit(total=4), lines, 64)
+    assert next(stream) == {"ahead": 1}
+    lines.searches.leave(taken)
+    assert list(stream)[-1]["answer"]["simulations"] == 4
+
+
+def test_a_stream_that_is_closed_stops_thinking_and_keeps_its_tree(desk: Desk) -> None:
+    lines, position = Lines(Line(1, 4), Line(1, 4)), desk.book.at((5,))
+    stream = answers(desk, position, Limit(total=100_000), lines, 100_000)
+    seen = [next(stream) for _ in range(3)][-1]["answer"]["simulations"]
+    stream.close()  # type: ignore[attr-defined]
+    assert lines.searches.ahead(lines.searches.enter(), 0.0) == 0
+    assert desk.thought(position).result.num_simulations == seen > 0
+
+
+def test_many_clients_at_once_all_get_their_own_answer(client: TestClient, desk: Desk) -> None:
+    lines, found = random_games(desk.book, 50), {}
+
+    def one(moves: tuple[int, ...]) -> None:
+        found[moves] = ask(client, "act", moves=list(moves), budget=8)
+
+    threads = [threading.Thread(target=one, args=(moves,)) for moves in lines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 50
+    for moves, answer in found.items():
+        result = desk.agent.act(desk.book.at(moves).state, 8)
+        assert (answer["action"], answer["simulations"]) == (int(result.action), int(result.num_simulations))
+
+
+@pytest.mark.parametrize(
+    "game", [Bandit(2, 4), Hex(3), KellyBeta(rounds=4), Pig(10), Game2048(2, 2)], ids=lambda game: game.name
+)
+def test_games_of_every_kind_are_described_for_drawing(game: Any) -> None:
+    book, rng = Book(game), np.random.default_rng(1)
+    position = book.at(())
+    for _ in range(3):
+        action = int(rng.choice(np.flatnonzero(position.legal)))
+        outcome = int(np.flatnonzero(np.asarray(game.outcome_probs(position.state, action)))[0])
+        position = book.at((*position.moves, action, outcome)[: len(position.moves) + stride_of(game)])
+    told = json.loads(json.dumps(described(game, position)))
+    assert len(told["played"]) == 3
+    assert told["fields"] is not None or told["observation"] is not None
+    assert told["text"]
+    assert len(told["history"]) in (0, 4)
+    assert Book(game).at(position.moves).earned == position.earned
+
+
+def _strategy(schema: dict[str, Any], parts: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a schema of the description allows, and now and then others."""
+    junk = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.lists(st.integers(), max_size=2))
+    if "$ref" in schema:
+        return _strategy(parts[schema["$ref"].rsplit("/", 1)[-1]], parts)
+    if "anyOf" in schema:
+        return st.one_of(*(_strategy(each, parts) for each in schema["anyOf"]))
+    kinds: dict[str, st.SearchStrategy[Any]] = {
+        "object": _object(schema, parts),
+        "array": st.lists(_strategy(schema["items"], parts), max_size=6) if "items" in schema else junk,
+        "integer": st.one_of(st.integers(0, 9), st.integers(-1, 2**40)),
+        "number": st.floats(-1, 1e5),
+        "boolean": st.booleans(),
+        "string": st.one_of(st.just("small"), st.text(max_size=8)),
+        "null": st.none(),
+    }
+    allowed = st.just(schema["const"]) if "const" in schema else kinds[schema.get("type", "null")]
+    return st.integers(0, 24).flatmap(lambda draw: junk if draw == 0 else allowed)
+
+
+def _object(schema: dict[str, Any], parts: dict[str, Any]) -> st.SearchStrategy[Any]:
+    required = set(schema.get("required", ()))
+    fields = {name: _strategy(each, parts) for name, each in schema.get("properties", {}).items()}
+    return st.fixed_dictionaries(
+        {name: each for name, each in fields.items() if name in required},
+        optional={name: each for name, each in fields.items() if name not in required},
+    )
+
+
+def _paths(client: TestClient, method: str) -> list[tuple[str, dict[str, Any]]]:
+    found = client.get("/openapi.json").json()["paths"]
+    return [(path, ways[method]) for path, ways in found.items() if method in ways]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_the_description_allows_is_answered_or_refused_in_a_sentence(
+    client: TestClient, data: st.DataObject
+) -> None:
+    parts = client.get("/openapi.json").json()["components"]["schemas"]
+    path, way = data.draw(st.sampled_from(_paths(client, "post")))
+    body = data.draw(_strategy(way["requestBody"]["content"]["application/json"]["schema"], parts))
+    response = client.post(path, json=body)
+    assert response.status_code < 500 or response.status_code == 503, (path, body, response.text)
+    if response.status_code != 200:
+        assert response.json()["error"]
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_names_in_addresses_lead_nowhere_else(client: TestClient, data: st.DataObject) -> None:
+    path, _ = data.draw(st.sampled_from(_paths(client, "get")))
+    name = data.draw(
+        st.one_of(st.just("small"), st.sampled_from(["..", "%2e%2e%2fetc"]), st.text("ab/.%", max_size=6))
+    )
+    response = client.get(path.replace("{name}", name))
+    assert response.status_code in (200, 400, 404), (path, name)
+
+
+def test_the_page_is_light_and_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    files = list((resources.files("exit.web") / "page").iterdir())
+    assert sum(len(file.read_bytes()) for file in files) < 300_000
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        elsewhere = set(re.findall(r"https?://[^\s\"')]+", text)) - {"http://www.w3.org/2000/svg"}
+        assert not elsewhere, file.name
+    assert client.get("/").text.startswith("<!doctype html>")
+    assert client.get("/page/main.js").headers["content-type"].startswith("text/javascript")
+
+
+def _luminance(colour: str) -> float:
+    parts = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_words_stand_out_from_what_they_stand_on(scheme: int) -> None:
+    style = (resources.files("exit.web") / "page" / "style.css").read_text(encoding="utf-8")
+    colours = dict(
+        re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", style.split(":root {")[1 + scheme].split("}")[0])
+    )
+    pairs = [
+        (word, ground) for word in ("ink", "soft", "main", "good", "bad") for ground in ("card", "paper")
+    ]
+    for word, ground in [*pairs, ("on-main", "main"), ("ink", "board")]:
+        high, low = sorted((_luminance(colours[word]), _luminance(colours[ground])), reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (word, ground)
