@@ -21,7 +21,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test check format bench lock clean
+.PHONY: help .venv .chromium demo test check format bench lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -40,7 +40,13 @@ demo: .venv ## Train tic-tac-toe, then hold it against the exact solver
 	$(BIN)/xit train tic_tac_toe --run-dir $(DEMO_RUN)
 	$(BIN)/xit bench $(DEMO_RUN) --json $(DEMO_RUN)/bench.json
 
-test: .venv ## Run the whole test suite
+.chromium: ## Debian's browser for the tests of the page, where it may be installed
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && timeout 600 sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+	    apt-get -qq install -y --no-install-recommends chromium' >/dev/null 2>&1; } \
+	  || echo "Chromium cannot be installed here: the tests of the page in a browser are skipped" >&2
+
+test: .venv .chromium ## Run the whole test suite
 	$(QUICKLY) $(PYTEST) -m "not computes"
 	$(PYTEST) -m computes
 
