@@ -123,10 +123,12 @@ def joined(fleet: FleetConfig) -> Iterator[tuple[ActorGroup, ...]]:
         return
     _hush(ray)
     with contextlib.ExitStack() as stack:
-        stack.callback(ray.shutdown)
-        if local:
-            folder = _folder()
+        folder = _folder() if local else None
+        if folder is not None:
+            # After the shutdown, which still writes there.
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(ray.shutdown)
+        if folder is not None:
             _start(ray, fleet, folder)
         else:
             _join(ray, fleet.address)
