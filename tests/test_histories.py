@@ -161,6 +161,7 @@ def test_a_probe_reads_what_is_there_and_nothing_else() -> None:
 
 
 _CONFIG = """
+from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import GRUConfig
@@ -178,6 +179,7 @@ def config() -> RunConfig:
         self_play=SelfPlayConfig(num_games=8, num_steps=2, budget=2, max_random_plies=4),
         replay=ReplayConfig(capacity=32),
         learner=LearnerConfig(batch_size=8, num_updates=1),
+        evaluation=EvaluationConfig(budget=2, num_positions=16),
         num_iterations=1,
     )
 """
