@@ -19,7 +19,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo test check format bench lock clean
+.PHONY: help .venv .chromium demo test check format bench lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -38,7 +38,15 @@ demo: .venv ## Train tic-tac-toe, then hold it against the exact solver
 	$(BIN)/xit train tic_tac_toe --run-dir $(DEMO_RUN)
 	$(BIN)/xit bench $(DEMO_RUN) --json $(DEMO_RUN)/bench.json
 
-test: .venv ## Run the whole test suite
+# What the tests of the page are driven in; where it can be neither found nor installed they say so and skip.
+.chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "installing Debian's chromium for the tests of the page" && \
+	    apt-get -qq update >/dev/null 2>&1; \
+	    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null 2>&1; } || \
+	  echo "no chromium here, and none could be installed; the tests of the page are skipped" >&2
+
+test: .venv .chromium ## Run the whole test suite
 	$(PYTEST)
 
 check: .venv ## Format, lint, types, import layers, fast tests
