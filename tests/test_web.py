@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from exit.solve import exact_moves_of_keys, table_of
 from exit.web import Desk, Limits, make_app
-from exit.web.position import Book, described, stride_of
+from exit.web.position import Book, chances, described, stride_of
 from exit.web.queue import Busy, Line
 from exit.web.thinking import Limit, Lines, answers
 from games.bandit import Bandit
@@ -100,14 +100,16 @@ def test_moves_that_cannot_be_made_are_named(client: TestClient, moves: list[int
 
 def test_act_answers_what_the_agent_does(client: TestClient, desk: Desk) -> None:
     state = desk.book.at((4, 0)).state
-    for budget in (0, 16, "auto"):
+    for budget in (0, 16):
         found = ask(client, "act", moves=[4, 0], budget=budget)
         result = jax.device_get(desk.agent.act(state, budget))
         assert found["action"] == result.action
         assert found["simulations"] == result.num_simulations
         weights = [move["weight"] for move in found["moves"]]
         np.testing.assert_allclose(weights, result.action_weights[np.flatnonzero(result.prior)], rtol=1e-6)
-    assert "over the capacity" in refused(client, "act", budget=CAPACITY + 1)[1] or CAPACITY + 1 <= 0
+    code, says = refused(client, "act", budget=CAPACITY + 1)
+    assert code == 400
+    assert str(CAPACITY) in says
     assert refused(client, "act", moves=[])[0] == 400
 
 
@@ -164,10 +166,10 @@ def test_exact_overlay_is_the_solver_on_200_positions(client: TestClient, desk: 
 
 def test_why_shows_what_a_mistake_gives_away(client: TestClient) -> None:
     found = ask(client, "why", moves=WINNING, action=8)
-    assert found["best"] == 5
+    assert found["best"] in (2, 5)  # wins at once, or blocks and threatens twice
     assert found["value"] == 1
     assert found["regret"] == 1 - found["move_value"] > 0
-    assert [move["action"] for move in found["best_line"]] == [5]
+    assert found["best_line"][-1]["player"] == 0
     assert [move["player"] for move in found["line"][:2]] == [0, 1]
     assert ask(client, "why", moves=WINNING, action=5)["regret"] == 0
 
@@ -188,7 +190,7 @@ def test_nothing_but_the_page_and_its_agents_can_be_reached(client: TestClient) 
         response = client.post("/api/position", json={"agent": name})
         assert response.status_code == 404, name
         assert "there are small" in response.json()["error"]
-        assert client.get(f"/api/agents/{name}/bench").status_code == 404
+    assert client.get("/api/agents/..%2fsmall/bench").status_code == 404
 
 
 def test_requests_have_limits(client: TestClient) -> None:
@@ -273,7 +275,7 @@ def test_games_of_every_kind_are_described_for_drawing(game: Any) -> None:
     position = book.at(())
     for _ in range(3):
         action = int(rng.choice(np.flatnonzero(position.legal)))
-        outcome = int(np.flatnonzero(np.asarray(game.outcome_probs(position.state, action)))[0])
+        outcome = int(np.flatnonzero(chances(game, position, action))[0])
         position = book.at((*position.moves, action, outcome)[: len(position.moves) + stride_of(game)])
     told = json.loads(json.dumps(described(game, position)))
     assert len(told["played"]) == 3

@@ -26,10 +26,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class _TooLarge(Exception):
-    """A body over the limit."""
-
-
 class Gate:
     """ASGI application around another one.
 
@@ -51,30 +47,37 @@ class Gate:
         if self._hosts is not None and _host(headers) not in self._hosts:
             await _refuse(send, 421, f"this server answers to {', '.join(sorted(self._hosts))} alone")
             return
-        started, seen = False, 0
+        first = await _whole(receive)
+        if first is None:
+            await _refuse(send, 413, f"the request is over {MAX_BODY:,} bytes; send less")
+            return
+        pending = [first]
 
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > MAX_BODY:
-                raise _TooLarge
-            return message
+        async def replayed() -> Message:
+            return pending.pop() if pending else await receive()
 
         async def guarded(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 own = {name for name, _ in message["headers"]}
                 extra = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
                 message["headers"] = [*message["headers"], *(pair for pair in extra if pair[0] not in own)]
             await send(message)
 
-        try:
-            await self._app(scope, counted, guarded)
-        except _TooLarge:
-            if not started:
-                await _refuse(send, 413, f"the request is over {MAX_BODY:,} bytes; send less")
+        await self._app(scope, replayed, guarded)
+
+
+async def _whole(receive: Receive) -> Message | None:
+    """A request's body as one message; None where it is over the limit."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body", False):
+            return {"type": "http.request", "body": body, "more_body": False}
 
 
 def _host(headers: dict[bytes, bytes]) -> str:

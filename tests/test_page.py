@@ -1,0 +1,200 @@
+"""The page in a real browser: played by clicks and by keys, while it thinks, and after a reload."""
+
+import functools
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from exit.web import Server, bind
+from games.bandit import Bandit
+from games.tic_tac_toe import TicTacToe
+from tests.desks import desk_of
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SCREENSHOTS = Path(__file__).parent.parent / "runs" / "screenshots"
+YOU = "&seat=you%7Cslider&seat=you%7Cslider"
+
+
+@functools.cache
+def browser_path() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        browser_path() is None, reason="no Chromium here; `make .chromium` installs Debian's where it may"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    desks = [
+        desk_of(TicTacToe(), tmp_path_factory.mktemp("ttt"), name="ttt"),
+        desk_of(Bandit(2, 4), tmp_path_factory.mktemp("bandit"), name="bandit"),
+    ]
+    for desk in desks:
+        desk.more(desk.thought(desk.book.at(())), 1)
+    with bind("127.0.0.1", 0) as where:
+        server = Server(desks, where)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.is_ready:
+            time.sleep(0.02)
+        yield f"http://127.0.0.1:{where.getsockname()[1]}/"
+        server.stop()
+        thread.join(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=browser_path(), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that must not complain."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    found, complaints = context.new_page(), []
+    found.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    found.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    found.on("pageerror", lambda error: complaints.append(str(error)))
+    yield found
+    context.close()
+    assert complaints == []
+
+
+def done(page: Page, says: str) -> None:
+    expect(page.locator("#state")).to_have_text(re.compile(says))
+
+
+def keep(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
+def test_a_whole_game_by_clicks(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&budget=8")
+    for _ in range(5):
+        expect(page.locator("#turn")).to_have_text(re.compile("Player 1 to move|over"))
+        if "over" in page.locator("#turn").inner_text():
+            break
+        played = page.locator("#played li").count()
+        page.locator(".target").first.click()
+        expect(page.locator("#played li").nth(played)).to_be_visible()
+        expect(page.locator("#turn")).to_have_text(re.compile("Player 1 to move|over"))
+    expect(page.locator("#turn")).to_have_text(re.compile("^The game is over"))
+    assert page.locator(".target").count() == 0
+    keep(page, "game")
+
+
+def test_the_slider_changes_the_answer_and_the_truth_stands_beside_it(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&moves=4.0&budget=0{YOU}")
+    done(page, "^reflex alone$")
+    expect(page.locator("#moves tbody tr .visits").first).to_be_empty()
+    expect(page.locator("#moves tbody tr .exact").first).not_to_be_empty()
+    page.locator("#budget").fill("6")
+    done(page, "^32 simulations$")
+    expect(page.locator("#moves tbody tr.best .visits")).not_to_be_empty()
+    expect(page.locator("#coherence")).to_contain_text("The network")
+    assert "budget=32" in page.url
+    keep(page, "thinking")
+
+
+_WATCH = """
+window.seen = [];
+addEventListener("DOMContentLoaded", () => new MutationObserver(() => {
+  const found = /^thinking: ([0-9]+)/.exec(document.getElementById("state").textContent.replaceAll(",", ""));
+  if (found) window.seen.push(found[1]);
+}).observe(document.getElementById("state"), { childList: true }));
+"""
+
+
+def test_thinking_streams_stops_and_goes_on(page: Page, address: str) -> None:
+    page.add_init_script(_WATCH)
+    page.goto(f"{address}#agent=ttt&budget=10s{YOU}")
+    done(page, r"^thinking: \d+")
+    page.locator("#stop").click()
+    done(page, "^stopped after|^proven")
+    reached = int(re.sub(r"\D", "", page.locator("#state").inner_text()))
+    seen = [int(count) for count in page.evaluate("window.seen")]
+    assert len(seen) >= 2
+    assert seen == sorted(seen)
+    page.locator("#longer").click()
+    done(page, r"^(proven after )?[\d,]+ simulations$")
+    assert int(re.sub(r"\D", "", page.locator("#state").inner_text())) >= reached
+
+
+def test_a_reload_loses_nothing(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&moves=4.1&budget=2{YOU}")
+    done(page, "^2 simulations$")
+    page.locator("#moves tbody button").first.click()
+    expect(page.locator("#played li")).to_have_count(3)
+    page.reload()
+    expect(page.locator("#played li")).to_have_text(["1. 4", "2. 1", "3. 0"])
+    expect(page.locator("#budget-text")).to_have_text("2 simulations")
+    page.locator("#undo").click()
+    expect(page.locator("#played li")).to_have_count(2)
+
+
+def test_a_mistake_is_told_and_explained(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&moves=4.0.3.1&budget=1{YOU}")
+    done(page, "simulation")
+    page.locator('.target[data-action="8"]').click()
+    expect(page.locator("#note")).to_contain_text("was a mistake")
+    page.get_by_role("button", name="Why?").click()
+    expect(page.locator("#why")).to_contain_text("perfect play goes on")
+
+
+def test_a_whole_game_by_keys_alone(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&budget=1{YOU}")
+    expect(page.locator(".target")).to_have_count(9)
+    for _ in range(12):
+        if page.evaluate("document.activeElement.classList.contains('target')"):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.action") == "1"
+    for number in range(9):
+        page.keyboard.press("Enter")
+        expect(page.locator("#played li")).to_have_count(number + 1)
+        if "over" in page.locator("#turn").inner_text():
+            break
+        assert page.evaluate("document.activeElement.classList.contains('target')")
+    expect(page.locator("#turn")).to_have_text(re.compile("^The game is over"))
+    expect(page.locator("#live")).to_contain_text("The game is over")
+
+
+def test_a_position_that_cannot_be_is_refused_in_a_sentence(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&budget=1{YOU}")
+    page.locator("#setup summary").click()
+    page.locator("#line").fill("4 x")
+    page.locator("#set").click()
+    expect(page.locator("#trouble")).to_contain_text('"x" is no move')
+    page.locator("#line").fill("4 0 8")
+    page.locator("#set").click()
+    expect(page.locator("#played li")).to_have_count(3)
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+def test_a_bandit_is_played_by_an_agent_on_a_narrow_dark_screen(browser: Browser, address: str) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark")
+    page = context.new_page()
+    page.goto(f"{address}#agent=bandit&budget=1&seat=bandit%7Cslider")
+    expect(page.locator("#turn")).to_have_text(re.compile("^The game is over; return"), timeout=60_000)
+    expect(page.locator("#played li")).to_have_count(4)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert overflow <= 0
+    keep(page, "bandit-narrow-dark")
+    context.close()
