@@ -131,6 +131,7 @@ def main() -> None:
     try:
         lines = _lines(calls)
         # Compiled now, not while the clock runs.
+        _milliseconds(base, "coherence", [{}])
         _milliseconds(base, "act", [{"budget": 0}])
         figures = {
             "hardware": platform.processor() or platform.machine(),

@@ -26,7 +26,7 @@ def _error_line(capsys: Captured) -> str:
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("slove tic_tac_toe", "Did you mean 'solve'?"),
+        ("solvee tic_tac_toe", "Did you mean 'solve'?"),
         ("solve tic_tac_toe --jsno x", "Did you mean '--json'?"),
         ("solve tic_tac_to", "did you mean 'tic_tac_toe'"),
         ("solve", "missing argument 'GAME'; `xit solve --help`"),
@@ -58,7 +58,9 @@ def test_bad_usage_is_one_line_and_exit_code_2(command: str, expected: str, caps
     assert expected in _error_line(capsys)
 
 
-@pytest.mark.parametrize("command", ["", "games", "train", "bench", "act", "solve", "play", "match"])
+@pytest.mark.parametrize(
+    "command", ["", "games", "train", "bench", "act", "solve", "play", "match", "serve", "doctor"]
+)
 def test_every_command_has_help_with_an_example(command: str, capsys: Captured) -> None:
     assert run([*command.split(), "--help"]) == 0
     text = capsys.readouterr().out

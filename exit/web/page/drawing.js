@@ -27,6 +27,8 @@ export function draw(board, extra, position, agent, play) {
   const [family, needs] = FAMILIES[agent.settings.type] || [];
   const drawn = family && position[needs] ? family(position, agent) : null;
   targets = new Map((drawn ? drawn.targets : []).map((target) => [target.action, target]));
+  // Wide pictures need no square.
+  board.style.aspectRatio = drawn ? Math.max(1.16, drawn.width / drawn.height) : "";
   if (drawn) {
     const names = new Map(position.legal.map(({ action, name }) => [action, name]));
     const groups = drawn.targets.map(({ action, hit }) =>

@@ -60,6 +60,7 @@ function arrive(position) {
   list(position, chosen);
   for (const id of ["note", "why"]) $(id).hidden = true;
   $("coherence").textContent = $("exact").textContent = "";
+  $("moves-frame").hidden = position.over;
   showPlayed();
   $("turn").textContent = position.over ? position.verdict : isSingle() ? `Return so far ${shown(position.earned)}` : `${player(position.player)} to move`;
   refresh();
