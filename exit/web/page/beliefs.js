@@ -33,10 +33,10 @@ export function bandit(position, agent) {
     const a = alpha + successes[arm], b = beta + failures[arm];
     shapes += rect(x + 6, y, w - 12, h, 'rx="14" class="wood"') + text(x + w / 2, y + 24, `Arm ${arm}`);
     shapes += betaCurve(a, b, x + 22, y + 40, w - 44, 110);
-    shapes += text(x + w / 2, y + 176, `mean ${(a / (a + b)).toFixed(3)}`);
-    shapes += text(x + w / 2, y + 196, `${successes[arm]} successes, ${failures[arm]} failures`, "small");
+    shapes += text(x + w / 2, y + 168, `mean ${(a / (a + b)).toFixed(3)}`);
+    shapes += text(x + w / 2, y + 185, `${successes[arm]} successes, ${failures[arm]} failures`, "small");
     if (position.legal.some(({ action }) => action === arm)) {
-      targets.push({ action: arm, x: x + w / 2, y: y + 224, hit: rect(x + 6, y, w - 12, h, 'rx="14" class="hit"') });
+      targets.push({ action: arm, x: x + w / 2, y: y + 227, hit: rect(x + 6, y, w - 12, h, 'rx="14" class="hit"') });
     }
   }
   return { width: 560, height: 50 + rows * (h + 8), shapes, targets };
