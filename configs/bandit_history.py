@@ -23,7 +23,7 @@ def config(arms: int = 2, horizon: int = 20, alpha: int = 1, beta: int = 1) -> R
         search=SearchConfig(max_simulations=64, policy=Gumbel(value_scale=1.0)),
         self_play=SelfPlayConfig(num_games=256, num_steps=8, budget=16, max_random_plies=3 * horizon // 4),
         replay=ReplayConfig(capacity=131_072),
-        learner=LearnerConfig(batch_size=512, num_updates=16),
+        learner=LearnerConfig(batch_size=512, num_updates=16, value_weight=30.0),
         evaluation=EvaluationConfig(exact=game.statistic_game.num_states <= _MAX_EXACT_STATES),
         num_iterations=300,
         return_weight=0.0,
