@@ -37,7 +37,7 @@ def _keys(game: BanditHistory, *histories: list[tuple[int, int]]) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6"])
+@pytest.mark.parametrize("name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6_20"])
 def test_histories_keep_the_protocol(name: str) -> None:
     game = load_game(name)
     assert game.name == name

@@ -99,7 +99,10 @@ def told_by(agent: Agent, exact: Exact, num: int, seed: int) -> Told:
 
 def some_rows(told: Told, rows: np.ndarray) -> Told:
     """Some of the histories."""
-    states, targets = jax.tree.map(lambda leaf: leaf[rows], (told.states, told.targets))
+    states = jax.tree.map(lambda leaf: leaf[rows], told.states)
+    targets = {
+        kind: {name: each[rows] for name, each in named.items()} for kind, named in told.targets.items()
+    }
     return Told(told.histories.of(rows), states, told.keys[rows], targets)
 
 
