@@ -21,7 +21,7 @@ def config(
         search=SearchConfig(max_simulations=64, policy=Gumbel(value_scale=1.0)),
         self_play=SelfPlayConfig(num_games=256, num_steps=4, budget=16, max_random_plies=30),
         replay=ReplayConfig(capacity=65_536),
-        learner=LearnerConfig(batch_size=256, num_updates=8),
+        learner=LearnerConfig(batch_size=256, num_updates=8, value_weight=30.0),
         num_iterations=150,
         return_weight=0.0,
         report_every=10,

@@ -175,7 +175,7 @@ class BanditHistory:
         """The pulls in order, and what they came to."""
         pulls = [divmod(pull - 1, 2) for pull in state.pulls.tolist() if pull]
         line = " ".join(f"{arm}{'-+'[outcome]}" for arm, outcome in pulls) or "none"
-        counted = self.statistic_game.render(jax.tree.map(jnp.asarray, self.statistic(state)))
+        counted = self.statistic_game.render(self.statistic(jax.tree.map(jnp.asarray, state)))
         return f"pulls: {line}\n{counted}"
 
     def action_name(self, action: int) -> str:

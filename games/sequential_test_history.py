@@ -147,7 +147,7 @@ class SequentialTestHistory:
     def render(self, state: ThrowsState) -> str:
         """The throws in order, and what they come to."""
         line = "".join("-th"[throw] for throw in state.throws.tolist() if throw) or "none"
-        counted = self.statistic_game.render(jax.tree.map(jnp.asarray, self.statistic(state)))
+        counted = self.statistic_game.render(self.statistic(jax.tree.map(jnp.asarray, state)))
         return f"throws: {line}\n{counted}"
 
     def action_name(self, action: int) -> str:

@@ -37,7 +37,7 @@ def _keys(game: BanditHistory, *histories: list[tuple[int, int]]) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6"])
+@pytest.mark.parametrize("name", ["bandit_history_3_4_3_1", "sequential_test_history_4_7_6_20"])
 def test_histories_keep_the_protocol(name: str) -> None:
     game = load_game(name)
     assert game.name == name
@@ -196,7 +196,14 @@ def test_an_agent_of_histories_is_trained_probed_and_measured(tmp_path: Path, ca
     assert run(command) == 0
     figures = json.loads(file.read_text())
     assert figures["statistic_game"] == "sequential_test_3_7_6_20"
-    assert {row["kind"] for row in figures["layers"]} == {"posterior", "log-odds", "count", "exact value"}
+    kinds = list(dict.fromkeys(row["kind"] for row in figures["layers"]))
+    assert kinds == ["posterior", "log-odds", "count", "exact value"]
+    assert [row["layer"] for row in figures["layers"][:: 3 * len(kinds)]] == [
+        "memory",
+        "stem",
+        "block 1",
+        "features",
+    ]
     assert {row["scored_on"] for row in figures["layers"]} == {"others", "longer", "beyond"}
     assert figures["histories"]["beyond"]["lengths"][0] > figures["histories"]["longer"]["lengths"][1]
     assert figures["order"]["pairs"] > 10

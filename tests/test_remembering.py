@@ -25,11 +25,9 @@ from tests.rig import QUICKLY
 from tests.tiny import random_params, stack
 
 GAME = BanditHistory(2, 6)
-CONFIGS = pytest.mark.parametrize(
-    "config",
-    [GRUConfig(memory=8, width=12, num_blocks=1), TransformerConfig(width=8, num_layers=2, num_heads=2)],
-    ids=["gru", "transformer"],
-)
+GRU = GRUConfig(memory=8, width=12, num_blocks=1)
+TRANSFORMER = TransformerConfig(width=8, num_layers=2, num_heads=2)
+CONFIGS = pytest.mark.parametrize("config", [GRU, TRANSFORMER], ids=["gru", "transformer"])
 HISTORIES = [[], [(0, 1)], [(1, 0), (0, 1), (0, 0)], [(1, 1)] * 5, [(0, 0), (1, 1), (0, 1), (1, 0), (1, 1)]]
 
 
@@ -73,7 +71,6 @@ def test_more_room_for_events_to_come_shows_only_in_their_number(config: Network
     assert not np.allclose(activations[0]["features"], activations[1]["features"])
 
 
-@functools.cache
 def _searches(config: NetworkConfig, policy: Gumbel) -> tuple[Any, Any]:
     """One search with what is remembered, and one that reads every history in full."""
     network, params = make_network(config, GAME), random_params(GAME, config)
@@ -89,8 +86,11 @@ def _searches(config: NetworkConfig, policy: Gumbel) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-@pytest.mark.parametrize("policy", [Gumbel(), Gumbel(side_by_side=True)], ids=["gumbel", "side by side"])
-@CONFIGS
+@pytest.mark.parametrize(
+    ("config", "policy"),
+    [(GRU, Gumbel(side_by_side=True)), (TRANSFORMER, Gumbel())],
+    ids=["gru side by side", "transformer"],
+)
 def test_search_with_memory_finds_what_search_without_finds(config: NetworkConfig, policy: Gumbel) -> None:
     remembering, reading = _searches(config, policy)
     np.testing.assert_array_equal(remembering.visit_counts, reading.visit_counts)

@@ -65,7 +65,7 @@ class Network(NamedTuple):
       predict: `PredictFn`; batched, outputs float32 whatever the compute type. Logits of illegal
         actions are not masked: the network does not know the rules.
       activations: `activations(params, observation)`: what each layer makes of a batch, by its name,
-        `[B, ...]`, in the order in which they follow each other.
+        `[B, ...]`, in the order in which they follow each other; compiled programs sort dictionaries.
     """
 
     init: Callable[[Key[Array, ""]], Params]

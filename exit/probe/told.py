@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt32
+from jaxtyping import Array, Float, UInt32
 
 from exit.agent import Agent
 from exit.errors import UsageError
@@ -88,14 +88,21 @@ def told_by(agent: Agent, exact: Exact, num: int, seed: int) -> Told:
     statistic_game = statistic_game_of(game)
     assert statistic_game is not None
     found = jax.vmap(lambda state: quantities_of(statistic_game, statistic_of(game, state)))(states)
-    targets = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), dict(found))
+    # In the game's order, which maps over trees do not keep: beliefs come first.
+    targets = {
+        kind: {name: np.asarray(found[kind][name], np.float64) for name in named}
+        for kind, named in quantities_of(statistic_game, statistic_game.init()).items()
+    }
     value = {VALUE: {"value": exact.moves_fn(keys[rows]).values}}
     return Told(histories.of(rows), states, keys[rows], targets | value)
 
 
 def some_rows(told: Told, rows: np.ndarray) -> Told:
     """Some of the histories."""
-    states, targets = jax.tree.map(lambda leaf: leaf[rows], (told.states, told.targets))
+    states = jax.tree.map(lambda leaf: leaf[rows], told.states)
+    targets = {
+        kind: {name: each[rows] for name, each in named.items()} for kind, named in told.targets.items()
+    }
     return Told(told.histories.of(rows), states, told.keys[rows], targets)
 
 
@@ -112,11 +119,19 @@ def activations_of(agent: Agent, params: Params, states: State) -> dict[str, Flo
     """What each layer makes of the states."""
     game = agent.game
     network = make_network(agent.config.network, game)
-    ask = jax.jit(lambda states: network.activations(params, jax.vmap(game.observe)(states)))
+    names: list[str] = []
+
+    @jax.jit
+    def ask(states: State) -> list[Array]:
+        found = network.activations(params, jax.vmap(game.observe)(states))
+        # In the order in which they follow each other, which dictionaries lose on the way out.
+        names[:] = found
+        return [layer.reshape(layer.shape[0], -1) for layer in found.values()]
+
     num = len(jax.tree.leaves(states)[0])
     parts = []
     for start in range(0, num, _CHUNK):
         rows = np.arange(start, start + _CHUNK).clip(max=num - 1)
-        found = jax.device_get(ask(jax.tree.map(lambda leaf: leaf[rows], states)))  # noqa: B023
-        parts.append(jax.tree.map(lambda leaf: leaf.reshape(len(leaf), -1)[: num - start], found))  # noqa: B023
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves).astype(np.float64), *parts)
+        some = jax.tree.map(lambda leaf, rows=rows: leaf[rows], states)
+        parts.append([layer[: num - start].astype(np.float64) for layer in jax.device_get(ask(some))])
+    return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
