@@ -30,7 +30,7 @@ NUM_HISTORIES = 8192
 """Histories that are played; distinct ones are probed."""
 
 _NUM_SHOWN = 3000
-_LEAST_HISTORIES = 16
+_LEAST_HISTORIES = 8
 
 ProgressFn = Callable[[str], None]
 
