@@ -4,9 +4,9 @@
 gives away against Bayes-optimal play, the reflex gets back 97.5 % and search with 64 simulations 99.1 %, one
 seed (`xit bench runs/bandit_history_2_20 --budgets 0,16,64`).
 
-What the rules leave open of a value is all that the pulls to come may bring, while arms differ by hundredths of
-a success: values are learnt with thirty times the usual weight, and searched values must not be overruled by
-an early prior.
+What the rules leave open of a value is all that the pulls to come may bring, while arms differ by a hundredth
+of a success: values are learnt with thirty times the usual weight, and what search finds of them outweighs
+the prior.
 """
 
 from exit.evaluate import EvaluationConfig

@@ -30,6 +30,7 @@ NUM_HISTORIES = 8192
 """Histories that are played; distinct ones are probed."""
 
 _NUM_SHOWN = 3000
+_LEAST_HISTORIES = 8
 
 ProgressFn = Callable[[str], None]
 
@@ -105,13 +106,15 @@ def probe(
     other = None if longer is None else playing_at(agent, longer.game)
     report("playing histories")
     told = told_by(agent, exact, num_histories, seed)
-    splits = splits_of(told, seed)
-    sets = {name: some_rows(told, rows) for name, rows in splits.items()}
+    sets = {name: some_rows(told, rows) for name, rows in splits_of(told, seed).items()}
+    if min(len(sets[name].keys) for name in ("fitted", "others")) < _LEAST_HISTORIES:
+        raise UsageError(f"{agent.game.name} has too few different histories to probe for; take a longer one")
     players = dict.fromkeys(sets, agent)
     if other is not None and longer is not None:
         there = told_by(other, longer, num_histories, seed + 1)
         far = np.flatnonzero(there.histories.length > told.histories.length.max())
         sets["beyond"], players["beyond"] = some_rows(there, far), other
+    sets = {name: each for name, each in sets.items() if len(each.keys)}
     report("probing")
     trained, control = (
         {name: activations_of(players[name], params, each.states) for name, each in sets.items()}
@@ -119,9 +122,22 @@ def probe(
     )
     layers = list(_readouts(trained, control, sets))
     report("reordering histories")
-    network = make_network(agent.config.network, agent.game)
-    asked = {"game": agent.game, "params": agent.params, "network": network, "seed": seed}
-    figures = {
+    figures = _about(agent, sets) | {"layers": layers} | _behaviour(agent, told, seed)
+    played = [(agent, exact)] + ([(other, longer)] if other is not None and longer is not None else [])
+    figures["play"] = [_play(*each, report) for each in played]
+    report("drawing")
+    boundary = _boundary(agent, exact, told)
+    figures["boundary"] = boundary and {
+        "statistics": len(boundary.counts),
+        "alike": float(np.mean(boundary.played == boundary.optimal)),
+    }
+    geometry = _geometry(trained["others"], control["others"], sets["others"], layers)
+    return Probed(figures, geometry, boundary)
+
+
+def _about(agent: Agent, sets: dict[str, Told]) -> dict[str, Any]:
+    """Whose figures these are, and what histories they are of."""
+    return {
         "game": agent.game.name,
         "run": str(agent.source),
         "statistic_game": str(getattr(statistic_game_of(agent.game), "name", None)),
@@ -133,19 +149,18 @@ def probe(
             }
             for name, each in sets.items()
         },
-        "layers": layers,
-        "order": order_figures(told.histories, **asked),
-        "swap": swap_figures(told.histories, **asked),
-        "play": [
-            _play(each, values, report)
-            for each, values in ((agent, exact), (other, longer))
-            if each is not None and values is not None
-        ],
         "provenance": provenance(agent),
     }
-    report("drawing")
-    geometry = _geometry(trained["others"], control["others"], sets["others"], layers)
-    return Probed(figures, geometry, _boundary(agent, exact, told))
+
+
+def _behaviour(agent: Agent, told: Told, seed: int) -> dict[str, Any]:
+    """Whether the order of events matters to the agent."""
+    network = make_network(agent.config.network, agent.game)
+    asked = {"game": agent.game, "params": agent.params, "network": network, "seed": seed}
+    return {
+        "order": order_figures(told.histories, **asked),
+        "swap": swap_figures(told.histories, **asked),
+    }
 
 
 def _readouts(
