@@ -36,7 +36,7 @@ def make_act_fn(
     """`act(states, budget)` of these parameters, deterministic: no noise at the root.
 
     The same game, network, configuration and number of states share one compiled program, whatever the
-    parameters, budgets and prices.
+    parameters, budgets and prices; and a smaller one, without a tree, where nothing is to be simulated.
 
     Args:
       price: of a simulation, as `search` takes it; halving is then repeated instead of planned ahead.
@@ -45,7 +45,9 @@ def make_act_fn(
 
     def act(states: State, budget: Budget) -> SearchResult:
         budgets = budget_of_each(states, budget, quiet.max_simulations)
-        return _search(params, states, budgets, price, game=game, predict=network.predict, config=quiet)
+        # A tree for large budgets takes longer to lay out than a reflex to answer.
+        allowed = quiet if budgets.any() else replace(quiet, max_simulations=0)
+        return _search(params, states, budgets, price, game=game, predict=network.predict, config=allowed)
 
     return act
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 State = Any
 """A pytree of arrays that holds one position compactly; its leaves have the same shapes in every position."""
@@ -54,6 +54,8 @@ class Game(Protocol):
       `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
+      `random_state(rng_key) -> State`: an unfinished state drawn at random from all kinds of them, reachable
+        or not, for self-play to start from (`SelfPlayConfig.random_starts`); the key is consumed.
       `observed_value_bounds(observation) -> (low, high)`: bounds of the exact value of the state that is seen
         so, where the rules tell tighter ones than `value_bounds`: what some simple policy earns for certain,
         and what nobody can exceed. The network's value lies between them, so that it learns only what the
@@ -156,6 +158,18 @@ def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]
     """Images of the chance outcomes under the game's symmetries; themselves if the game does not say."""
     images = getattr(game, "symmetric_outcomes", None)
     return np.tile(np.arange(game.num_outcomes), (num_images, 1)) if images is None else images
+
+
+def random_state_of(game: Game, rng_key: Key[Array, ""]) -> State:
+    """A random unfinished state; the key is consumed.
+
+    Raises:
+      ValueError: the game draws none.
+    """
+    random_state = getattr(game, "random_state", None)
+    if random_state is None:
+        raise ValueError(f"{game.name} draws no random states; set self_play.random_starts to 0")
+    return random_state(rng_key)
 
 
 def observed_value_bounds_of(

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from exit.game import Game, State, is_terminal
+from exit.game import Game, State, is_terminal, random_state_of
 from exit.network import Params, PredictFn
 from exit.search import SearchConfig, SearchResult, search
 
@@ -22,6 +22,9 @@ class SelfPlayConfig:
       budget: simulations a move.
       max_random_plies: a new game starts after a number of uniformly random plies drawn from [0, this],
         so that the network meets positions that good play avoids.
+      random_starts: share of new games that start from a random state of the game's own drawing instead
+        (exploring starts; Sutton & Barto 2018, section 5.3): for games in which random play ends soon or
+        meets one kind of state only.
       sample_fraction: share of moves drawn from the improved policy; the others are the search's own choice.
     """
 
@@ -29,6 +32,7 @@ class SelfPlayConfig:
     num_steps: int = 8
     budget: int = 32
     max_random_plies: int = 0
+    random_starts: float = 0.0
     sample_fraction: float = 0.25
 
     @property
@@ -42,8 +46,9 @@ class SelfPlayConfig:
                 raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be at least 1")
         if self.max_random_plies < 0:
             raise ValueError(f"self_play.max_random_plies is {self.max_random_plies}; it must be 0 or more")
-        if not 0.0 <= self.sample_fraction <= 1.0:
-            raise ValueError(f"self_play.sample_fraction is {self.sample_fraction}; it must be in [0, 1]")
+        for name in ("random_starts", "sample_fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be in [0, 1]")
 
 
 class Trajectory(NamedTuple):
@@ -89,7 +94,11 @@ class PlayFigures(NamedTuple):
 
 
 def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig) -> State:
-    """A start for each of B games: the initial state after random plies, never a finished one."""
+    """A start for each of B games, never a finished one: the initial state after random plies, or any state.
+
+    Raises:
+      ValueError: random states are asked for, and the game draws none.
+    """
 
     def start(rng_key: Key[Array, ""]) -> State:
         key_plies, key_moves = jax.random.split(rng_key)
@@ -105,6 +114,14 @@ def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfi
 
         return jax.lax.fori_loop(0, config.max_random_plies, random_move, game.init())
 
+    def start_anywhere(rng_key: Key[Array, ""]) -> State:
+        key_start, key_state, key_chosen = jax.random.split(rng_key, 3)
+        drawn, played = random_state_of(game, key_state), start(key_start)
+        anywhere = jax.random.bernoulli(key_chosen, config.random_starts)
+        return jax.tree.map(lambda a, b: jnp.where(anywhere, a, b), drawn, played)
+
+    if config.random_starts > 0:
+        return jax.vmap(start_anywhere)(jax.random.split(rng_key, config.num_games))
     return jax.vmap(start)(jax.random.split(rng_key, config.num_games))
 
 

@@ -8,9 +8,10 @@ and at the rounds that are left.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int, Int32, Key, UInt32
 
 from exit.game import BaselineFn, Step
 from games import _betting as betting
@@ -99,6 +100,14 @@ class Kelly:
     def init(self) -> KellyState:
         return KellyState(
             wealth=jnp.int32(self.wealth * betting.bets_per_dollar(self.unit)), rounds=jnp.int32(self.rounds)
+        )
+
+    def random_state(self, rng_key: Key[Array, ""]) -> KellyState:
+        """Any wealth below the cap, any rounds."""
+        key_wealth, key_rounds = jax.random.split(rng_key)
+        return KellyState(
+            wealth=jax.random.randint(key_wealth, (), 1, self.most, jnp.int32),
+            rounds=jax.random.randint(key_rounds, (), 1, self.rounds + 1, jnp.int32),
         )
 
     def legal_actions(self, state: KellyState) -> Bool[Array, " A"]:

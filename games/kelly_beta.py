@@ -7,9 +7,10 @@ far tell of it, and the chance to win the next bet is the posterior's mean.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int, Int32, Key, UInt32
 
 from exit.game import BaselineFn, Step
 from games import _betting as betting
@@ -118,6 +119,14 @@ class KellyBeta:
     def init(self) -> KellyBetaState:
         start = self.wealth * betting.bets_per_dollar(self.unit)
         return KellyBetaState(wealth=jnp.int32(start), wins=jnp.int32(0), losses=jnp.int32(0))
+
+    def random_state(self, rng_key: Key[Array, ""]) -> KellyBetaState:
+        """Any wealth below the cap, any round, any number of wins in those before it."""
+        key_wealth, key_thrown, key_wins = jax.random.split(rng_key, 3)
+        thrown = jax.random.randint(key_thrown, (), 0, self.rounds, jnp.int32)
+        wins = jax.random.randint(key_wins, (), 0, thrown + 1, jnp.int32)
+        wealth = jax.random.randint(key_wealth, (), 1, self.most, jnp.int32)
+        return KellyBetaState(wealth=wealth, wins=wins, losses=thrown - wins)
 
     def legal_actions(self, state: KellyBetaState) -> Bool[Array, " A"]:
         return betting.legal_bets(state.wealth, self._left(state), self.most)

@@ -6,9 +6,10 @@ T. Neller and C. Presser, Optimal play of the dice game Pig, 2004. Positions rep
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32, UInt32
+from jaxtyping import Array, Bool, Float, Int, Int32, Key, UInt32
 
 from exit.game import BaselineFn, Step
 from games._numbers import packed, share_of, thermometer, unpacked
@@ -80,6 +81,13 @@ class Pig:
 
     def init(self) -> PigState:
         return PigState(mine=jnp.int32(0), theirs=jnp.int32(0), turn=jnp.int32(0))
+
+    def random_state(self, rng_key: Key[Array, ""]) -> PigState:
+        """Any points below the goal; a turn's sum that does not reach it."""
+        key_points, key_turn = jax.random.split(rng_key)
+        mine, theirs = jax.random.randint(key_points, (2,), 0, self.goal, jnp.int32)
+        turn = jax.random.randint(key_turn, (), 0, self.goal - mine, jnp.int32)
+        return PigState(mine=mine, theirs=theirs, turn=turn)
 
     def legal_actions(self, state: PigState) -> Bool[Array, "2"]:
         return jnp.stack([state.turn > 0, state.mine < self.goal])

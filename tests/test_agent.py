@@ -228,12 +228,17 @@ def test_a_program_serves_all_parameters_and_budgets(states: State) -> None:
         )
         for seed in (0, 1)
     ]
+    # One with a tree and one without.
     acts[0](states, 1)
+    alone = acts[0](states, 0)
     traced = len(traces)
-    found = [np.asarray(act(states, budget).action_weights) for act in acts for budget in (0, 3)]
+    found = [np.asarray(act(states, budget).action_weights) for act in acts for budget in (0, 1, 3)]
     assert traced > 0
     assert len(traces) == traced
-    assert not np.array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[3])
+    beside = acts[0](states, np.array([3, *[0] * (len(alone.action) - 1)]))
+    for one, other in zip(alone, beside, strict=True):
+        np.testing.assert_allclose(np.asarray(one)[1:], np.asarray(other)[1:], rtol=1e-5, atol=1e-6)
 
 
 def test_a_damaged_checkpoint_is_passed_over_aloud(run_dir: Path) -> None:

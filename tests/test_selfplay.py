@@ -15,6 +15,9 @@ from exit.network import make_network
 from exit.search import Gumbel, SearchConfig, search
 from exit.selfplay import SelfPlayConfig, Trajectory, initial_states, self_play
 from exit.targets import make_targets
+from games.kelly import Kelly
+from games.kelly_beta import KellyBeta
+from games.pig import Pig
 from games.tic_tac_toe import TicTacToe, TicTacToeState
 from tests.planted import BonusHeap, Chain, Dice
 from tests.tiny import NET, random_params, row
@@ -60,6 +63,40 @@ def test_starts_of_a_game_of_chance_follow_its_odds() -> None:
     counts = np.bincount(rolled, minlength=7)
     assert counts[0] == 0
     assert (np.abs(counts[1:] - len(rolled) / 6) < 5 * np.sqrt(len(rolled) / 6 * 5 / 6)).all()
+
+
+@pytest.mark.parametrize(
+    ("game", "column", "most"),
+    [(Kelly(), "wealth", 249), (KellyBeta(), "wealth", 99), (Pig(), "mine", 99)],
+    ids=["kelly", "kelly_beta", "pig"],
+)
+def test_random_starts_are_unfinished_and_go_everywhere(game: Game, column: str, most: int) -> None:
+    config = SelfPlayConfig(num_games=1000, random_starts=1.0)
+    starts = initial_states(jax.random.key(0), game=game, config=config)
+    assert not jax.vmap(functools.partial(is_terminal, game))(starts).any()
+    keys = jax.vmap(game.encode)(starts)
+    again = jax.vmap(game.encode)(jax.vmap(game.decode)(keys))
+    np.testing.assert_array_equal(again, keys)
+    # Many different ones, some of them close to the ends of the range.
+    assert len(np.unique(keys, axis=0)) > 800
+    amount = np.asarray(getattr(starts, column))
+    assert amount.min() < 0.1 * most
+    assert 0.9 * most < amount.max() <= most
+
+
+def test_a_share_of_starts_is_random() -> None:
+    config = SelfPlayConfig(num_games=1000, random_starts=0.3)
+    starts = initial_states(jax.random.key(0), game=Kelly(), config=config)
+    ordinary = (np.asarray(starts.wealth) == 25) & (np.asarray(starts.rounds) == 300)
+    assert 0.6 < ordinary.mean() < 0.8
+
+
+def test_random_starts_of_a_game_that_draws_none_are_refused() -> None:
+    config = SelfPlayConfig(num_games=4, random_starts=0.5)
+    with pytest.raises(
+        ValueError, match=r"tic_tac_toe draws no random states; set self_play\.random_starts to 0"
+    ):
+        initial_states(jax.random.key(0), game=TicTacToe(), config=config)
 
 
 @pytest.mark.parametrize("game", [TicTacToe(), BonusHeap()], ids=lambda game: game.name)
@@ -199,6 +236,7 @@ def test_sampled_moves_follow_the_improved_policy() -> None:
         ({"num_steps": 0}, "self_play.num_steps"),
         ({"budget": 0}, "self_play.budget"),
         ({"sample_fraction": 1.5}, "self_play.sample_fraction"),
+        ({"random_starts": -0.1}, "self_play.random_starts"),
         ({"max_random_plies": -1}, "self_play.max_random_plies"),
     ],
 )

@@ -67,7 +67,8 @@ def decide(
     parts: list[tuple[np.ndarray, ...]] = []
     chunk = chunk or _chunk(num_states)
     # The first call compiles; it is not charged.
-    jax.block_until_ready(act_fn(rows_of(states, np.zeros(chunk, int)), np.zeros(chunk, np.int32)))
+    first = np.where(np.arange(chunk) == 0, min(budget, 1), 0).astype(np.int32)
+    jax.block_until_ready(act_fn(rows_of(states, np.zeros(chunk, int)), first))
     seconds = 0.0
     for start in range(0, num_states, chunk):
         rows = np.arange(start, start + chunk)
