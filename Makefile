@@ -6,8 +6,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 LOCK ?= requirements.lock
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(LOCK)
-# A few processes help; more only cost memory.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+# A few processes help; more only cost memory. The order of the files is that of tests/conftest.py.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Compiling is what most tests wait for: programs that are not optimised are made in a third of the time. The
 # flags are of the locked XLA; others may not know them.
 QUICKLY := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
