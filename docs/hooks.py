@@ -14,8 +14,9 @@ _COMMANDS = "commands.md"
 _INTRODUCTION = """\
 # Commands
 
-What `xit COMMAND --help` says. Every command ends with 0 on success, 1 on a failure and 2 on bad usage, and says in one
-line what was wrong; `--debug` shows the traceback. Results go to stdout, progress and warnings to stderr.
+What `xit COMMAND --help` says. Every command ends with 0 on success, 1 on a failure and 2 on bad usage, and
+says in one line what was wrong; `--debug` shows the traceback. Results go to stdout, progress and warnings to
+stderr.
 
 """
 

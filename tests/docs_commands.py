@@ -1,7 +1,7 @@
 """How the commands of the documentation are run by the tests: as they stand, in small, or not, and why not.
 
-Small means another word for the same work: fewer iterations, positions or calls. All commands, run or not, are
-also held against the options that there are.
+In small: with fewer iterations, positions or calls. All commands, run or not, are also held against the options
+that there are.
 """
 
 TINY = (
@@ -13,7 +13,9 @@ IN_SMALL = {
     "xit train chomp.py": f"xit train chomp.py {TINY}",
     "xit bench runs/chomp --budgets 0,8": "xit bench runs/chomp --budgets 0,8 --max-reached 0",
     "xit bench runs/tic_tac_toe --budgets 0,4,64": "xit bench runs/tic_tac_toe --budgets 0 --max-reached 0",
-    "xit frontier runs/tic_tac_toe": "xit frontier runs/tic_tac_toe --budgets 0,4 --max-positions 64 --calls 0",
+    "xit frontier runs/tic_tac_toe": (
+        "xit frontier runs/tic_tac_toe --budgets 0,4 --max-positions 64 --calls 0"
+    ),
     "xit coherence runs/tic_tac_toe": "xit coherence runs/tic_tac_toe --depth 1 --max-positions 64",
     "xit match runs/tic_tac_toe --budget 64": "xit match runs/tic_tac_toe --budget 64 --games 2",
     "xit compile runs/tic_tac_toe --to tree": "xit compile runs/tic_tac_toe --to tree --max-nodes 5",
@@ -39,7 +41,7 @@ NOT_RUN = {
     "xit serve connect_four": _SERVES,
     "xit serve runs/tic_tac_toe connect_four": _SERVES,
     "xit report 'runs/*'": "the shell writes the names; tests/test_report.py reports",
-    "xit recommend connect_four --deadline-ms 20": "asks a library for minutes; tests/test_frontier.py recommends",
+    "xit recommend connect_four --deadline-ms 20": "a library takes minutes; see tests/test_frontier.py",
     "xit probe runs/bandit_history_2_20": _RUN + "tests/test_histories.py probes",
     "xit solve connect_four_4x5": _LARGE,
     "xit solve connect_four_5x5 --max-memory 4GB": _LARGE,
@@ -49,12 +51,13 @@ NOT_RUN = {
     "xit probe runs/bandit_history_2_20 --longer bandit_history_2_30 --json probe.json": (
         _RUN + "tests/test_histories.py probes"
     ),
-    "xit compile runs/bandit_2_20 --to tree --frontier": "grows trees for a minute; tests/test_cli_compile.py does",
+    "xit compile runs/bandit_2_20 --to tree --frontier": "grows for a minute; see tests/test_cli_compile.py",
     "xit train connect_four_4x4 --set snapshots=true": _TRAINS,
     "xit frontier runs/connect_four_4x4": _RUN + "tests/test_frontier.py measures one",
     "xit recommend runs/connect_four_4x4 --max-regret 0.01": _RUN + "tests/test_frontier.py recommends",
     "xit recommend runs/connect_four_4x4 --deadline-ms 20": _RUN + "tests/test_frontier.py recommends",
-    "xit recommend runs/connect_four_4x4 --max-mean-simulations 100": _RUN + "tests/test_frontier.py recommends",
+    "xit recommend runs/connect_four_4x4 --max-mean-simulations 100": _RUN
+    + "tests/test_frontier.py recommends",
     "xit coherence runs/connect_four_4x4": _RUN + "README's command is run",
     "xit train connect_four --fleet auto --actors 4": _RAY,
     "xit train connect_four --fleet 10.0.0.5:6379 --actors 64": _RAY,

@@ -9,7 +9,9 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
-_BLOCK = re.compile(r"^```(?P<language>\w*)(?P<attributes>[^\n`]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"^```(?P<language>\w*)(?P<attributes>[^\n`]*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 _TITLE = re.compile(r'title="([^"]+)"')
 
 

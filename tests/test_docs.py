@@ -1,7 +1,7 @@
-"""Every block of the documentation: its Python runs in order, its commands run or are held against the options."""
+"""Every block of the documentation: Python runs in order, commands run or are held against the options."""
 
 import io
-import os
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from exit.cli.app import xit
 from exit.cli.options import Invocation
 from exit.rundir import claim
 from tests.docs_commands import IN_SMALL, NOT_RUN, TYPED
-from tests.documented import Block, Command, blocks_of, commands_of, name_of, pages
+from tests.documented import ROOT, Block, Command, blocks_of, commands_of, name_of, pages
 from tests.tiny import random_params
 
 Captured = pytest.CaptureFixture[str]
@@ -52,6 +52,15 @@ def test_commands_have_the_options_that_are_written(command: Command) -> None:
     xit.commands[name].make_context(name, arguments, obj=Invocation())
 
 
+def test_targets_and_scripts_that_are_named_are_there() -> None:
+    text = "\n".join(block.text for page in pages() for block in blocks_of(page) if block.language == "sh")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z]+)", text, re.MULTILINE)) <= targets
+    scripts = re.findall(r"^python (\S+\.py)", text, re.MULTILINE)
+    assert scripts
+    assert all((ROOT / script).is_file() for script in scripts)
+
+
 def test_what_is_said_of_commands_is_about_commands_that_are_there() -> None:
     texts = {command.text.split(" | ")[-1] for command in _all_commands()}
     assert set(IN_SMALL) | set(NOT_RUN) | set(TYPED) <= texts
@@ -80,7 +89,7 @@ def test_blocks_run_in_order(
     (tmp_path / "runs").mkdir()
     for name in _RUN:
         # Shared: nothing but pictures is written into them.
-        os.symlink(runs / "runs" / name, tmp_path / "runs" / name)
+        (tmp_path / "runs" / name).symlink_to(runs / "runs" / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("XIT_CACHE_DIR", str(runs / "cache"))
