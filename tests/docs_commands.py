@@ -1,7 +1,6 @@
 """How the commands of the documentation are run by the tests: as they stand, in small, or not, and why not.
 
-In small: with fewer iterations, positions or calls. All commands, run or not, are also held against the options
-that there are.
+In small: with fewer iterations, positions or calls. All commands are held against the options, too.
 """
 
 TINY = (
