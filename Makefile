@@ -12,16 +12,18 @@ PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-
 # flags are of the locked XLA; others may not know them.
 QUICKLY := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
-  --extra dev --extra bitbully --extra pgx --extra openspiel --extra onnx --extra fleet \
+  --extra dev --extra docs --extra bitbully --extra pgx --extra openspiel --extra onnx --extra fleet \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 DEMO_RUN := runs/tic_tac_toe
 
 # The wheels hold the type checker and its node; the variable stops it from asking for a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# An advertisement of other software.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv .chromium demo test check format bench lock clean
+.PHONY: help .venv .chromium demo test check format docs bench lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z.]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -61,6 +63,9 @@ format: .venv ## Rewrite the files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: .venv ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
 bench: .venv ## Run every benchmark; BENCH=--quick ends within minutes
 	@mkdir -p runs/benchmarks
 	@set -e; for script in benchmarks/*.py; do \
@@ -73,5 +78,5 @@ lock: ## Resolve the requirements anew, for every supported Python
 	$(COMPILE) --upgrade --extra cuda --constraint requirements.lock pyproject.toml -o requirements-cuda.lock
 
 clean: ## Remove .venv and caches; runs/ stays
-	rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist site .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

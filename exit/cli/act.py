@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from exit.cli import console
-from exit.cli.options import BudgetOrAuto, agent_argument, capacity_option, debug_option
+from exit.cli.options import BudgetOrAuto, agent_argument, capacity_option, debug_option, manual
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,25 +25,34 @@ _MAX_NODES = 1 << 21
 _DASH = Path("-")
 
 
-@click.command(epilog="Example: echo '{\"moves\": [4]}' | xit act runs/tic_tac_toe --budget 64")
+@click.command(
+    epilog=manual(
+        "echo '{\"moves\": [4]}' | xit act runs/tic_tac_toe --budget 64",
+        "xit act connect_four --deadline-ms 50 --positions positions.jsonl --out answers.jsonl",
+        reads="AGENT, and a position a line",
+        writes="an answer a line, in the same order",
+    )
+)
 @agent_argument
 @click.option(
     "--budget",
     type=BudgetOrAuto(),
     metavar="N|auto",
-    help="Simulations a position; 0 is the reflex, auto thinks as long as it seems worth it.",
+    help="Simulations a position; 0 is the reflex, auto thinks as long as it seems worth it. "
+    "Default: the capacity, within --deadline-ms.",
 )
 @click.option(
     "--price",
     type=click.FloatRange(min=0),
     metavar="P",
-    help="What a simulation costs with auto, as a share of the distance between the game's value bounds.",
+    help="What a simulation costs with auto, as a share of the distance between the game's value bounds. "
+    "Default: 0.05.",
 )
 @click.option(
     "--deadline-ms",
     type=click.FloatRange(min=0, min_open=True),
     metavar="T",
-    help="Milliseconds a position may take; with a budget, whichever ends first.",
+    help="Milliseconds a position may take; with a budget, whichever ends first. Default: no limit.",
 )
 @capacity_option
 @click.option(
@@ -51,14 +60,14 @@ _DASH = Path("-")
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     default="-",
     metavar="FILE",
-    help="Default: stdin.",
+    help="Positions, one a line. Default: stdin.",
 )
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     default="-",
     metavar="FILE",
-    help="Default: stdout.",
+    help="Where the answers go. Default: stdout.",
 )
 @debug_option
 def act(

@@ -13,13 +13,13 @@ from types import FrameType
 import click
 
 from exit import __version__
-from exit.caches import keep_compiled_programs
 from exit.cli import (
     act,
     arena,
     bench,
     coherence,
     compiling,
+    completion,
     doctor,
     export,
     frontier,
@@ -33,7 +33,6 @@ from exit.cli import (
     train,
 )
 from exit.cli.options import Invocation, debug_option
-from exit.devices import use_all_cores
 from exit.errors import UsageError, UserError
 
 _SUCCESS, _FAILURE, _BAD_USAGE, _INTERRUPTED = 0, 1, 2, 130
@@ -49,7 +48,7 @@ A first tour:
 
 \b
 Completion of names and options in bash (zsh and fish alike):
-  eval "$(_XIT_COMPLETE=bash_source xit)"
+  eval "$(xit completion bash)"
 """
 
 
@@ -80,6 +79,7 @@ for _command in (
     sweep.sweep,
     serve.serve,
     doctor.doctor,
+    completion.completion,
 ):
     xit.add_command(_command)
 
@@ -111,8 +111,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    use_all_cores()
-    keep_compiled_programs()
+    if completion.VARIABLE not in os.environ:
+        # Only now: a shell that waits for a completion is not to wait for JAX.
+        from exit.caches import keep_compiled_programs
+        from exit.devices import use_all_cores
+
+        use_all_cores()
+        keep_compiled_programs()
     code = run()
     if code == _INTERRUPTED:
         # Threads of XLA may still compile; tearing the interpreter down under them crashes it.

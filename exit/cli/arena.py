@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, capacity_option, debug_option, json_option
+from exit.cli.options import agent_argument, capacity_option, debug_option, json_option, manual
 from exit.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 _COLUMNS = ("the agent moves", "games", "wins", "draws", "losses", "score")
 
 
-@click.command(epilog="Example: xit match runs/connect_four --budget 64 --games 40 --json match.json")
+@click.command(
+    epilog=manual(
+        "xit match runs/connect_four --budget 64 --games 40 --json match.json",
+        "xit match connect_four --against random --budget 0 --games 10",
+        reads="AGENT",
+        writes="scores to stdout, figures to --json",
+    )
+)
 @agent_argument
 @click.option(
     "--against",
@@ -26,13 +33,17 @@ _COLUMNS = ("the agent moves", "games", "wins", "draws", "losses", "score")
     help="OpenSpiel's tree search with random playouts, or random moves.",
 )
 @click.option(
-    "--budget", type=click.IntRange(min=0), metavar="N", help="Simulations a move, of the agent and of mcts."
+    "--budget",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Simulations a move, of the agent and of mcts. Default: as many as --deadline-ms allows.",
 )
 @click.option(
     "--deadline-ms",
     type=click.FloatRange(min=0, min_open=True),
     metavar="T",
-    help="Milliseconds a move, of the agent and of mcts; with a budget, whichever ends first.",
+    help="Milliseconds a move, of the agent and of mcts; with a budget, whichever ends first. "
+    "Default: no limit.",
 )
 @click.option(
     "--games",
@@ -41,7 +52,7 @@ _COLUMNS = ("the agent moves", "games", "wins", "draws", "losses", "score")
     default=100,
     show_default=True,
     metavar="N",
-    help="How many; from each opening one in either seat.",
+    help="Games to play; from each opening one in either seat.",
 )
 @click.option(
     "--opening-plies",
@@ -51,7 +62,9 @@ _COLUMNS = ("the agent moves", "games", "wins", "draws", "losses", "score")
     metavar="N",
     help="Random moves before each game.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of all that is drawn.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of all that is drawn."
+)
 @capacity_option
 @json_option
 @debug_option

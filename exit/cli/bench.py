@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import NonNegativeList, agent_argument, capacity_option, debug_option, json_option
+from exit.cli.options import (
+    NonNegativeList,
+    agent_argument,
+    capacity_option,
+    debug_option,
+    json_option,
+    manual,
+)
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +37,15 @@ _COLUMNS = (
 )
 
 
-@click.command(epilog="Example: xit bench runs/tic_tac_toe --budgets 0,16,64 --json bench.json")
+@click.command(
+    epilog=manual(
+        "xit bench runs/tic_tac_toe --budgets 0,16,64 --json bench.json",
+        "xit bench connect_four --max-positions 500",
+        reads="AGENT, exact values from the cache of tables or positions, and --positions",
+        writes="bench.html and bench.png in the run directory (below runs/ for an agent that is a file), "
+        "figures to --json",
+    )
+)
 @agent_argument
 @click.option(
     "--budgets",
@@ -42,7 +57,8 @@ _COLUMNS = (
     "--positions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help='Measure these positions only: JSON lines such as {"moves": [3, 3, 4]}.',
+    help='Measure these positions only: JSON lines such as {"moves": [3, 3, 4]}. '
+    "Default: what --max-positions says.",
 )
 @click.option(
     "--max-positions",

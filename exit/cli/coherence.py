@@ -6,12 +6,18 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, debug_option, json_option
+from exit.cli.options import AgentPath, agent_argument, debug_option, json_option, manual
 
 _NUM_BOARDS = 3
 
 
-@click.command(epilog="Example: xit coherence runs/tic_tac_toe --depth 2 --json coherence.json")
+@click.command(
+    epilog=manual(
+        "xit coherence runs/tic_tac_toe --depth 2 --json coherence.json",
+        reads="AGENT, and exact values of its game",
+        writes="coherence.png in the run directory, figures to --json",
+    )
+)
 @agent_argument
 @click.option(
     "--depth",
@@ -22,7 +28,7 @@ _NUM_BOARDS = 3
 @click.option(
     "--ensemble",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=AgentPath(),
     metavar="AGENT",
     help="Another agent of the game, to measure how far the two disagree. May be repeated.",
 )

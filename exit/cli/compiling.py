@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, capacity_option, debug_option, json_option
+from exit.cli.options import agent_argument, capacity_option, debug_option, json_option, manual
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ _MAX_TABLE_BYTES = 256 << 20
 
 
 @click.command(
-    "compile", epilog="Example: xit compile runs/tic_tac_toe --to tree --max-nodes 99 --out policy.py"
+    "compile",
+    epilog=manual(
+        "xit compile runs/tic_tac_toe --to tree --max-nodes 99 --out policy.py",
+        "xit compile runs/tic_tac_toe --to onnx",
+        reads="AGENT, and exact values where the game is solved",
+        writes="the program to --out, its header and certificate to --json",
+    ),
 )
 @agent_argument
 @click.option("--to", "format_", type=click.Choice(_FORMATS), required=True, help="What to compile to.")

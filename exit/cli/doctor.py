@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, json_option
+from exit.cli.options import debug_option, json_option, manual
 
 _LIBRARIES = ("jax", "jaxlib", "numpy", "flax", "optax", "orbax-checkpoint", "mctx", "fastapi", "uvicorn")
 
@@ -25,7 +25,13 @@ _EXTRAS = {
 _MEGABYTE = 1e6
 
 
-@click.command(epilog="Example: xit doctor --json doctor.json")
+@click.command(
+    epilog=manual(
+        "xit doctor --json doctor.json",
+        reads="what is installed, the devices, and the cache",
+        writes="what was found to stdout and to --json",
+    )
+)
 @json_option
 @debug_option
 def doctor(json_path: Path | None) -> None:

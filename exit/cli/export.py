@@ -5,17 +5,23 @@ from pathlib import Path
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, debug_option
+from exit.cli.options import agent_argument, debug_option, manual
 
 
-@click.command(epilog="Example: xit export runs/tic_tac_toe tic_tac_toe.npz")
+@click.command(
+    epilog=manual(
+        "xit export runs/tic_tac_toe tic_tac_toe.npz",
+        reads="a checkpoint or snapshot of AGENT",
+        writes="FILE",
+    )
+)
 @agent_argument
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--step",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Iteration of a kept checkpoint; default: the last.",
+    help="Iteration of a kept checkpoint or snapshot. Default: the last.",
 )
 @debug_option
 def export(source: Path, file: Path, step: int | None) -> None:

@@ -73,7 +73,8 @@ def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--fleet",
         "address",
         metavar="ADDRESS",
-        help="Play on Ray actors: `auto` starts Ray on this machine, HOST:PORT or ray://HOST:PORT joins one.",
+        help="Play on Ray actors: `auto` starts Ray on this machine, HOST:PORT or ray://HOST:PORT joins one. "
+        "Default: this process plays alone.",
     )
     @click.option(
         "--actors",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import NonNegativeList, agent_argument, debug_option, json_option
+from exit.cli.options import AgentPath, NonNegativeList, agent_argument, debug_option, json_option, manual
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,8 +41,15 @@ states_option = click.option(
 )
 
 
-@click.command(epilog="Example: xit frontier runs/connect_four_4x4 --budgets 0,4,16,64 --json frontier.json")
-@click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.command(
+    epilog=manual(
+        "xit frontier runs/connect_four_4x4 --budgets 0,4,16,64 --json frontier.json",
+        "xit frontier runs/connect_four_4x4 --snapshots",
+        reads="the AGENTs or the snapshots of their runs, and exact values of their game",
+        writes="a picture to --out, figures to --json",
+    )
+)
+@click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=AgentPath())
 @budgets_option
 @states_option
 @click.option(
@@ -53,7 +60,10 @@ states_option = click.option(
 )
 @click.option("--snapshots", is_flag=True, help="Measure every snapshot of the runs, not their newest agent.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Where the picture goes."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the picture goes. Default: frontier.png in the run directory.",
 )
 @json_option
 @debug_option
@@ -103,13 +113,30 @@ def frontier(
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
 
 
-@click.command(epilog="Example: xit recommend runs/connect_four_4x4 --max-regret 0.01")
-@agent_argument
-@click.option("--max-regret", type=float, metavar="R", help="Mean regret allowed, in reward units.")
-@click.option(
-    "--deadline-ms", type=float, metavar="T", help="Time allowed for one call, at its 95th percentile."
+@click.command(
+    epilog=manual(
+        "xit recommend runs/connect_four_4x4 --max-regret 0.01",
+        "xit recommend connect_four --deadline-ms 20",
+        reads="AGENT, and exact values of its game",
+        writes="the budget to stdout, figures to --json",
+    )
 )
-@click.option("--max-mean-simulations", type=float, metavar="N", help="Mean simulations a position allowed.")
+@agent_argument
+@click.option(
+    "--max-regret", type=float, metavar="R", help="Mean regret allowed, in reward units. Default: any."
+)
+@click.option(
+    "--deadline-ms",
+    type=float,
+    metavar="T",
+    help="Milliseconds allowed for one call, at its 95th percentile. Default: any.",
+)
+@click.option(
+    "--max-mean-simulations",
+    type=float,
+    metavar="N",
+    help="Mean simulations a position allowed. Default: any.",
+)
 @budgets_option
 @states_option
 @json_option

@@ -6,10 +6,16 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, json_option
+from exit.cli.options import debug_option, json_option, manual
 
 
-@click.command(epilog="Example: xit games --json games.json")
+@click.command(
+    epilog=manual(
+        "xit games --json games.json",
+        reads="the rules of every game, and which tables `xit solve` has kept",
+        writes="the list to stdout, and to --json",
+    )
+)
 @json_option
 @debug_option
 def games(json_path: Path | None) -> None:

@@ -44,7 +44,7 @@ json_option = click.option(
     "json_path",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the figures to FILE as JSON.",
+    help="Write the figures to FILE as JSON. Default: nowhere.",
 )
 
 
@@ -59,11 +59,17 @@ def set_option(example: str) -> Callable[[Any], Any]:
     )
 
 
+def manual(*examples: str, reads: str, writes: str) -> str:
+    """The end of a command's help: what it reads and writes, and examples that can be typed."""
+    lines = "\n".join(f"  {example}" for example in examples)
+    return f"Reads: {reads}.\n\nWrites: {writes}.\n\n\b\nExamples:\n{lines}"
+
+
 capacity_option = click.option(
     "--max-simulations",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Capacity of the search; default: the one the run was trained with.",
+    help="Capacity of the search, in simulations. Default: the one the run was trained with.",
 )
 
 
@@ -131,7 +137,10 @@ class _Name(click.ParamType):
 
 
 class AgentPath(click.Path):
-    """A run directory, an agent's file, or the name of an agent that comes with the product."""
+    """A run directory, an agent's file, or the name of an agent that comes with the product.
+
+    It completes to paths, to the runs in `runs/`, and to the agents' names.
+    """
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -141,8 +150,13 @@ class AgentPath(click.Path):
     ) -> list[CompletionItem]:
         from exit.catalog import trained_names
 
-        names = [CompletionItem(name) for name in trained_names() if name.startswith(incomplete)]
+        names = [CompletionItem(name) for name in (*_runs(), *trained_names()) if name.startswith(incomplete)]
         return [*super().shell_complete(ctx, param, incomplete), *names]
+
+
+def _runs() -> list[str]:
+    """Runs where `xit train` puts them; all that a directory must show for it is its settings."""
+    return sorted(str(path.parent) for path in Path("runs").glob("*/config.json"))
 
 
 def _game_names() -> list[str]:

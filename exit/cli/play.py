@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, capacity_option, debug_option
+from exit.cli.options import agent_argument, capacity_option, debug_option, manual
 from exit.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,14 @@ _SIDES: dict[str, tuple[int, ...]] = {"first": (0,), "second": (1,), "both": (0,
 _Reply = Literal["moved", "asked", "quit"]
 
 
-@click.command(epilog="Example: xit play runs/tic_tac_toe --side second --budget 16")
+@click.command(
+    epilog=manual(
+        "xit play runs/tic_tac_toe --side second --budget 16",
+        "xit play connect_four",
+        reads="AGENT, moves from stdin, and exact values where a solver serves the game",
+        writes="the board and a table of moves to stdout",
+    )
+)
 @agent_argument
 @click.option(
     "--side", type=click.Choice(list(_SIDES)), default="first", show_default=True, help="Whom you play."
@@ -33,7 +40,9 @@ _Reply = Literal["moved", "asked", "quit"]
     help="Simulations a move. Default: 64, or the capacity if that is less.",
 )
 @capacity_option
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Of the chance outcomes.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the chance outcomes."
+)
 @debug_option
 def play(source: Path, side: str, budget: int | None, max_simulations: int | None, seed: int) -> None:
     """Play against AGENT, with reflex, search and exact values beside each move.

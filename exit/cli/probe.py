@@ -6,19 +6,25 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, debug_option, json_option
+from exit.cli.options import agent_argument, debug_option, json_option, manual
 
 _SHOWN = {"others": "other histories", "longer": "longer ones", "beyond": "longer than its game's"}
 
 
 @click.command(
-    epilog="Example: xit probe runs/bandit_history_2_20 --longer bandit_history_2_30 --json probe.json"
+    epilog=manual(
+        "xit probe runs/bandit_history_2_20 --longer bandit_history_2_30 --json probe.json",
+        reads="AGENT, and exact values of its game",
+        writes="geometry.png and, where beliefs are two counts, boundary.png in the run directory; "
+        "figures to --json",
+    )
 )
 @agent_argument
 @click.option(
     "--longer",
     metavar="GAME",
-    help="A game with the same events and more of them, in which the agent is measured as it is.",
+    help="A game with the same events and more of them, in which the agent is measured as it is. "
+    "Default: none.",
 )
 @click.option(
     "--histories",

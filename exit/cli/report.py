@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, json_option
+from exit.cli.options import debug_option, json_option, manual
 
 if TYPE_CHECKING:
     from exit.report import Group
@@ -39,7 +39,13 @@ distance of the network's value from the search's. proven: positions that search
 since an example was played, mean over the replay. More than one seed: mean (least to greatest)."""
 
 
-@click.command(epilog="Example: xit report runs/connect_four_4x4 runs/narrow --out curves.png")
+@click.command(
+    epilog=manual(
+        "xit report runs/connect_four_4x4 runs/narrow --out curves.png",
+        reads="config.json and metrics.jsonl of every DIR",
+        writes="the picture to --out, the last figures to --json",
+    )
+)
 @click.argument(
     "run_dirs", metavar="DIR...", nargs=-1, required=True, type=click.Path(file_okay=False, path_type=Path)
 )

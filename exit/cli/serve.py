@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exit.cli import console
-from exit.cli.options import AgentPath, capacity_option, debug_option
+from exit.cli.options import AgentPath, capacity_option, debug_option, manual
 
 if TYPE_CHECKING:
     from exit.agent import Agent
@@ -17,10 +17,21 @@ if TYPE_CHECKING:
 _MAX_TABLE_BYTES = 256 << 20
 
 
-@click.command(epilog="Example: xit serve runs/tic_tac_toe connect_four --port 8000")
+@click.command(
+    epilog=manual(
+        "xit serve runs/tic_tac_toe connect_four --port 8000",
+        reads="the AGENTs, their runs' metrics.jsonl and bench.json, and exact values where a solver serves "
+        "the game",
+        writes="nothing but the address to stdout",
+    )
+)
 @click.argument("sources", metavar="[AGENT]...", nargs=-1, type=AgentPath())
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to serve on; 0 takes any free one.",
 )
 @click.option(
     "--host",

@@ -6,10 +6,17 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.options import Invocation, Size, debug_option, game_argument, json_option, set_option
+from exit.cli.options import Invocation, Size, debug_option, game_argument, json_option, manual, set_option
 
 
-@click.command(epilog="Example: xit solve connect_four_4x4 --json figures.json")
+@click.command(
+    epilog=manual(
+        "xit solve connect_four_4x4 --json figures.json",
+        "xit solve connect_four_5x5 --max-memory 4GB",
+        reads="the rules of GAME, and its table if there is one",
+        writes="the table into the cache (XIT_CACHE_DIR, by default ~/.cache/xit), figures to --json",
+    )
+)
 @game_argument
 @set_option("rows=5")
 @click.option("--force", is_flag=True, help="Solve again even if there is a table on disk.")

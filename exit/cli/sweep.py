@@ -8,7 +8,7 @@ import click
 
 from exit.cli import console
 from exit.cli.fleet import FleetOptions, fleet_options
-from exit.cli.options import Invocation, config_argument, debug_option, json_option
+from exit.cli.options import Invocation, config_argument, debug_option, json_option, manual
 from exit.cli.report import STANDING, cells
 from exit.errors import UserError
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from exit.sweep import Point
 
 
-@click.command(epilog="Example: xit sweep tic_tac_toe --set network.width=32,64 --seeds 3 --fleet auto")
+@click.command(
+    epilog=manual(
+        "xit sweep tic_tac_toe --set network.width=32,64 --seeds 3 --fleet auto",
+        reads="CONFIG, and the runs below DIR that are there already",
+        writes="a run directory below DIR for each combination, the last figures to --json",
+    )
+)
 @config_argument
 @click.option(
     "--set",
@@ -25,12 +31,17 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE,...",
     help="Values of a setting to try, for example network.width=32,64. May be repeated.",
 )
-@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Train each with seeds 0 to N-1.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train each with seeds 0 to N-1. Default: the seed of CONFIG alone.",
+)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Of the runs. Default: runs/CONFIG-sweep.",
+    help="Directory of the runs. Default: runs/CONFIG-sweep.",
 )
 @fleet_options
 @json_option

@@ -8,14 +8,27 @@ import click
 
 from exit.cli import console
 from exit.cli.fleet import FleetOptions, fleet_options
-from exit.cli.options import Invocation, config_argument, debug_option, json_option, set_option
+from exit.cli.options import Invocation, config_argument, debug_option, json_option, manual, set_option
 
 _PICTURE = "training.png"
 
 
-@click.command(epilog="Example: xit train tic_tac_toe --set learner.learning_rate=0.002 --run-dir runs/mine")
+@click.command(
+    epilog=manual(
+        "xit train tic_tac_toe --set learner.learning_rate=0.002 --run-dir runs/mine",
+        "xit train connect_four_4x4 --fleet auto --actors 4",
+        reads="CONFIG, and the checkpoints of a run that goes on",
+        writes="into the run directory: config.json, checkpoints, metrics.jsonl, TensorBoard files, "
+        "training.png; with snapshots=true agents as files",
+    )
+)
 @config_argument
-@click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: runs/CONFIG.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory of the run. Default: runs/CONFIG.",
+)
 @set_option("search.max_simulations=64")
 @fleet_options
 @json_option

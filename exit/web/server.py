@@ -68,6 +68,8 @@ def bind(host: str, port: int) -> socket.socket:
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((host, port))
+        # From now on who connects waits, so that an address can be asked as soon as it is known.
+        taken.listen()
     except OSError as error:
         taken.close()
         reason = (error.strerror or str(error)).lower()
