@@ -30,7 +30,7 @@ _COLUMNS = (
 )
 
 
-@click.command(epilog="Example: xit bench runs/tic_tac_toe --budgets 0,16,64 --json bench.json")
+@click.command(epilog="Example: xit bench runs/tic_tac_toe --budgets 0,16,64")
 @agent_argument
 @click.option(
     "--budgets",
@@ -106,10 +106,10 @@ def bench(
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
-    console.write_json(json_path, figures)
     title = f"{figures['game']}: play against exact values"
     # Agents that are a file may lie where nobody may write.
     folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    console.keep_figures(folder, "bench", figures, json_path)
     picture = console.show_picture(lambda: plot_bench(figures, folder / _PICTURE, title=title))
     console.show_picture(lambda: write_card(figures, folder / _CARD, picture=picture), name="card")
 

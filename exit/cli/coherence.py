@@ -11,7 +11,7 @@ from exit.cli.options import agent_argument, debug_option, json_option
 _NUM_BOARDS = 3
 
 
-@click.command(epilog="Example: xit coherence runs/tic_tac_toe --depth 2 --json coherence.json")
+@click.command(epilog="Example: xit coherence runs/tic_tac_toe --depth 2")
 @agent_argument
 @click.option(
     "--depth",
@@ -65,8 +65,8 @@ def coherence(
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
-    console.write_json(json_path, figures)
     folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    console.keep_figures(folder, "coherence", figures, json_path)
     console.show_picture(lambda: plot_coherence(figures, folder / "coherence.png"))
 
 

@@ -15,6 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from exit.figures import keep_figures as keep
+
 _PATIENCE_SECONDS = 2.0
 _PLAIN_INTERVAL_SECONDS = 5.0
 _PLAIN_WIDTH = 160
@@ -66,6 +68,21 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
     if path is not None:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         say(f"figures: {path}")
+
+
+def keep_figures(folder: Path, command: str, figures: Mapping[str, Any], json_path: Path | None) -> None:
+    """Writes figures where they were asked for and, for the report and the page, into a run's directory.
+
+    A directory that nobody may write in is a warning.
+    """
+    write_json(json_path, figures)
+    try:
+        kept = keep(folder, command, figures)
+    except OSError as error:
+        warn(f"the figures are not kept in {folder} ({error.strerror})")
+        return
+    if json_path is None or not json_path.samefile(kept):
+        say(f"figures: {kept}")
 
 
 def show_picture(draw_fn: Callable[[], Path], *, name: str = "picture") -> Path | None:

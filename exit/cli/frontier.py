@@ -41,7 +41,7 @@ states_option = click.option(
 )
 
 
-@click.command(epilog="Example: xit frontier runs/connect_four_4x4 --budgets 0,4,16,64 --json frontier.json")
+@click.command(epilog="Example: xit frontier runs/connect_four_4x4 --budgets 0,4,16,64")
 @click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @budgets_option
 @states_option
@@ -98,8 +98,8 @@ def frontier(
             [_cells(each) for each in row["budgets"]],
         )
     _show_exchange(figures["exchange"])
-    console.write_json(json_path, figures)
     folder = agents[0].source if agents[0].source.is_dir() else Path("runs") / agents[0].source.stem
+    console.keep_figures(folder, "frontier", figures, json_path)
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
 
 

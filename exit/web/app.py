@@ -164,11 +164,11 @@ def _serve_runs(app: FastAPI, table: Mapping[str, Desk]) -> None:
     def metrics(name: str) -> list[dict[str, float | int | None]]:
         return runs.learning_curves(_desk(table, name).agent)
 
-    @app.get("/api/agents/{name}/bench", summary="What `xit bench --json DIR/bench.json` measured")
+    @app.get("/api/agents/{name}/bench", summary="What `xit bench` measured")
     def bench(name: str) -> Any:
         return runs.figures(_desk(table, name).agent, "bench")
 
-    @app.get("/api/agents/{name}/frontier", summary="What `xit frontier --json DIR/frontier.json` measured")
+    @app.get("/api/agents/{name}/frontier", summary="What `xit frontier` measured")
     def frontier(name: str) -> Any:
         return runs.figures(_desk(table, name).agent, "frontier")
 
