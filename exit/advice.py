@@ -59,7 +59,9 @@ def advise(
         chosen, why = _within(rows, max_regret, deadline_ms)
     latency = chosen["latency_ms"]["median"] if "latency_ms" in chosen else None
     timed = "" if latency is None else f", {latency:.3g} ms a call"
-    spent = f"mean regret {chosen['mean_regret']:.4g}, {chosen['mean_simulations']:.3g} simulations a position"
+    spent = (
+        f"mean regret {chosen['mean_regret']:.4g}, {chosen['mean_simulations']:.3g} simulations a position"
+    )
     return Advice(
         int(chosen["budget"]),
         f"{why} ({spent}{timed}).",

@@ -40,13 +40,13 @@ def read_figures(folder: Path, command: str) -> dict[str, Any]:
     remedy = f"`xit {command} {folder}`"
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise UserError(f"{path.name} of this run is over {_MAX_BYTES:,} bytes; it is not shown")
+            raise UserError(f"the {path.name} of this run is over {_MAX_BYTES:,} bytes; it is not shown")
         # What is no number has no place in JSON that a browser reads.
         figures = json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except FileNotFoundError as error:
         raise UserError(f"there is no {path.name} yet; {remedy} makes it") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} of this run is damaged; {remedy} writes it again") from error
+        raise UserError(f"the {path.name} of this run is damaged; {remedy} writes it again") from error
     if not isinstance(figures, dict):
-        raise UserError(f"{path.name} of this run is damaged; {remedy} writes it again")
+        raise UserError(f"the {path.name} of this run is damaged; {remedy} writes it again")
     return figures

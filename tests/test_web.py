@@ -207,7 +207,7 @@ def test_views_of_a_run(client: TestClient, desk: Desk) -> None:
     assert client.get(f"{base}/metrics").json() == []
     missing = client.get(f"{base}/bench")
     assert missing.status_code == 400
-    assert "--json" in missing.json()["error"]
+    assert f"`xit bench {desk.agent.source}` makes it" in missing.json()["error"]
     rows = [{"iteration": k, "policy_loss": 1 / k} for k in range(1, 4001)]
     (desk.agent.source / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (desk.agent.source / "bench.json").write_text('{"game": "tic_tac_toe"}')

@@ -45,13 +45,15 @@ def board_of(text: str) -> str | None:
     for number, row in enumerate(rows.cells):
         for column, what in enumerate(row):
             x, y = left + (column + 0.5) * _CELL + number * shift, top + (number + 0.5) * _CELL
-            shapes.append(f'<rect class="cell" x="{x - 16:g}" y="{y - 16:g}" width="{_CELL}" height="{_CELL}"/>')
+            shapes.append(
+                f'<rect class="cell" x="{x - 16:g}" y="{y - 16:g}" width="{_CELL}" height="{_CELL}"/>'
+            )
             shapes.append(_inside(x, y, what))
         if rows.names:
             place = left - _LABEL / 2 - 2 + number * shift
             shapes.append(_word(place, top + (number + 0.5) * _CELL + 4, rows.names[number]))
     for column, word in enumerate(rows.columns):
-        y = bottom + _LABEL - 4 if rows.is_below else top - 5
+        y = bottom + _LABEL - 4.0 if rows.is_below else top - 5.0
         shapes.append(_word(left + (column + 0.5) * _CELL, y, word))
     height = bottom + _EDGE + _LABEL * (rows.is_below and bool(rows.columns))
     return (

@@ -1,4 +1,4 @@
-"""How all pages are made: every word escaped, figures as people read them, files written whole or not at all."""
+"""How all pages are made: every word escaped, figures as people read them, files whole or not at all."""
 
 from collections.abc import Mapping
 from pathlib import Path

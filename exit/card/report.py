@@ -63,7 +63,11 @@ class Report(NamedTuple):
 
 
 def section_of(
-    command: str, figures: Mapping[str, Any], panels: Sequence[str], *, recommended: Mapping[str, Any] | None = None
+    command: str,
+    figures: Mapping[str, Any],
+    panels: Sequence[str],
+    *,
+    recommended: Mapping[str, Any] | None = None,
 ) -> Markup:
     """What a command measured, as part of a page.
 
@@ -76,7 +80,9 @@ def section_of(
     Raises:
       jinja2.TemplateError: the figures are not whole.
     """
-    return rendered(f"report/{command}.html", figures=figures, panels=_as_markup(panels), recommended=recommended)
+    return rendered(
+        f"report/{command}.html", figures=figures, panels=_as_markup(panels), recommended=recommended
+    )
 
 
 def write_report(report: Report, path: Path | str) -> Path:

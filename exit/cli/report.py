@@ -79,7 +79,9 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
             ]
         },
     )
-    picture, page = (out.with_suffix(".png"), out) if out.suffix == ".html" else (out, out.with_suffix(".html"))
+    picture, page = (
+        (out.with_suffix(".png"), out) if out.suffix == ".html" else (out, out.with_suffix(".html"))
+    )
     console.show_picture(lambda: plot_report(groups, picture))
     console.show_picture(lambda: write_page(groups, tables, _LEGEND, page), name="page")
 

@@ -103,7 +103,9 @@ def _section(
         again = figures["provenance"]["command"]
     # Whatever a file from elsewhere lacks, the rest of the report stands.
     except Exception as error:
-        problem = f"{command}.json of this run is damaged or of another version ({type(error).__name__}); "
+        problem = (
+            f"The {command}.json of this run is damaged or of another version ({type(error).__name__}); "
+        )
         return Section(title, None, f"{problem}`xit {command} {run_dir}` writes it again."), []
     return Section(title, body), [again] if isinstance(again, str) else []
 

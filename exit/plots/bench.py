@@ -48,7 +48,9 @@ def bench_panels(bench: Mapping[str, Any]) -> list[Panel]:
         Panel("Mistakes by ply", partial(_plies, ends=ends)),
         Panel("Exact value against the value the agent gives", partial(_values, ends=ends)),
         Panel("Share of best moves against the weight of the move played", partial(_weights, ends=ends)),
-        Panel("What overriding the reflex did, by simulation", partial(_overrides, report=bench["overrides"])),
+        Panel(
+            "What overriding the reflex did, by simulation", partial(_overrides, report=bench["overrides"])
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from exit.plots.style import BLACK, COLOURS, Panel, Row, Rows, finish, interval_line
 
@@ -37,21 +37,25 @@ def plot_frontier(figures: Mapping[str, Any], path: Path | str) -> Path:
 def frontier_panels(figures: Mapping[str, Any]) -> list[Panel]:
     """The same, one by one; the first has the legend for all, the last is empty for a single agent."""
     agents = figures["agents"]
-    costs: tuple[tuple[str, Callable[[Row], float | None], str], ...] = (
-        ("operations", lambda row: row["flops"], "floating-point operations a position"),
-        ("time in batches", lambda row: row["ms_per_state"], "milliseconds a position, in batches"),
+    costs: tuple[tuple[str, Callable[[Row], float | None], str, float], ...] = (
+        ("operations", lambda row: row["flops"], "million floating-point operations a position", 1e-6),
+        ("time in batches", lambda row: row["ms_per_state"], "milliseconds a position, in batches", 1.0),
         (
             "time of a single call",
             lambda row: row["latency_ms"]["median"] if "latency_ms" in row else None,
             "milliseconds of a single call, median",
+            1.0,
         ),
     )
     return [
         Panel("Mean regret against budget", partial(_against_budget, agents=agents)),
         Panel("Mistakes against budget", partial(_mistakes, agents=agents)),
         *(
-            Panel(f"Mean regret against {name}", partial(_against, agents=agents, cost_fn=cost, label=label))
-            for name, cost, label in costs
+            Panel(
+                f"Mean regret against {name}",
+                partial(_against, agents=agents, cost_fn=cost, label=label, scale=scale),
+            )
+            for name, cost, label, scale in costs
         ),
         Panel("Lines of equal regret over training and thinking", partial(_exchange, agents=agents)),
     ]
@@ -73,16 +77,23 @@ def _mistakes(axis: Axes, agents: Rows) -> None:
     _budgets(axis, [row["budget"] for row in agents[0]["budgets"]])
 
 
-def _against(axis: Axes, agents: Rows, cost_fn: Callable[[Row], float | None], label: str) -> None:
+def _against(
+    axis: Axes, agents: Rows, cost_fn: Callable[[Row], float | None], label: str, scale: float
+) -> None:
     """Regret against what a position costs."""
     for index, agent in enumerate(agents):
         colour, marker = _looks(index, len(agents))
         points = [
-            (cost, row["mean_regret"]) for row in agent["budgets"] if (cost := cost_fn(row)) is not None
+            (scale * cost, row["mean_regret"])
+            for row in agent["budgets"]
+            if (cost := cost_fn(row)) is not None
         ]
         if points:
             axis.plot(*zip(*points, strict=True), color=colour, marker=marker, clip_on=False)
     axis.set_xscale("log")
+    # Costs may span less than a decade, which would have no mark of its own.
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda cost, place: f"{cost:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(label)
     axis.set_ylabel("mean regret (reward units)")

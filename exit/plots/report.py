@@ -107,5 +107,6 @@ def _draw(axis: Axes, groups: Sequence[Group], shown: _Figure, *, with_names: bo
         low, high = shown.scale * curve.low, shown.scale * curve.high
         axis.fill_between(times, low, high, color=colour, alpha=0.2, linewidth=0)
     axis.set_xlabel(f"training time ({unit})")
+    axis.set_xlim(left=0)
     axis.set_ylabel(shown.label)
     axis.set_ylim(bottom=0)

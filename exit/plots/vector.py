@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from exit.plots.style import BLACK, Panel, tidy
 _SIZE = (5.2, 3.4)
 # Told apart from every other colour, so that it can be found again in what is written.
 _INK = "#010203"
-_LOOK = {
+_LOOK: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "xit",
     "font.size": 9.5,
@@ -31,7 +32,7 @@ def svg_of(panel: Panel, name: str) -> str:
       name: of letters and digits; keeps its identifiers apart from those of others on the page.
     """
     with matplotlib.rc_context(_LOOK):
-        figure, axis = plt.subplots(figsize=_SIZE, layout="constrained")
+        figure, axis = plt.subplots(figsize=_SIZE, layout="tight")
         try:
             panel.draw(axis)
             tidy(axis)
