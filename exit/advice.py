@@ -52,7 +52,7 @@ def advise(
     Raises:
       UserError: nothing that was measured keeps to the limits, or what they need was not measured.
     """
-    rows = _rows_of(frontier["agents"], run)
+    rows = budgets_of(frontier, run)
     if max_regret is None and deadline_ms is None:
         chosen, why = _enough(rows)
     else:
@@ -71,8 +71,12 @@ def advise(
     )
 
 
-def _rows_of(agents: Sequence[Row], run: Path) -> Sequence[Row]:
-    """The budgets of the run's newest agent; of the newest at all where none goes by the run's name."""
+def budgets_of(frontier: Mapping[str, Any], run: Path) -> list[Row]:
+    """What was measured of a run's newest agent, least budget first.
+
+    Of an agent that went by another name, where none goes by the run's: directories are moved.
+    """
+    agents: Sequence[Row] = frontier["agents"]
     own = [agent for agent in agents if Path(agent["run"]).name == run.name] or agents
     rows = max(own, key=lambda agent: agent["iteration"])["budgets"]
     return sorted(rows, key=lambda row: row["budget"])

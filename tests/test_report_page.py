@@ -4,7 +4,6 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,78 +16,8 @@ from exit.errors import UserError
 from exit.figures import keep_figures
 from exit.plots import Panel, svg_of
 from exit.rundir import claim
+from tests.measured import BOARD, bench, coherence, frontier
 from tests.tiny import tiny_config
-
-_MOVES = [
-    {"action": a, "name": str(a), "exact": a - 1.0, "optimal": a == 2, "prior": 0.25, "weight": 0.5}
-    | {"qvalue": 0.125, "visits": 3, "backups": [0.5, -0.25]}
-    for a in range(3)
-]
-_BOARD = "X 1 O\n3 X 5\nO 7 8"
-
-
-def _bench() -> dict[str, Any]:
-    bins = [{"from": -1.0, "to": 1.0, "count": 3, "claimed": 0.5, "true": 0.25}]
-    row = {"mistake_rate": 0.5, "critical_mistake_rate": 0.75, "mean_regret": 0.3125, "max_regret": 2.0}
-    row |= {"value_mae": 0.1, "mean_simulations": 3.0, "exploitability": 0.5, "certified": False}
-    row |= {"by_ply": [{"ply": 1, "critical": 2, "critical_mistake_rate": 0.5, "ci95": {}}]}
-    calibration = {"value": bins, "policy": bins, "value_error": 0.0625, "policy_error": None}
-    stretch = {"from": 0, "to": 1, "changed": 7, "helped": 5, "hurt": 1}
-    stretch |= {"regret_removed": 0.5, "regret_added": 0.125}
-    shown = {"board": _BOARD, "value": 1.0, "played": {"0": 1}, "search_value": 0.5, "reflex_value": -0.5}
-    return {
-        "game": "tic_tac_toe",
-        "solver": "rules",
-        "positions": {"kind": "all", "count": 4520, "critical": 3191},
-        "budgets": [
-            row | {"budget": budget, "calibration": calibration, "ci95": {"mistake_rate": None}}
-            for budget in (0, 16)
-        ],
-        "amortization_gap": 0.25,
-        "returns": None,
-        "overrides": stretch | {"budget": 16, "positions": 4520, "simulations": [stretch]},
-        "wrong_at_every_budget": {"count": 51, "shown": [shown | {"actions": _MOVES, "line": [4, 2]}]},
-        "provenance": {"command": "xit bench a"},
-    }
-
-
-def _frontier(run_name: str = "a") -> dict[str, Any]:
-    rows = [
-        {"budget": budget, "mean_regret": regret, "mistake_rate": regret / 2, "mean_simulations": budget / 2}
-        | {"promised_regret": regret + 0.125, "flops": 1e6 * (1 + budget), "ms_per_state": 0.1 * (1 + budget)}
-        | {"latency_ms": {"median": 1.0 + budget, "p95": 2.0 + budget}, "ci95": {}}
-        for budget, regret in ((0, 1.0), (1, 0.75), (4, 0.02), (16, 0.0))
-    ]
-    agent = {"run": run_name, "iteration": 20, "training": None, "budgets": rows}
-    return {
-        "game": "tic_tac_toe",
-        "hardware": "a machine",
-        "positions": {"kind": "critical, all", "count": 3191},
-        "agents": [agent],
-        "exchange": None,
-        "provenance": {"command": "xit frontier a"},
-    }
-
-
-def _coherence() -> dict[str, Any]:
-    depth = {"depth": 1, "mean_abs_value_residual": 0.5, "value_mae": 0.375, "backup_mae": 0.25}
-    return {
-        "game": "tic_tac_toe",
-        "positions": {"all": {"kind": "critical, all", "count": 3191}},
-        "by_ply": [{"ply": 1, "mean_abs_value_residual": 0.5, "mistake_rate": 0.25}],
-        "depths": [
-            depth | {"mean_policy_residual": 0.0625},
-            depth | {"depth": 2, "mean_policy_residual": 1.0},
-        ],
-        "control": {"depths": [depth, depth]},
-        "detection": {
-            "all": {"measures": [{"measure": "entropy", "auc": 0.75, "ci95": {"auc": [0.5, 1.0]}}]}
-        },
-        "worst": [
-            {"board": _BOARD, "exact": -1.0, "value": 0.5, "backups": [0.25, 0.125], "actions": _MOVES}
-        ],
-        "provenance": {"command": "xit coherence a"},
-    }
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +33,7 @@ def run_dirs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             for k, rate in enumerate(rates)
         ]
         (folder / name / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for command, figures in (("bench", _bench()), ("frontier", _frontier()), ("coherence", _coherence())):
+    for command, figures in (("bench", bench()), ("frontier", frontier()), ("coherence", coherence())):
         keep_figures(folder / "a", command, figures)
     return [folder / "a", folder / "b"]
 
@@ -191,7 +120,7 @@ def test_what_was_measured_stands_on_it(page: str, run_dirs: list[Path]) -> None
         "Exact value against the value the agent gives",
         "What overriding the reflex did, by simulation",
         "Distances of value, backup and truth by depth",
-        _BOARD,
+        BOARD,
     ):
         assert shown in parsed.labels, shown
 
@@ -257,7 +186,7 @@ def test_a_drawing_is_of_outlines_and_of_the_ink_around_it() -> None:
 @pytest.mark.parametrize(
     ("text", "cells", "first", "second", "words"),
     [
-        (_BOARD, 9, 2, 2, ["1", "3", "5", "7", "8"]),
+        (BOARD, 9, 2, 2, ["1", "3", "5", "7", "8"]),
         (". . .\nX O X\n0 1 2", 6, 2, 1, ["0", "1", "2"]),
         ("  a b\n1 O .\n2 X X\nX to move", 4, 2, 1, ["1", "2", "a", "b"]),
     ],
@@ -285,19 +214,19 @@ def test_what_is_no_board_is_not_drawn(text: str) -> None:
 
 
 def test_a_budget_is_advised_for_the_runs_newest_agent_within_limits() -> None:
-    frontier = _frontier("runs/a")
-    other = json.loads(json.dumps(frontier["agents"][0])) | {"run": "runs/b", "iteration": 99}
-    frontier["agents"] += [other, other | {"run": "runs/a", "iteration": 10, "budgets": []}]
-    assert advise(frontier, Path("elsewhere/a")).budget == 4
-    assert "95% of the regret" in advise(frontier, Path("a")).why
-    assert advise(frontier, Path("a"), max_regret=0.9).budget == 1
-    assert advise(frontier, Path("a"), deadline_ms=3.5).budget == 1
-    assert advise(frontier, Path("a"), deadline_ms=30.0).budget == 16
+    found = frontier("runs/a")
+    other = json.loads(json.dumps(found["agents"][0])) | {"run": "runs/b", "iteration": 99}
+    found["agents"] += [other, other | {"run": "runs/a", "iteration": 10, "budgets": []}]
+    assert advise(found, Path("elsewhere/a")).budget == 4
+    assert "95% of the regret" in advise(found, Path("a")).why
+    assert advise(found, Path("a"), max_regret=0.9).budget == 1
+    assert advise(found, Path("a"), deadline_ms=3.5).budget == 1
+    assert advise(found, Path("a"), deadline_ms=30.0).budget == 16
     with pytest.raises(UserError, match="no budget from 0 to 16 keeps to the limits"):
-        advise(frontier, Path("a"), max_regret=0.1)
+        advise(found, Path("a"), max_regret=0.1)
     del other["budgets"][0]["latency_ms"]
     with pytest.raises(UserError, match="single calls were not timed"):
-        advise(frontier, Path("b"), deadline_ms=1.0)
+        advise(found, Path("b"), deadline_ms=1.0)
     for row in other["budgets"]:
         row["mean_regret"] = 0.0
-    assert advise(frontier, Path("b")).budget == 0
+    assert advise(found, Path("b")).budget == 0

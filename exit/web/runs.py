@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from exit.advice import advise, budgets_of
 from exit.agent import Agent
 from exit.errors import UserError
 from exit.figures import read_figures
@@ -29,6 +30,27 @@ def figures(agent: Agent, name: str) -> Any:
       UserError: it is not there, or damaged; says how to make it.
     """
     return read_figures(_folder(agent), name)
+
+
+def advice(agent: Agent, max_regret: float | None, deadline_ms: float | None) -> dict[str, Any]:
+    """Regret at each budget, and the budget that it speaks for under limits.
+
+    Raises:
+      UserError: the frontier is not there, or damaged, or nothing in it keeps to the limits.
+    """
+    found = figures(agent, "frontier")
+    try:
+        chosen = advise(found, agent.source, max_regret=max_regret, deadline_ms=deadline_ms)
+        rows = [
+            {name: float(row[name]) for name in ("budget", "mean_regret", "mistake_rate")}
+            | {"interval": row["ci95"]["mean_regret"]}
+            for row in budgets_of(found, agent.source)
+        ]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UserError(
+            f"the frontier.json of this run is damaged; `xit frontier {agent.source}` writes it again"
+        ) from error
+    return {"recommended": chosen._asdict(), "positions": found["positions"], "budgets": rows}
 
 
 def card(agent: Agent) -> str:
