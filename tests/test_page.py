@@ -71,8 +71,8 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page that must not complain."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     found, complaints = context.new_page(), []
-    found.set_default_timeout(8_000)
-    expect.set_options(timeout=8_000)
+    found.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     found.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     found.on("pageerror", lambda error: complaints.append(str(error)))
     yield found
@@ -287,7 +287,7 @@ def test_a_bandit_is_played_by_an_agent_on_a_narrow_dark_screen(browser: Browser
     context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark")
     page = context.new_page()
     page.goto(f"{address}#agent=bandit&budget=1&seat=bandit%7Cslider")
-    expect(page.locator("#turn")).to_have_text(re.compile("^The game is over; return"), timeout=8_000)
+    expect(page.locator("#turn")).to_have_text(re.compile("^The game is over; return"), timeout=60_000)
     expect(page.locator("#played li")).to_have_count(4)
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow <= 0
