@@ -2,15 +2,19 @@
 
     python benchmarks/serving.py [--json FILE] [--quick]
 
-Starts `xit serve connect_four` twice, the second time with compiled programs on disk, and asks it over HTTP.
+Starts `xit serve connect_four` twice, first with an empty cache, then with the compiled programs on disk, and
+asks it over HTTP. With Chromium installed, a browser says how soon the board can be used.
 """
 
 import argparse
 import json
+import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -20,10 +24,14 @@ from typing import Any
 
 import numpy as np
 
+from exit.caches import cache_directory
+
 _AGENT = "connect_four"
 _STREAM_SECONDS = 5.0
 _CLIENTS = 50
 _LONGEST_START = 600.0
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+_VISITS = 5
 
 
 def _post(base: str, name: str, body: dict[str, Any]) -> Any:
@@ -35,15 +43,28 @@ def _post(base: str, name: str, body: dict[str, Any]) -> Any:
     return urllib.request.urlopen(request, timeout=_LONGEST_START)
 
 
-def _started() -> tuple[subprocess.Popen[str], str, float]:
-    """A server, its address, and the seconds until it could be asked."""
+def _started(cache: str, told: Path) -> tuple[subprocess.Popen[str], str, float]:
+    """A server, its address, and the seconds until it could be asked.
+
+    Args:
+      cache: where compiled programs are kept.
+      told: file for what it says while it starts.
+    """
     begun = time.perf_counter()
     command = [sys.executable, "-m", "exit", "serve", _AGENT, "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    with told.open("w") as errors:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=environment | {"XIT_CACHE_DIR": cache},
+        )
     assert process.stdout is not None
     found = re.match(r"(http://\S+)", process.stdout.readline())
     if found is None:
-        raise SystemExit("`xit serve` ended before it served; its message is above")
+        raise SystemExit(f"`xit serve` ended before it served: {told.read_text()}")
     base = found[1]
     while True:
         try:
@@ -109,6 +130,32 @@ def _fifty(base: str) -> dict[str, Any]:
     }
 
 
+def _interactive_ms(base: str) -> dict[str, float] | None:
+    """Milliseconds from going to the page until a move can be clicked, nothing of it known to the browser.
+
+    None where no browser is found.
+    """
+    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if path is None:
+        return None
+    from playwright.sync_api import sync_playwright
+
+    took = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        for _ in range(1 + _VISITS):
+            context = browser.new_context()
+            page = context.new_page()
+            begun = time.perf_counter()
+            page.goto(base, wait_until="commit")
+            page.wait_for_selector("html[data-ready] .target")
+            took.append(1000 * (time.perf_counter() - begun))
+            context.close()
+        browser.close()
+    # The first visit also starts the browser's own processes.
+    return {"first_ms": took[0], "median_ms": float(np.median(took[1:])), "max_ms": max(took[1:])}
+
+
 def _page_bytes() -> int:
     return sum(len(file.read_bytes()) for file in (resources.files("exit.web") / "page").iterdir())
 
@@ -121,22 +168,32 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer calls")
     arguments = parser.parse_args()
     calls = 20 if arguments.quick else 200
-    if not arguments.quick:
-        process, _, first_start = _started()
+    with tempfile.TemporaryDirectory() as cache:
+        figures = _measured(calls, cache, cold=not arguments.quick)
+    print(json.dumps(figures, indent=1))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _measured(calls: int, cache: str, *, cold: bool) -> dict[str, Any]:
+    told, first_start, said = Path(cache) / "told", None, []
+    if cold:
+        process, _, first_start = _started(cache, told)
         process.terminate()
         process.wait()
-    else:
-        first_start = None
-    process, base, ready = _started()
+        said = told.read_text().splitlines()
+    process, base, ready = _started(cache if cold else str(cache_directory()), told)
     try:
         lines = _lines(calls)
         # Compiled now, not while the clock runs.
         _milliseconds(base, "coherence", [{}])
         _milliseconds(base, "act", [{"budget": 0}])
-        figures = {
+        return {
             "hardware": platform.processor() or platform.machine(),
             "first_start_seconds": first_start,
+            "first_start_says": said,
             "ready_seconds": ready,
+            "interactive": _interactive_ms(base),
             "act_0": _milliseconds(base, "act", [{"moves": line, "budget": 0} for line in lines]),
             "act_64": _milliseconds(base, "act", [{"moves": line, "budget": 64} for line in lines]),
             "think_64": _milliseconds(base, "think", [{"moves": line, "total": 64} for line in lines]),
@@ -147,9 +204,6 @@ def main() -> None:
     finally:
         process.terminate()
         process.wait()
-    print(json.dumps(figures, indent=1))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

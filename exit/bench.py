@@ -2,10 +2,8 @@
 
 import os
 import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -31,6 +29,7 @@ from exit.evaluate import (
     worst_first,
 )
 from exit.game import action_name_of, render_of
+from exit.rundir import commit
 from exit.solve import Exact
 
 MAX_REACHED = 100_000
@@ -184,19 +183,7 @@ def provenance(agent: Agent) -> dict[str, Any]:
         "iteration": agent.step,
         "max_simulations": agent.search.max_simulations,
         "version": __version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d %H:%M:%S%z"),
     }
-
-
-def _commit() -> str | None:
-    """The commit of the source, with a mark if it was changed since; None outside a checkout."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

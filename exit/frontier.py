@@ -20,6 +20,7 @@ from exit.evaluate import (
     exchange_rate,
     frontier_rows,
     measure_frontier,
+    promised_mean,
     resample,
     rows_of,
     yardstick,
@@ -132,8 +133,9 @@ def _measure(
     )
     flops = flops_of(agent)
     rows = frontier_rows(curve, None if states.kind == "all" else counts)
-    for row in rows:
+    for row, bound in zip(rows, promised_mean(curve.regret, greatest_regret(measured)), strict=True):
         row["flops"] = float(flops.of_search(row["mean_simulations"]))
+        row["promised_regret"] = float(bound)
     if num_calls:
         # In random order, as the states stand in no order of their own that calls would follow.
         some = np.random.default_rng(0).permutation(len(states.keys))[:num_calls]

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import fcntl
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +25,13 @@ class RunInfo(NamedTuple):
       config_name: name or path of the configuration.
       overrides: `a.b=value` settings applied to it.
       settings: every field of the configuration, by dotted path.
+      commit: of the source that began it, as `commit` tells it; None where that is unknown.
     """
 
     config_name: str
     overrides: tuple[str, ...]
     settings: dict[str, Any]
+    commit: str | None = None
 
 
 def settings_of(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -77,7 +80,7 @@ def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str,
                 f"{run_dir} has {started[0]} of a run but no {_FILE}; restore it or give another --run-dir"
             )
         else:
-            _write(run_dir, RunInfo(config_name, overrides, settings_of(config)))
+            _write(run_dir, RunInfo(config_name, overrides, settings_of(config), commit()))
         yield
 
 
@@ -119,7 +122,19 @@ def _info_of(stored: dict[str, Any]) -> RunInfo:
     name, overrides, settings = stored["config"], stored["overrides"], stored["settings"]
     if not (isinstance(name, str) and isinstance(overrides, list) and isinstance(settings, dict)):
         raise ValueError("fields of other types than were written")
-    return RunInfo(name, tuple(overrides), settings)
+    return RunInfo(name, tuple(overrides), settings, stored.get("commit"))
+
+
+def commit() -> str | None:
+    """The commit of the source, with a mark if it was changed since; None outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str, ...] = ("",)) -> None:
@@ -155,6 +170,7 @@ def _write(run_dir: Path, info: RunInfo) -> None:
         "config": info.config_name,
         "overrides": list(info.overrides),
         "settings": info.settings,
+        "commit": info.commit,
     }
     partial = run_dir / f"{_FILE}.partial"
     try:

@@ -1,11 +1,12 @@
 """The command line from outside: what it says, what it writes, and the exit code of every bad input."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from exit.cli import run
+from exit.cli import console, run
 
 Captured = pytest.CaptureFixture[str]
 
@@ -169,3 +170,19 @@ def test_every_failure_is_one_line(
     assert run(["solve", "tic_tac_toe"]) == code
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
     assert expected in line
+
+
+def test_silent_work_goes_on_saying_what_it_is(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    for name, seconds in (
+        ("_PATIENCE_SECONDS", 0.1),
+        ("_PLAIN_INTERVAL_SECONDS", 0.2),
+        ("_LOOK_SECONDS", 0.01),
+    ):
+        monkeypatch.setattr(console, name, seconds)
+    with console.Progress("starting") as progress:
+        progress.update("compiling")
+        time.sleep(0.45)
+    time.sleep(0.25)
+    lines = capsys.readouterr().err.splitlines()
+    assert set(lines) == {"starting  compiling"}
+    assert 1 <= len(lines) <= 2

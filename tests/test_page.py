@@ -7,14 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from exit.figures import keep_figures
 from exit.web import Server, bind
 from games.bandit import Bandit
 from games.tic_tac_toe import TicTacToe
 from tests.desks import desk_of
+from tests.measured import bench, frontier
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SCREENSHOTS = Path(__file__).parent.parent / "runs" / "screenshots"
@@ -40,6 +43,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         desk_of(TicTacToe(), tmp_path_factory.mktemp("ttt"), name="ttt"),
         desk_of(Bandit(2, 4), tmp_path_factory.mktemp("bandit"), name="bandit"),
     ]
+    for command, figures in ("frontier", frontier("ttt")), ("bench", bench()):
+        keep_figures(desks[0].agent.source, command, figures)
     for desk in desks:
         desk.more(desk.thought(desk.book.at(())), 1)
     with bind("127.0.0.1", 0) as where:
@@ -134,6 +139,96 @@ def test_thinking_streams_stops_and_goes_on(page: Page, address: str) -> None:
     page.locator("#longer").click()
     done(page, r"^(proven after )?[\d,]+ simulations$")
     assert int(re.sub(r"\D", "", page.locator("#state").inner_text())) >= reached
+
+
+def test_the_frontier_recommends_a_budget_and_sets_the_slider(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&budget=0{YOU}")
+    done(page, "^reflex alone$")
+    page.locator("#run summary").click()
+    expect(page.locator("#frontier")).to_contain_text("Recommended budget: 4.")
+    expect(page.locator("#frontier svg")).to_have_attribute("aria-label", re.compile("recommended is 4$"))
+    page.get_by_role("button", name="Set the slider to 4").click()
+    done(page, "^4 simulations$")
+    assert "budget=4&" in page.url
+    page.get_by_role("button", name="Put on the board").click()
+    expect(page.locator("#played li")).to_have_text(["1. 4", "2. 2"])
+    keep(page, "frontier")
+
+
+_SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_moves_while_it_loads_and_thinks_and_little_is_loaded(
+    page: Page, address: str, width: int
+) -> None:
+    loaded: list[int] = []
+    page.on("response", lambda response: loaded.append(len(response.body())))
+    page.add_init_script(_SHIFTS)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}#agent=ttt&budget=0{YOU}")
+    done(page, "^reflex alone$")
+    expect(page.locator("#exact")).to_contain_text("Exact values")
+    expect(page.locator("#coherence")).to_contain_text("The network")
+    assert len(loaded) > 10
+    assert sum(loaded) < 300_000
+    page.evaluate("document.getElementById('budget').focus()")
+    page.locator("#budget").fill("14")
+    done(page, r"^(proven after )?[\d,]+ simulations$")
+    # What a person's own input moves does not count for half a second; thinking goes on for a second.
+    assert page.evaluate("window.shifted") < 0.01
+
+
+# Colours as they are painted: each layer from the outermost ground to the words, on one pixel.
+_CONTRASTS = """() => {
+  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+  const luminance = () => {
+    const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((c) => c / 255)
+      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paint = (colour) => { pen.fillStyle = colour; pen.fillRect(0, 0, 1, 1); };
+  const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const holder = node.parentElement, box = holder.getBoundingClientRect(), style = getComputedStyle(holder);
+    if (!node.data.trim() || !box.width || style.visibility === "hidden") continue;
+    if (holder.closest("#board svg, .hidden, .skip, option, :disabled")) continue;
+    const layers = [];
+    for (let at = holder; at; at = at.parentElement) layers.unshift(getComputedStyle(at).backgroundColor);
+    layers.forEach(paint);
+    const ground = luminance();
+    paint(holder.closest("svg") ? style.fill : style.color);
+    const [low, high] = [ground, luminance()].sort((a, b) => a - b);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    found.push({ words: node.data.trim(), ratio: (high + 0.05) / (low + 0.05), least: large ? 3 : 4.5 });
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_words_stand_out_from_what_they_stand_on(
+    page: Page, address: str, scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto(f"{address}#agent=ttt&moves=4.0.3.1&budget=1{YOU}")
+    done(page, "simulation")
+    page.locator("#run summary").click()
+    page.locator("#setup summary").click()
+    expect(page.locator("#frontier button")).to_be_visible()
+    page.locator('.target[data-action="8"]').click()
+    page.get_by_role("button", name="Why?").click()
+    page.locator("#line").fill("x")
+    page.locator("#set").click()
+    expect(page.locator("#trouble")).to_be_visible()
+    found = page.evaluate(_CONTRASTS)
+    assert len(found) > 60
+    assert [each for each in found if each["ratio"] < each["least"]] == []
 
 
 def test_a_reload_loses_nothing(page: Page, address: str) -> None:

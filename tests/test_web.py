@@ -11,9 +11,10 @@ import jax
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exit.figures import keep_figures
 from exit.solve import exact_moves_of_keys, table_of
 from exit.web import Desk, Limits, make_app
 from exit.web.position import Book, chances, described, stride_of
@@ -26,6 +27,7 @@ from games.kelly_beta import KellyBeta
 from games.pig import Pig
 from games.tic_tac_toe import TicTacToe
 from tests.desks import CAPACITY, desk_of
+from tests.measured import frontier
 
 GAME = TicTacToe()
 WINNING = [4, 0, 3, 1]  # the first player has two cells in a row, and it is his turn
@@ -207,7 +209,7 @@ def test_views_of_a_run(client: TestClient, desk: Desk) -> None:
     assert client.get(f"{base}/metrics").json() == []
     missing = client.get(f"{base}/bench")
     assert missing.status_code == 400
-    assert "--json" in missing.json()["error"]
+    assert f"`xit bench {desk.agent.source}` makes it" in missing.json()["error"]
     rows = [{"iteration": k, "policy_loss": 1 / k} for k in range(1, 4001)]
     (desk.agent.source / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (desk.agent.source / "bench.json").write_text('{"game": "tic_tac_toe"}')
@@ -219,6 +221,22 @@ def test_views_of_a_run(client: TestClient, desk: Desk) -> None:
     card = client.get(f"{base}/card")
     assert card.text == "<h1>card</h1>"
     assert card.headers["content-security-policy"].startswith("sandbox")
+
+
+def test_a_measured_frontier_advises_a_budget(client: TestClient, desk: Desk) -> None:
+    path, folder = "/api/agents/small/advice", desk.agent.source
+    assert f"`xit frontier {folder}` makes it" in client.get(path).json()["error"]
+    keep_figures(folder, "frontier", frontier(folder.name))
+    found = client.get(path).json()
+    assert found["recommended"]["budget"] == 4
+    assert [row["mean_regret"] for row in found["budgets"]] == [1.0, 0.75, 0.02, 0.0]
+    within = client.get(path, params={"max_regret": 0.9}).json()["recommended"]
+    assert (within["budget"], within["latency_ms"]) == (1, 2.0)
+    assert client.get(path, params={"deadline_ms": 1.0}).json()["error"].startswith("no budget from 0 to 16")
+    for wrong in (-1.0, float("nan"), float("inf"), "x"):
+        assert client.get(path, params={"deadline_ms": wrong}).status_code == 422
+    (folder / "frontier.json").write_text('{"agents": [{"run": 3}]}')
+    assert "damaged" in client.get(path).json()["error"]
 
 
 def test_a_line_serves_in_order_and_says_who_is_ahead() -> None:
@@ -298,7 +316,8 @@ def _strategy(schema: dict[str, Any], parts: dict[str, Any]) -> st.SearchStrateg
         "integer": st.one_of(st.integers(0, 9), st.integers(-1, 2**40)),
         "number": st.floats(-1, 1e5),
         "boolean": st.booleans(),
-        "string": st.one_of(st.just("small"), st.text(max_size=8)),
+        # What no agent is called is refused before anything else is looked at.
+        "string": st.integers(0, 9).flatmap(lambda draw: st.just("small") if draw else st.text(max_size=8)),
         "null": st.none(),
     }
     allowed = st.just(schema["const"]) if "const" in schema else kinds[schema.get("type", "null")]
@@ -314,29 +333,47 @@ def _object(schema: dict[str, Any], parts: dict[str, Any]) -> st.SearchStrategy[
     )
 
 
-def _paths(client: TestClient, method: str) -> list[tuple[str, dict[str, Any]]]:
-    found = client.get("/openapi.json").json()["paths"]
-    return [(path, ways[method]) for path, ways in found.items() if method in ways]
+@pytest.fixture(scope="module")
+def described_api(desk: Desk) -> Iterator[tuple[TestClient, dict[str, Any]]]:
+    """Endpoints that soon have thought enough, and what they say of themselves."""
+    with TestClient(make_app([desk], Limits(simulations=2)), raise_server_exceptions=False) as found:
+        yield found, found.get("/openapi.json").json()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.fixture(scope="module")
+def requests(described_api: tuple[TestClient, dict[str, Any]]) -> st.SearchStrategy[tuple[str, Any]]:
+    """A path and a body for it."""
+    _, api = described_api
+    parts = api["components"]["schemas"]
+    bodies = {
+        path: _strategy(ways["post"]["requestBody"]["content"]["application/json"]["schema"], parts)
+        for path, ways in api["paths"].items()
+        if "post" in ways
+    }
+    return st.sampled_from(sorted(bodies)).flatmap(lambda path: st.tuples(st.just(path), bodies[path]))
+
+
+@settings(max_examples=150)
 @given(data=st.data())
 def test_whatever_the_description_allows_is_answered_or_refused_in_a_sentence(
-    client: TestClient, data: st.DataObject
+    described_api: tuple[TestClient, dict[str, Any]],
+    requests: st.SearchStrategy[tuple[str, Any]],
+    data: st.DataObject,
 ) -> None:
-    parts = client.get("/openapi.json").json()["components"]["schemas"]
-    path, way = data.draw(st.sampled_from(_paths(client, "post")))
-    body = data.draw(_strategy(way["requestBody"]["content"]["application/json"]["schema"], parts))
-    response = client.post(path, json=body)
+    path, body = data.draw(requests)
+    response = described_api[0].post(path, json=body)
     assert response.status_code < 500 or response.status_code == 503, (path, body, response.text)
     if response.status_code != 200:
         assert response.json()["error"]
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(data=st.data())
-def test_names_in_addresses_lead_nowhere_else(client: TestClient, data: st.DataObject) -> None:
-    path, _ = data.draw(st.sampled_from(_paths(client, "get")))
+def test_names_in_addresses_lead_nowhere_else(
+    described_api: tuple[TestClient, dict[str, Any]], data: st.DataObject
+) -> None:
+    client, api = described_api
+    path = data.draw(st.sampled_from([path for path, ways in api["paths"].items() if "get" in ways]))
     name = data.draw(
         st.one_of(st.just("small"), st.sampled_from(["..", "%2e%2e%2fetc"]), st.text("ab/.%", max_size=6))
     )

@@ -39,11 +39,10 @@ _COLUMNS = (
 
 @click.command(
     epilog=manual(
-        "xit bench runs/tic_tac_toe --budgets 0,16,64 --json bench.json",
+        "xit bench runs/tic_tac_toe --budgets 0,16,64",
         "xit bench connect_four --max-positions 500",
         reads="AGENT, exact values from the cache of tables or positions, and --positions",
-        writes="bench.html and bench.png in the run directory (below runs/ for an agent that is a file), "
-        "figures to --json",
+        writes="bench.json, bench.html and bench.png in the run directory (below runs/ for an agent that is a file)",
     )
 )
 @agent_argument
@@ -122,10 +121,10 @@ def bench(
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
-    console.write_json(json_path, figures)
     title = f"{figures['game']}: play against exact values"
     # Agents that are a file may lie where nobody may write.
     folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    console.keep_figures(folder, "bench", figures, json_path)
     picture = console.show_picture(lambda: plot_bench(figures, folder / _PICTURE, title=title))
     console.show_picture(lambda: write_card(figures, folder / _CARD, picture=picture), name="card")
 

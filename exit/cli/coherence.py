@@ -13,9 +13,9 @@ _NUM_BOARDS = 3
 
 @click.command(
     epilog=manual(
-        "xit coherence runs/tic_tac_toe --depth 2 --json coherence.json",
+        "xit coherence runs/tic_tac_toe --depth 2",
         reads="AGENT, and exact values of its game",
-        writes="coherence.png in the run directory, figures to --json",
+        writes="coherence.json and coherence.png in the run directory",
     )
 )
 @agent_argument
@@ -71,8 +71,8 @@ def coherence(
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
-    console.write_json(json_path, figures)
     folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    console.keep_figures(folder, "coherence", figures, json_path)
     console.show_picture(lambda: plot_coherence(figures, folder / "coherence.png"))
 
 

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from exit.figures import keep_figures as keep
+
 _PATIENCE_SECONDS = 2.0
 _PLAIN_INTERVAL_SECONDS = 5.0
 _PLAIN_WIDTH = 160
+_LOOK_SECONDS = 0.25
 
 
 # One for all, so that what is followed within what is followed gets a line below its own.
@@ -68,6 +72,21 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
         say(f"figures: {path}")
 
 
+def keep_figures(folder: Path, command: str, figures: Mapping[str, Any], json_path: Path | None) -> None:
+    """Writes figures where they were asked for and, for the report and the page, into a run's directory.
+
+    A directory that nobody may write in is a warning.
+    """
+    write_json(json_path, figures)
+    try:
+        kept = keep(folder, command, figures)
+    except OSError as error:
+        warn(f"the figures are not kept in {folder} ({error.strerror})")
+        return
+    if json_path is None or not json_path.samefile(kept):
+        say(f"figures: {kept}")
+
+
 def show_picture(draw_fn: Callable[[], Path], *, name: str = "picture") -> Path | None:
     """Says where a picture was drawn; one that fails is a warning, since the figures are what counts."""
     try:
@@ -105,7 +124,7 @@ class Progress:
     """Says on stderr how far a command is, once it takes longer than two seconds.
 
     On a terminal one line is kept up to date, with a bar where the whole is known; elsewhere a plain line
-    appears every five seconds.
+    appears every five seconds, also while nothing new is told: compiling is silent.
     """
 
     def __init__(self, label: str) -> None:
@@ -116,16 +135,22 @@ class Progress:
         self._live = Live(self, console=self._console, transient=True, refresh_per_second=4)
         self._started = time.monotonic()
         self._last_line = self._started - _PLAIN_INTERVAL_SECONDS + _PATIENCE_SECONDS
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
             self._live.start()
+        else:
+            threading.Thread(target=self._go_on_saying, daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._live.stop()
+        with self._lock:
+            self._ended.set()
 
     def __rich__(self) -> Text:
         """The line on a terminal, at the moment it is drawn."""
@@ -138,11 +163,22 @@ class Progress:
     def update(self, text: str, fraction: float | None = None) -> None:
         """Says where the work stands; `fraction` of it is done, if that is known."""
         self._text, self._fraction = text, fraction
-        now = time.monotonic()
-        if not self._console.is_terminal and now - self._last_line >= _PLAIN_INTERVAL_SECONDS:
+        self._say_if_due()
+
+    def _go_on_saying(self) -> None:
+        while not self._ended.wait(_LOOK_SECONDS):
+            self._say_if_due()
+
+    def _say_if_due(self) -> None:
+        """A plain line, if there is no terminal and the last one is old enough."""
+        with self._lock:
+            now = time.monotonic()
+            is_due = now - self._last_line >= _PLAIN_INTERVAL_SECONDS and not self._ended.is_set()
+            if self._console.is_terminal or not is_due or not self._text:
+                return
             self._last_line = now
-            share = "" if fraction is None else f"{100 * fraction:.0f}%  "
-            click.echo(f"{self._label}  {share}{text}", err=True)
+            share = "" if self._fraction is None else f"{100 * self._fraction:.0f}%  "
+            click.echo(f"{self._label}  {share}{self._text}", err=True)
 
 
 def _bar(fraction: float | None) -> str:

@@ -43,10 +43,10 @@ states_option = click.option(
 
 @click.command(
     epilog=manual(
-        "xit frontier runs/connect_four_4x4 --budgets 0,4,16,64 --json frontier.json",
+        "xit frontier runs/connect_four_4x4 --budgets 0,4,16,64",
         "xit frontier runs/connect_four_4x4 --snapshots",
         reads="the AGENTs or the snapshots of their runs, and exact values of their game",
-        writes="a picture to --out, figures to --json",
+        writes="frontier.json and frontier.png in the run directory, or the picture to --out",
     )
 )
 @click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=AgentPath())
@@ -108,8 +108,8 @@ def frontier(
             [_cells(each) for each in row["budgets"]],
         )
     _show_exchange(figures["exchange"])
-    console.write_json(json_path, figures)
     folder = agents[0].source if agents[0].source.is_dir() else Path("runs") / agents[0].source.stem
+    console.keep_figures(folder, "frontier", figures, json_path)
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
 
 

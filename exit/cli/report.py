@@ -54,23 +54,27 @@ since an example was played, mean over the replay. More than one seed: mean (lea
     type=click.Path(dir_okay=False, path_type=Path),
     default=_PICTURE,
     metavar="FILE",
-    help=f"The picture. Default: {_PICTURE}.",
+    help=f"The picture; the page lies beside it, ending in .html. Default: {_PICTURE}.",
 )
 @json_option
 @debug_option
 def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> None:
     """Draw the learning curves of the runs in DIR..., and show where each stands.
 
-    Runs that differ in their seed alone are one curve with a band.
+    Runs that differ in their seed alone are one curve with a band. The page also shows what `xit bench`,
+    `xit frontier` and `xit coherence` measured of each run, and how to have it again.
     """
+    from exit.cli.reporting import write_page
     from exit.plots import plot_report
     from exit.report import groups_of
 
     groups = groups_of(run_dirs)
     console.prepare_json(json_path)
+    tables = []
     for title, columns in ("where they stand", STANDING), ("their last iteration", _DIAGNOSTICS):
         rows = [[group.name, str(len(group.run_dirs)), *cells(group, columns)] for group in groups]
-        console.show_table(title, ("run", "seeds", *columns), rows)
+        tables.append((title, ("run", "seeds", *columns), rows))
+        console.show_table(*tables[-1])
     console.say(_LEGEND)
     console.write_json(
         json_path,
@@ -81,7 +85,11 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
             ]
         },
     )
-    console.show_picture(lambda: plot_report(groups, out))
+    picture, page = (
+        (out.with_suffix(".png"), out) if out.suffix == ".html" else (out, out.with_suffix(".html"))
+    )
+    console.show_picture(lambda: plot_report(groups, picture))
+    console.show_picture(lambda: write_page(groups, tables, _LEGEND, page), name="page")
 
 
 def cells(group: "Group", columns: dict[str, Any]) -> list[str]:

@@ -1,13 +1,25 @@
 """The bench card's picture."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from exit.plots.style import BLACK, BLUE, GREEN, ORANGE, RED, Rows, budget_axis, finish, interval_line
+from exit.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    Panel,
+    Rows,
+    budget_axis,
+    finish,
+    interval_line,
+)
 
 
 def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Path:
@@ -19,31 +31,62 @@ def plot_bench(bench: Mapping[str, Any], path: Path | str, *, title: str) -> Pat
     Returns:
       The path written.
     """
+    figure, grid = plt.subplots(2, 3, figsize=(14, 7.4))
+    axes = grid.ravel().tolist()
+    for axis, panel in zip(axes, bench_panels(bench), strict=True):
+        panel.draw(axis)
+    return finish(figure, axes, title, Path(path))
+
+
+def bench_panels(bench: Mapping[str, Any]) -> list[Panel]:
+    """The same, one by one: three of play, two of calibration, one of overrides."""
     rows = sorted(bench["budgets"], key=lambda row: row["budget"])
-    figure, axes = plt.subplots(2, 3, figsize=(14, 7.4))
-    (regret, mistakes, plies), (value, policy, overrides) = axes
-    interval_line(regret, rows, "mean_regret", 1.0, "all positions", BLUE, "o")
-    regret.set_ylabel("mean regret (reward units)")
-    interval_line(mistakes, rows, "mistake_rate", 100.0, "all positions", BLUE, "o")
-    interval_line(mistakes, rows, "critical_mistake_rate", 100.0, "critical positions", RED, "s")
-    mistakes.set_ylabel("mistakes (%)")
-    for axis in (regret, mistakes):
-        budget_axis(axis, [row["budget"] for row in rows])
     ends = rows[:1] if len(rows) == 1 else [rows[0], rows[-1]]
+    return [
+        Panel("Mean regret against budget", partial(_regret, rows=rows)),
+        Panel("Mistakes against budget", partial(_mistakes, rows=rows)),
+        Panel("Mistakes by ply", partial(_plies, ends=ends)),
+        Panel("Exact value against the value the agent gives", partial(_values, ends=ends)),
+        Panel("Share of best moves against the weight of the move played", partial(_weights, ends=ends)),
+        Panel(
+            "What overriding the reflex did, by simulation", partial(_overrides, report=bench["overrides"])
+        ),
+    ]
+
+
+def _regret(axis: Axes, rows: Rows) -> None:
+    interval_line(axis, rows, "mean_regret", 1.0, "all positions", BLUE, "o")
+    axis.set_ylabel("mean regret (reward units)")
+    budget_axis(axis, [row["budget"] for row in rows])
+
+
+def _mistakes(axis: Axes, rows: Rows) -> None:
+    interval_line(axis, rows, "mistake_rate", 100.0, "all positions", BLUE, "o")
+    interval_line(axis, rows, "critical_mistake_rate", 100.0, "critical positions", RED, "s")
+    axis.set_ylabel("mistakes (%)")
+    budget_axis(axis, [row["budget"] for row in rows])
+
+
+def _plies(axis: Axes, ends: Rows) -> None:
     for row, colour, marker in zip(ends, (RED, BLUE), "os", strict=False):
-        label = f"budget {row['budget']}"
-        _by_ply(plies, row, label, colour, marker)
-        _reliability(value, row["calibration"]["value"], label, colour, marker)
-        _reliability(policy, row["calibration"]["policy"], label, colour, marker)
-    plies.set_xlabel("ply")
-    plies.set_ylabel("mistakes (% of critical positions)")
-    plies.set_ylim(bottom=0)
-    value.set_xlabel("value the agent gives the position")
-    value.set_ylabel("exact value, mean")
-    policy.set_xlabel("weight of the move played (critical positions)")
-    policy.set_ylabel("share of best moves")
-    _overrides(overrides, bench["overrides"])
-    return finish(figure, axes.ravel().tolist(), title, Path(path))
+        _by_ply(axis, row, f"budget {row['budget']}", colour, marker)
+    axis.set_xlabel("ply")
+    axis.set_ylabel("mistakes (% of critical positions)")
+    axis.set_ylim(bottom=0)
+
+
+def _values(axis: Axes, ends: Rows) -> None:
+    for row, colour, marker in zip(ends, (RED, BLUE), "os", strict=False):
+        _reliability(axis, row["calibration"]["value"], f"budget {row['budget']}", colour, marker)
+    axis.set_xlabel("value the agent gives the position")
+    axis.set_ylabel("exact value, mean")
+
+
+def _weights(axis: Axes, ends: Rows) -> None:
+    for row, colour, marker in zip(ends, (RED, BLUE), "os", strict=False):
+        _reliability(axis, row["calibration"]["policy"], f"budget {row['budget']}", colour, marker)
+    axis.set_xlabel("weight of the move played (critical positions)")
+    axis.set_ylabel("share of best moves")
 
 
 def _by_ply(axis: Axes, row: Mapping[str, Any], label: str, colour: str, marker: str) -> None:

@@ -1,13 +1,14 @@
 """Where a cache disagrees with itself: by ply, by depth, and what that says of its mistakes."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from exit.plots.style import BLACK, BLUE, GREEN, ORANGE, RED, finish
+from exit.plots.style import BLACK, BLUE, GREEN, ORANGE, RED, Panel, finish
 
 
 def plot_coherence(figures: Mapping[str, Any], path: Path | str) -> Path:
@@ -22,7 +23,24 @@ def plot_coherence(figures: Mapping[str, Any], path: Path | str) -> Path:
     figure, (plies, depths, areas) = plt.subplots(
         1, 3, figsize=(15, 5), layout="constrained", width_ratios=(1, 1, 1.4)
     )
-    _plies(plies, figures["by_ply"])
+    axes = [plies, depths, areas]
+    for axis, panel in zip(axes, coherence_panels(figures), strict=True):
+        panel.draw(axis)
+    count = figures["positions"]["all"]["count"]
+    title = f"{figures['game']}: coherence of the cache, {count:,} critical positions"
+    return finish(figure, axes, title, Path(path))
+
+
+def coherence_panels(figures: Mapping[str, Any]) -> list[Panel]:
+    """The same, one by one."""
+    return [
+        Panel("Value residual and mistakes of the reflex by ply", partial(_plies, rows=figures["by_ply"])),
+        Panel("Distances of value, backup and truth by depth", partial(_depths, figures=figures)),
+        Panel("How well each measure tells mistakes", partial(_areas, detection=figures["detection"])),
+    ]
+
+
+def _depths(axis: Axes, figures: Mapping[str, Any]) -> None:
     rows = figures["depths"]
     places = [row["depth"] for row in rows]
     for name, label, colour, marker in (
@@ -30,19 +48,13 @@ def plot_coherence(figures: Mapping[str, Any], path: Path | str) -> Path:
         ("value_mae", "value, from the truth", RED, "s"),
         ("backup_mae", "backup, from the truth", GREEN, "^"),
     ):
-        depths.plot(places, [row[name] for row in rows], color=colour, marker=marker, label=label)
+        axis.plot(places, [row[name] for row in rows], color=colour, marker=marker, label=label)
     control = [row["mean_abs_value_residual"] for row in figures["control"]["depths"]]
-    depths.plot(
-        places, control, color=BLACK, linestyle=":", marker="x", label="a value of 0, from its backup"
-    )
-    depths.set_xlabel("depth of the look ahead (moves)")
-    depths.set_xticks(places)
-    depths.set_ylabel("mean distance (reward units)")
-    depths.set_ylim(bottom=0)
-    _areas(areas, figures["detection"])
-    count = figures["positions"]["all"]["count"]
-    title = f"{figures['game']}: coherence of the cache, {count:,} critical positions"
-    return finish(figure, [plies, depths, areas], title, Path(path))
+    axis.plot(places, control, color=BLACK, linestyle=":", marker="x", label="a value of 0, from its backup")
+    axis.set_xlabel("depth of the look ahead (moves)")
+    axis.set_xticks(places)
+    axis.set_ylabel("mean distance (reward units)")
+    axis.set_ylim(bottom=0)
 
 
 def _plies(axis: Axes, rows: Sequence[Mapping[str, Any]]) -> None:

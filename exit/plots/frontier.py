@@ -1,7 +1,8 @@
 """What thinking buys: regret against budget, operations and time, and against what training cost."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import matplotlib.pyplot as plt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from exit.plots.style import BLACK, COLOURS, Rows, finish, interval_line
+from exit.plots.style import BLACK, COLOURS, Panel, Row, Rows, finish, interval_line
 
 _MARKERS = "osD^vP*X"
 
@@ -26,40 +27,82 @@ def plot_frontier(figures: Mapping[str, Any], path: Path | str) -> Path:
       The path written.
     """
     figure, grid = plt.subplots(2, 3, figsize=(14, 7.4), layout="constrained")
-    regret, mistakes, flops, batch, alone, exchange = grid.ravel()
-    for index, agent in enumerate(figures["agents"]):
-        rows, colour = agent["budgets"], _colour(index, len(figures["agents"]))
-        marker = _MARKERS[index % len(_MARKERS)]
-        label = _label(agent, figures["agents"])
-        interval_line(regret, rows, "mean_regret", 1.0, label, colour, marker)
-        # The legend of one picture serves all.
-        interval_line(mistakes, rows, "mistake_rate", 100.0, "_", colour, marker)
-        for axis, places in (
-            (flops, [row["flops"] for row in rows]),
-            (batch, [row["ms_per_state"] for row in rows]),
-            (alone, [row["latency_ms"]["median"] for row in rows if "latency_ms" in row]),
-        ):
-            if places:
-                values = [row["mean_regret"] for row in rows]
-                axis.plot(places, values, color=colour, marker=marker, clip_on=False)
-    for axis in (regret, mistakes):
-        budgets = figures["agents"][0]["budgets"]
-        _budgets(axis, [row["budget"] for row in budgets])
-    regret.set_ylabel("mean regret (reward units)")
-    mistakes.set_ylabel("mistakes (% of critical positions)")
-    for axis, label in (
-        (flops, "floating-point operations a position"),
-        (batch, "milliseconds a position, in batches"),
-        (alone, "milliseconds of a single call, median"),
-    ):
-        axis.set_xscale("log")
-        axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_xlabel(label)
-        axis.set_ylabel("mean regret (reward units)")
-        axis.set_ylim(bottom=0)
-    _exchange(exchange, figures["agents"])
+    axes = grid.ravel().tolist()
+    for axis, panel in zip(axes, frontier_panels(figures), strict=True):
+        panel.draw(axis)
     title = f"{figures['game']}: what thinking buys, {figures['positions']['count']:,} critical positions"
-    return finish(figure, [regret, mistakes, flops, batch, alone, exchange], title, Path(path))
+    return finish(figure, axes, title, Path(path))
+
+
+def frontier_panels(figures: Mapping[str, Any]) -> list[Panel]:
+    """The same, one by one; the first has the legend for all, the last is empty for a single agent."""
+    agents = figures["agents"]
+    costs: tuple[tuple[str, Callable[[Row], float | None], str, float], ...] = (
+        ("operations", lambda row: row["flops"], "million floating-point operations a position", 1e-6),
+        ("time in batches", lambda row: row["ms_per_state"], "milliseconds a position, in batches", 1.0),
+        (
+            "time of a single call",
+            lambda row: row["latency_ms"]["median"] if "latency_ms" in row else None,
+            "milliseconds of a single call, median",
+            1.0,
+        ),
+    )
+    return [
+        Panel("Mean regret against budget", partial(_against_budget, agents=agents)),
+        Panel("Mistakes against budget", partial(_mistakes, agents=agents)),
+        *(
+            Panel(
+                f"Mean regret against {name}",
+                partial(_against, agents=agents, cost_fn=cost, label=label, scale=scale),
+            )
+            for name, cost, label, scale in costs
+        ),
+        Panel("Lines of equal regret over training and thinking", partial(_exchange, agents=agents)),
+    ]
+
+
+def _against_budget(axis: Axes, agents: Rows) -> None:
+    for index, agent in enumerate(agents):
+        colour, marker = _looks(index, len(agents))
+        interval_line(axis, agent["budgets"], "mean_regret", 1.0, _label(agent, agents), colour, marker)
+    axis.set_ylabel("mean regret (reward units)")
+    _budgets(axis, [row["budget"] for row in agents[0]["budgets"]])
+
+
+def _mistakes(axis: Axes, agents: Rows) -> None:
+    for index, agent in enumerate(agents):
+        # Labels that begin so are left out of the legend.
+        interval_line(axis, agent["budgets"], "mistake_rate", 100.0, "_", *_looks(index, len(agents)))
+    axis.set_ylabel("mistakes (% of critical positions)")
+    _budgets(axis, [row["budget"] for row in agents[0]["budgets"]])
+
+
+def _against(
+    axis: Axes, agents: Rows, cost_fn: Callable[[Row], float | None], label: str, scale: float
+) -> None:
+    """Regret against what a position costs."""
+    for index, agent in enumerate(agents):
+        colour, marker = _looks(index, len(agents))
+        points = [
+            (scale * cost, row["mean_regret"])
+            for row in agent["budgets"]
+            if (cost := cost_fn(row)) is not None
+        ]
+        if points:
+            axis.plot(*zip(*points, strict=True), color=colour, marker=marker, clip_on=False)
+    axis.set_xscale("log")
+    # Costs may span less than a decade, which would have no mark of its own.
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda cost, place: f"{cost:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_xlabel(label)
+    axis.set_ylabel("mean regret (reward units)")
+    axis.set_ylim(bottom=0)
+
+
+def _looks(index: int, num_agents: int) -> tuple[str, str]:
+    """Colour and marker of an agent."""
+    return _colour(index, num_agents), _MARKERS[index % len(_MARKERS)]
 
 
 def _colour(index: int, num_agents: int) -> str:

@@ -1,8 +1,8 @@
 """How all pictures look: colours, axes that several share, and how a figure becomes a file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -16,8 +16,22 @@ from matplotlib.figure import Figure
 BLACK, ORANGE, SKY, GREEN, BLUE, RED = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
 COLOURS = (BLUE, RED, GREEN, ORANGE, SKY, BLACK)
 
-Rows = Sequence[Mapping[str, Any]]
+Row = Mapping[str, Any]
+
+Rows = Sequence[Row]
 """Reports as `exit.logs.read_metrics` returns them, or budgets as `xit bench --json` lists them."""
+
+
+class Panel(NamedTuple):
+    """What one pair of axes shows, beside others in a picture or alone on a page.
+
+    Attributes:
+      says: what is to be seen, in words.
+      draw: draws it on axes that are empty.
+    """
+
+    says: str
+    draw: Callable[[Axes], None]
 
 
 def budget_axis(axis: Axes, budgets: Sequence[int]) -> None:
@@ -59,13 +73,18 @@ def time_unit(metrics: Rows) -> tuple[str, float]:
     return ("s", 1.0) if longest < 180 else ("min", 60.0) if longest < 3 * 3600 else ("h", 3600.0)
 
 
+def tidy(axis: Axes) -> None:
+    """Gives axes their grid and legend."""
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(frameon=False)
+
+
 def finish(figure: Figure, axes: Sequence[Axes], title: str, path: Path) -> Path:
     """Writes a figure with a grid, legends and a title above its first axes."""
     for axis in axes:
-        axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(frameon=False)
+        tidy(axis)
     axes[0].set_title(title, loc="left")
     if figure.get_layout_engine() is None:
         figure.align_ylabels()

@@ -21,7 +21,7 @@ from exit.web.desk import Desk
 from exit.web.gate import Gate
 from exit.web.position import Position, after, chances, check_action, described
 from exit.web.queue import Busy, Line
-from exit.web.schema import Act, Move, Problem, Think, Where
+from exit.web.schema import Act, Bound, Move, Problem, Think, Where
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _CARD_HEADERS = {
@@ -164,13 +164,17 @@ def _serve_runs(app: FastAPI, table: Mapping[str, Desk]) -> None:
     def metrics(name: str) -> list[dict[str, float | int | None]]:
         return runs.learning_curves(_desk(table, name).agent)
 
-    @app.get("/api/agents/{name}/bench", summary="What `xit bench --json DIR/bench.json` measured")
+    @app.get("/api/agents/{name}/bench", summary="What `xit bench` measured")
     def bench(name: str) -> Any:
         return runs.figures(_desk(table, name).agent, "bench")
 
-    @app.get("/api/agents/{name}/frontier", summary="What `xit frontier --json DIR/frontier.json` measured")
+    @app.get("/api/agents/{name}/frontier", summary="What `xit frontier` measured")
     def frontier(name: str) -> Any:
         return runs.figures(_desk(table, name).agent, "frontier")
+
+    @app.get("/api/agents/{name}/advice", summary="Regret at each budget, and the budget it speaks for")
+    def advice(name: str, max_regret: Bound = None, deadline_ms: Bound = None) -> dict[str, Any]:
+        return runs.advice(_desk(table, name).agent, max_regret, deadline_ms)
 
     @app.get("/api/agents/{name}/card", summary="The bench card", response_class=HTMLResponse)
     def card(name: str) -> HTMLResponse:

@@ -1,15 +1,16 @@
 """What a run directory has to show: files of fixed names, and no others."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from exit.advice import advise, budgets_of
 from exit.agent import Agent
 from exit.errors import UserError
+from exit.figures import read_figures
 from exit.logs import read_metrics
 
 _MAX_ROWS = 2000
-_MAX_BYTES = 16 << 20
+_MAX_CARD_BYTES = 16 << 20
 
 
 def learning_curves(agent: Agent) -> list[dict[str, float | int | None]]:
@@ -23,30 +24,46 @@ def learning_curves(agent: Agent) -> list[dict[str, float | int | None]]:
 
 
 def figures(agent: Agent, name: str) -> Any:
-    """What `xit NAME --json DIR/NAME.json` left in the run's directory.
+    """What `xit NAME` left in the run's directory.
 
     Raises:
-      UserError: it is not there; says how to make it.
+      UserError: it is not there, or damaged; says how to make it.
     """
-    path = _file(agent, f"{name}.json", f"`xit {name} {agent.source} --json {agent.source}/{name}.json`")
+    return read_figures(_folder(agent), name)
+
+
+def advice(agent: Agent, max_regret: float | None, deadline_ms: float | None) -> dict[str, Any]:
+    """Regret at each budget, and the budget that it speaks for under limits.
+
+    Raises:
+      UserError: the frontier is not there, or damaged, or nothing in it keeps to the limits.
+    """
+    found = figures(agent, "frontier")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path.name} of this run is damaged; write it again with `xit {name}`") from error
+        chosen = advise(found, agent.source, max_regret=max_regret, deadline_ms=deadline_ms)
+        rows = [
+            {name: float(row[name]) for name in ("budget", "mean_regret", "mistake_rate")}
+            | {"interval": row["ci95"]["mean_regret"]}
+            for row in budgets_of(found, agent.source)
+        ]
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise UserError(
+            f"the frontier.json of this run is damaged; `xit frontier {agent.source}` writes it again"
+        ) from error
+    return {"recommended": chosen._asdict(), "positions": found["positions"], "budgets": rows}
 
 
 def card(agent: Agent) -> str:
     """The bench card; raises UserError where there is none."""
-    path = _file(agent, "bench.html", f"`xit bench {agent.source}`")
+    path = _folder(agent) / "bench.html"
+    if not path.is_file():
+        raise UserError(f"there is no {path.name} yet; `xit bench {agent.source}` makes it")
+    if path.stat().st_size > _MAX_CARD_BYTES:
+        raise UserError(f"{path.name} of this run is over {_MAX_CARD_BYTES:,} bytes; it is not shown")
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _file(agent: Agent, name: str, remedy: str) -> Path:
+def _folder(agent: Agent) -> Path:
     if not agent.source.is_dir():
         raise UserError("this agent is one file, without a run directory; nothing was recorded with it")
-    path = agent.source / name
-    if not path.is_file():
-        raise UserError(f"there is no {name} yet; {remedy} makes it")
-    if path.stat().st_size > _MAX_BYTES:
-        raise UserError(f"{name} of this run is over {_MAX_BYTES:,} bytes; it is not shown")
-    return path
+    return agent.source

@@ -2,11 +2,15 @@
 
 from typing import Annotated, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from exit.web.position import MAX_MOVES
 
 Number = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
+
+Bound = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
+"""A limit of advice; None for what does not matter."""
 
 MAX_DEADLINE_MS = 60_000
 MAX_SECONDS = 60.0

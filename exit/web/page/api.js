@@ -1,6 +1,6 @@
 // The server's endpoints; failures are sentences.
 
-export class Trouble extends Error {}
+export class Trouble extends Error { name = "Trouble"; }
 
 async function answered(response) {
   if (response.ok) return response;

@@ -5,7 +5,7 @@ import { draw, escaped, mark, shown } from "./drawing.js";
 import { BUDGETS, budgetOf, placeOf, read, write } from "./link.js";
 import { fill, list, showAll } from "./moves.js";
 import { follow } from "./run.js";
-import { answerText, coherenceText, moveText, player, whyText } from "./words.js";
+import { answerText, coherenceText, moveText, player, sentence, whyText } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PACE_MS = 350;
@@ -88,8 +88,6 @@ function learn(mine) {
     if (mine === turn) $("coherence").textContent = coherenceText(found, now.agent.value_bounds);
   }, () => {});
 }
-
-const sentence = (words) => words[0].toUpperCase() + words.slice(1) + ".";
 
 // Thinks as long as the seat's budget says; a seat that is an agent's then moves.
 async function consider(mine) {
@@ -230,6 +228,16 @@ function showBudget() {
   $("budget").setAttribute("aria-valuetext", budget.words);
 }
 
+// The slider's budget that is at least so many simulations.
+function chooseBudget(simulations) {
+  const enough = BUDGETS.filter(({ ask }) => ask.total !== undefined).find(({ ask }) => ask.total >= simulations);
+  now.budget = (enough || BUDGETS.at(-1)).key;
+  showBudget();
+  write(now);
+  say(`The budget is ${budgetOf(now.budget).words}`);
+  return now.position.over || consider(turn);
+}
+
 // Another agent, or everything that a link says.
 async function open(said) {
   Object.assign(now, said, { paused: false });
@@ -240,7 +248,7 @@ async function open(said) {
   $("reveal").checked = now.reveal;
   showBudget();
   showSeats();
-  follow($("run"), now.agent, guarded((line) => { pauseAgents(true); $("board").scrollIntoView({ block: "nearest" }); return go(line); }), trouble);
+  follow($("run"), now.agent, guarded((line) => { pauseAgents(true); $("board").scrollIntoView({ block: "nearest" }); return go(line); }), guarded(chooseBudget), trouble);
   await go(now.moves);
 }
 

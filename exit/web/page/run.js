@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { escaped } from "./drawing.js";
+import { sentence } from "./words.js";
 
 const CURVES = [["reflex_mistake_rate", "Mistakes of the reflex", true], ["search_mistake_rate", "Mistakes of search", true], ["policy_loss", "Policy loss", false]];
 const EVERY_MS = 3000;
@@ -27,6 +28,34 @@ async function curves(agent, place) {
   place.innerHTML = drawn || '<p class="small">No learning curves: this agent is a file, or its run has not reported yet.</p>';
 }
 
+// Regret against budget, evenly spaced, with the recommended one marked; `choose(budget)` sets the slider.
+async function frontier(agent, place, choose) {
+  try {
+    const { budgets, recommended, positions } = await get(`/api/agents/${encodeURIComponent(agent.name)}/advice`);
+    const most = Math.max(...budgets.map((row) => (row.interval || [0, row.mean_regret])[1])) || 1;
+    const x = (i) => 40 + 300 * (i + 0.5) / budgets.length, y = (regret) => 100 - 85 * Math.max(0, regret) / most;
+    const at = (i, regret) => `${x(i).toFixed(1)} ${y(regret).toFixed(1)}`;
+    const chosen = budgets.findIndex((row) => row.budget === recommended.budget);
+    const span = (row, side) => (row.interval || [row.mean_regret, row.mean_regret])[side];
+    const band = [...budgets.map((row, i) => at(i, span(row, 1))), ...budgets.map((row, i) => at(i, span(row, 0))).reverse()];
+    const every = Math.ceil(budgets.length / 8);
+    place.innerHTML = `<figure><figcaption class="small">What thinking buys: mean regret in ${positions.count.toLocaleString("en")} critical positions, by budget</figcaption>`
+      + `<svg viewBox="0 0 350 132" role="img" aria-label="Mean regret from ${budgets[0].mean_regret.toPrecision(3)} at budget ${budgets[0].budget} to ${budgets.at(-1).mean_regret.toPrecision(3)} at ${budgets.at(-1).budget}; recommended is ${recommended.budget}">`
+      + `<path d="M40 10V100H345" class="axis"/><path d="M${x(chosen).toFixed(1)} 10V100" class="chosen"/>`
+      + `<path d="M${band.join("L")}Z" class="under"/><path d="M${budgets.map((row, i) => at(i, row.mean_regret)).join("L")}" class="curve"/>`
+      + `<circle cx="${x(chosen).toFixed(1)}" cy="${y(budgets[chosen].mean_regret).toFixed(1)}" r="5" class="first"/>`
+      + `<text x="36" y="19" text-anchor="end" class="small">${most.toPrecision(2)}</text>`
+      + budgets.map((row, i) => (i % every ? "" : `<text x="${x(i).toFixed(1)}" y="116" text-anchor="middle" class="small">${row.budget}</text>`)).join("")
+      + `<text x="345" y="130" text-anchor="end" class="small">simulations a move</text></svg></figure>`
+      + `<p class="small"><b>Recommended budget: ${recommended.budget}.</b> ${escaped(recommended.why)}</p>`
+      + `<button type="button">Set the slider to ${recommended.budget}</button>`;
+    place.querySelector("button").addEventListener("click", () => choose(recommended.budget));
+  } catch (error) {
+    if (error.name !== "Trouble") throw error;
+    place.innerHTML = `<p class="small">${escaped(sentence(error.message))}</p>`;
+  }
+}
+
 async function gallery(agent, place, set) {
   const base = `/api/agents/${encodeURIComponent(agent.name)}`;
   let html = "", shownOnes = [];
@@ -37,7 +66,7 @@ async function gallery(agent, place, set) {
       + `<div class="gallery">${shownOnes.map((each, i) => `<article><pre>${escaped(each.board)}</pre>`
         + (each.line ? `<button type="button" data-place="${i}">Put on the board</button>` : "the line to it is not known") + "</article>").join("")}</div>`;
   } catch (error) {
-    html = `<p class="small">${escaped(error.message)}</p>`;
+    html = `<p class="small">${escaped(sentence(error.message))}</p>`;
   }
   place.innerHTML = html;
   for (const button of place.querySelectorAll("button")) {
@@ -46,11 +75,11 @@ async function gallery(agent, place, set) {
 }
 
 // Shows an agent's run while the section is open; curves are drawn again as the run goes on.
-export function follow(section, agent, set, trouble) {
+export function follow(section, agent, set, choose, trouble) {
   clearInterval(timer);
-  const [drawn, measured] = [section.querySelector("#curves"), section.querySelector("#bench")];
+  const [drawn, bought, measured] = ["#curves", "#frontier", "#bench"].map((id) => section.querySelector(id));
   const refresh = () => section.open && curves(agent, drawn).catch(trouble);
-  const begin = () => { if (section.open) { refresh(); gallery(agent, measured, set); } };
+  const begin = () => { if (section.open) { refresh(); frontier(agent, bought, choose).catch(trouble); gallery(agent, measured, set); } };
   section.ontoggle = begin;
   timer = setInterval(() => { if (!document.hidden) refresh(); }, EVERY_MS);
   begin();

@@ -32,3 +32,5 @@ export function answerText(answer) {
   if (answer.proven) return `proven after ${answer.simulations.toLocaleString("en")} simulations`;
   return answer.simulations ? `${answer.simulations.toLocaleString("en")} simulations` : "reflex alone";
 }
+
+export const sentence = (words) => words[0].toUpperCase() + words.slice(1) + (words.endsWith(".") ? "" : ".");
