@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -73,3 +74,19 @@ class Repeating(StandIn):
     def play(self, weights: Weights) -> Batch:
         batch = super().play(weights)
         return batch._replace(identity=Identity(self.number, batch.identity.sequence // 2))
+
+
+@dataclass
+class Mortal:
+    """Acts as an agent would, with answers that tell their states; dies once, at the state 7."""
+
+    marker: Path
+
+    def act(self, states: np.ndarray, budgets: np.ndarray) -> dict[str, np.ndarray]:
+        if 7 in states and not self.marker.exists():
+            self.marker.touch()
+            os._exit(3)
+        return {"double": 2 * states, "budget": budgets}
+
+    def curve(self, states: np.ndarray, budgets: np.ndarray) -> dict[str, np.ndarray]:
+        raise ValueError("no curve has been drawn")

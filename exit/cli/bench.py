@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
+from exit.cli.fleet import FleetOptions, fleet_options
 from exit.cli.options import NonNegativeList, agent_argument, capacity_option, debug_option, json_option
 from exit.errors import UsageError
 
@@ -58,6 +59,7 @@ _COLUMNS = (
     "out. Default: 100000, or 0 with --positions.",
 )
 @capacity_option
+@fleet_options
 @json_option
 @debug_option
 def bench(
@@ -67,6 +69,7 @@ def bench(
     positions: Path | None,
     max_positions: int | None,
     max_reached: int | None,
+    fleet: FleetOptions,
     json_path: Path | None,
 ) -> None:
     """Measure how far AGENT is from perfect play, exactly, at each budget.
@@ -83,6 +86,7 @@ def bench(
     from exit.evaluate import Positions, positions_of
     from exit.plots import plot_bench
 
+    acts_of = fleet.acting()
     agent = load_agent(source, budgets or (), max_simulations)
     console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)
@@ -102,6 +106,7 @@ def bench(
             budgets,
             positions=given or positions_of(exact, max_positions),
             max_reached=max_reached,
+            acts=acts_of and acts_of(agent),
             progress_fn=report,
         )
     figures["provenance"]["command"] = console.command_line()

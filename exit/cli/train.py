@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.fleet import FleetOptions, fleet_options
+from exit.cli.fleet import FleetOptions, fleet_options, max_age_option
 from exit.cli.options import Invocation, config_argument, debug_option, json_option, set_option
 
 _PICTURE = "training.png"
@@ -17,6 +17,7 @@ _PICTURE = "training.png"
 @config_argument
 @click.option("--run-dir", type=click.Path(path_type=Path), metavar="DIR", help="Default: runs/CONFIG.")
 @set_option("search.max_simulations=64")
+@max_age_option
 @fleet_options
 @json_option
 @debug_option

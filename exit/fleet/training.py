@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import importlib.machinery
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,6 @@ from exit.fleet.batch import Weights
 from exit.fleet.cluster import ActorGroup, FleetConfig, joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
-from exit.game import Game
 from exit.iteration import RunConfig, RunState, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
@@ -112,9 +109,10 @@ class _Iterations:
     @functools.cached_property
     def _crew(self) -> "Crew":
         # Only now, with Ray joined: what it binds to is decided before it is imported.
+        from exit.fleet.actors import carry_along
         from exit.fleet.crew import Crew
 
-        _carry_along(self._config.game)
+        carry_along(self._config.game)
         crew = Crew(
             functools.partial(make_player, config=self._config),
             self._groups,
@@ -124,15 +122,6 @@ class _Iterations:
         )
         self._stack.callback(crew.close)
         return crew
-
-
-def _carry_along(game: Game) -> None:
-    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings."""
-    from ray import cloudpickle
-
-    module = sys.modules[type(game).__module__]
-    if importlib.machinery.PathFinder.find_spec(module.__name__.partition(".")[0]) is None:
-        cloudpickle.register_pickle_by_value(module)
 
 
 def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
