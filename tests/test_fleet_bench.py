@@ -65,7 +65,7 @@ def assert_alike(left: Any, right: Any) -> None:
     "command",
     [
         ["bench", "--budgets", "0,4"],
-        ["frontier", "--budgets", "0,4", "--snapshots", "--calls", "0", "--max-positions", "300"],
+        ["frontier", "--budgets", "0,4", "--snapshots", "--calls", "0"],
     ],
     ids=["bench", "frontier"],
 )
@@ -82,9 +82,9 @@ def test_what_a_dead_actor_was_asked_is_asked_again(tmp_path: Path) -> None:
     warnings: list[str] = []
     searchers = Searchers(FLEET.groups, fleet=FLEET, warn_fn=warnings.append)
     states, mortal = np.arange(300), ray.put(fleet_players.Mortal(tmp_path / "died"))
-    found: Any = searchers.act(mortal, states, np.full(300, 3))
-    assert found["double"].tolist() == (2 * states).tolist()
-    assert found["budget"].tolist() == [3] * 300
+    found = searchers.act(mortal, states, np.full(300, 3))
+    assert np.asarray(found.value).tolist() == (2 * states).tolist()
+    assert np.asarray(found.num_simulations).tolist() == [3] * 300
     assert len(warnings) == 1
     assert "died and is replaced" in warnings[0]
     searchers.close()

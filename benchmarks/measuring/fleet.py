@@ -9,6 +9,8 @@ from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 
+_NONE = np.zeros(0)
+
 
 class Recorded:
     """Delivers a recorded batch of games, again and again, as fast as it is asked."""
@@ -23,7 +25,9 @@ class Recorded:
         identity = Identity(self._number, self._sequence)
         self._sequence += 1
         checksum = checksum_of(self._leaves)
-        return Batch(identity, weights.version, self._leaves, checksum, {}, 0, time.perf_counter() - started)
+        return Batch(
+            identity, weights.version, self._leaves, checksum, {}, 0, time.perf_counter() - started, _NONE
+        )
 
 
 class Receiver:
@@ -36,7 +40,7 @@ class Receiver:
         checksum = checksum_of(list(weights.params.values()))
         identity = Identity(self._number, self._sequence)
         self._sequence += 1
-        return Batch(identity, weights.version, [], checksum_of([]), {"checksum": checksum}, 0, 0.0)
+        return Batch(identity, weights.version, [], checksum_of([]), {"checksum": checksum}, 0, 0.0, _NONE)
 
 
 def record(leaves: list[np.ndarray], path: Path) -> None:

@@ -34,7 +34,7 @@ def acting_on_fleet(fleet: FleetConfig, warn_fn: Callable[[str], None]) -> Itera
         searchers = Searchers(groups, fleet=fleet, warn_fn=warn_fn)
 
         def acts_of(agent: Agent) -> Acts:
-            carry_along(agent.game)
+            carry_along(type(agent.game).__module__)
             there = ray.put(dataclasses.replace(agent, params=host_copy(agent.params)))
             at_once = _PIECES * CHUNK * searchers.num_actors
             return Acts(

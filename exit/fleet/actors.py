@@ -13,7 +13,6 @@ from ray.exceptions import RayError, RayTaskError
 
 from exit.errors import UserError
 from exit.fleet.cluster import ActorGroup
-from exit.game import Game
 
 WarnFn = Callable[[str], None]
 
@@ -84,8 +83,11 @@ def reason(error: Exception) -> str:
     return chosen if len(chosen) <= 240 else f"{chosen[:240]}..."
 
 
-def carry_along(game: Game) -> None:
-    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings."""
-    module = sys.modules[type(game).__module__]
-    if importlib.machinery.PathFinder.find_spec(module.__name__.partition(".")[0]) is None:
-        cloudpickle.register_pickle_by_value(module)
+def carry_along(module: str) -> None:
+    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings.
+
+    Args:
+      module: in which the game is defined.
+    """
+    if importlib.machinery.PathFinder.find_spec(module.partition(".")[0]) is None:
+        cloudpickle.register_pickle_by_value(sys.modules[module])

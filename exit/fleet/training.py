@@ -13,14 +13,18 @@ import numpy as np
 from exit import replay as ring
 from exit.checkpoint import WarnFn, steps
 from exit.devices import everywhere
-from exit.fleet.batch import Weights
+from exit.evaluate import rows_of
+from exit.fleet.batch import Batch, Weights
 from exit.fleet.cluster import ActorGroup, FleetConfig, joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
+from exit.fleet.staleness import Disagreement, Staleness, disagreement, looked_at
+from exit.game import Game, State
 from exit.iteration import RunConfig, RunState, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
 from exit.loop import ReportFn, train
+from exit.network import Params, make_network
 from exit.replay import Replay
 from exit.rundir import read_info, require_settings
 from exit.targets import Targets
@@ -46,8 +50,8 @@ def train_on_fleet(
     updates are done for an example as on one machine: actors that are faster wait for the learner. A
     run may go on without a fleet, or with another one. Which batch comes when is not repeatable.
 
-    Reports also have the figures of `Ledger` and `Crew`, `weights_age` (iterations of learning that the
-    weights which played the batch were behind) and `play_seconds` (that the actor took).
+    Reports also have the figures of `Ledger`, `Crew` and `Staleness`, `weights_age` (iterations of learning
+    that the weights which played the batch were behind) and `play_seconds` (that the actor took).
 
     Raises:
       UserError: as `train` does; what an actor raised; or there is no Ray.
@@ -85,20 +89,30 @@ class _Iterations:
     ) -> None:
         self._config, self._run_dir, self._groups, self._fleet = config, run_dir, groups, fleet
         self._warn, self._stack = warn_fn, stack
+        self._staleness = Staleness()
 
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
-        version = int(state.iteration)
-        batch = self._crew.next_batch(Weights(version, host_copy(state.learner.averaged_params)))
+        version, params = int(state.iteration), state.learner.averaged_params
+        batch = self._crew.next_batch(Weights(version, host_copy(params)))
+        self._staleness.add(version - batch.version, self._disagreement(batch, params))
         replay = remember(state.replay, batch.leaves)
         state, metrics = update(state._replace(replay=replay), config=self._config)
         figures = {
             **batch.figures,
             **self._ledger.figures(),
             **self._crew.figures(),
+            **self._staleness.figures(),
             "weights_age": version - batch.version,
             "play_seconds": batch.seconds,
         }
         return state, metrics, figures
+
+    def _disagreement(self, batch: Batch, params: Params) -> Disagreement:
+        """Of what the batch's own weights say of its states with these parameters."""
+        game = self._config.game
+        states, rows = states_in(batch.leaves, game), looked_at(game, self._config.self_play.num_examples)
+        predict = make_network(self._config.network, game).predict
+        return disagreement(batch.values, params, rows_of(states, rows), game=game, predict=predict)
 
     @functools.cached_property
     def _ledger(self) -> Ledger:
@@ -112,7 +126,7 @@ class _Iterations:
         from exit.fleet.actors import carry_along
         from exit.fleet.crew import Crew
 
-        carry_along(self._config.game)
+        carry_along(type(self._config.game).__module__)
         crew = Crew(
             functools.partial(make_player, config=self._config),
             self._groups,
@@ -122,6 +136,12 @@ class _Iterations:
         )
         self._stack.callback(crew.close)
         return crew
+
+
+def states_in(leaves: list[np.ndarray], game: Game) -> State:
+    """The states of a batch: of its targets, they come first."""
+    structure = jax.tree.structure(jax.eval_shape(game.init))
+    return jax.tree.unflatten(structure, leaves[: structure.num_leaves])
 
 
 def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
