@@ -110,10 +110,13 @@ class Mortal:
         if 7 in states and not self.marker.exists():
             self.marker.touch()
             os._exit(3)
+        import jax.numpy as jnp
+
         from exit.search import SearchResult
 
-        every = SearchResult(*[2 * states] * len(SearchResult._fields))
-        return every._replace(num_simulations=budgets)
+        doubled: Any = 2 * states
+        every = SearchResult(*[doubled] * len(SearchResult._fields))
+        return every._replace(num_simulations=jnp.asarray(budgets))
 
     def curve(self, states: np.ndarray, budgets: np.ndarray) -> Any:
         raise ValueError("no curve has been drawn")

@@ -19,7 +19,6 @@ from exit.fleet.cluster import ActorGroup, FleetConfig, joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
 from exit.fleet.staleness import Disagreement, Staleness, disagreement, looked_at
-from exit.game import Game, State
 from exit.iteration import RunConfig, RunState, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
@@ -94,7 +93,7 @@ class _Iterations:
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
         version, params = int(state.iteration), state.learner.averaged_params
         batch = self._crew.next_batch(Weights(version, host_copy(params)))
-        self._staleness.add(version - batch.version, self._disagreement(batch, params))
+        self._staleness.add(version - batch.version, disagreement_of(batch, params, config=self._config))
         replay = remember(state.replay, batch.leaves)
         state, metrics = update(state._replace(replay=replay), config=self._config)
         figures = {
@@ -106,13 +105,6 @@ class _Iterations:
             "play_seconds": batch.seconds,
         }
         return state, metrics, figures
-
-    def _disagreement(self, batch: Batch, params: Params) -> Disagreement:
-        """Of what the batch's own weights say of its states with these parameters."""
-        game = self._config.game
-        states, rows = states_in(batch.leaves, game), looked_at(game, self._config.self_play.num_examples)
-        predict = make_network(self._config.network, game).predict
-        return disagreement(batch.values, params, rows_of(states, rows), game=game, predict=predict)
 
     @functools.cached_property
     def _ledger(self) -> Ledger:
@@ -138,10 +130,15 @@ class _Iterations:
         return crew
 
 
-def states_in(leaves: list[np.ndarray], game: Game) -> State:
-    """The states of a batch: of its targets, they come first."""
+def disagreement_of(batch: Batch, params: Params, *, config: RunConfig) -> Disagreement:
+    """How far what a batch's own weights said of its states disagrees with these parameters."""
+    game = config.game
+    # Of the targets the states come first.
     structure = jax.tree.structure(jax.eval_shape(game.init))
-    return jax.tree.unflatten(structure, leaves[: structure.num_leaves])
+    states = jax.tree.unflatten(structure, batch.leaves[: structure.num_leaves])
+    some = rows_of(states, looked_at(game, config.self_play.num_examples))
+    predict = make_network(config.network, game).predict
+    return disagreement(batch.values, params, some, game=game, predict=predict)
 
 
 def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
