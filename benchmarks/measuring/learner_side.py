@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from exit.fleet import ActorGroup, FleetConfig
 from exit.fleet.batch import Weights
@@ -19,7 +20,17 @@ from measuring.fleet import Recorded, record
 from measuring.scale import Constants, markdown, sizes
 
 
-def hired(make_player: Any, num_actors: int, groups: tuple[ActorGroup, ...], *, ahead: int) -> Any:
+_NO_WEIGHTS = Weights(0, {})
+
+
+def hired(
+    make_player: Any,
+    num_actors: int,
+    groups: tuple[ActorGroup, ...],
+    *,
+    ahead: int,
+    weights: Weights = _NO_WEIGHTS,
+) -> Any:
     """A crew, every actor of which has delivered something."""
     from exit.fleet.crew import Crew
 
@@ -27,7 +38,7 @@ def hired(make_player: Any, num_actors: int, groups: tuple[ActorGroup, ...], *, 
     crew = Crew(make_player, groups, fleet=fleet, ledger=Ledger(), warn_fn=print)
     delivered = set()
     while len(delivered) < num_actors:
-        delivered.add(crew.next_batch(Weights(0, {})).identity.actor)
+        delivered.add(crew.next_batch(weights).identity.actor)
     return crew
 
 
@@ -35,7 +46,7 @@ def played(path: Path, config: RunConfig, state: RunState) -> float:
     """Seconds of an actor with a core of its own for a batch of games, which is recorded."""
     weights = Weights(0, host_copy(state.learner.averaged_params))
     with joined(FleetConfig(groups=(ActorGroup(1),))) as groups:
-        crew = hired(functools.partial(make_player, config=config), 1, groups, ahead=1)
+        crew = hired(functools.partial(make_player, config=config), 1, groups, ahead=1, weights=weights)
         batches = [crew.next_batch(weights) for _ in range(3)]
         crew.close()
     record(batches[-1], path)
@@ -44,26 +55,25 @@ def played(path: Path, config: RunConfig, state: RunState) -> float:
 
 def learned_from(
     crew: Any, state: RunState, config: RunConfig, *, num_batches: int, updates: bool
-) -> tuple[RunState, dict[str, float]]:
-    """The state after so many batches, and what the learner's side did a second: all of it but reports."""
-    # Compiled before.
+) -> dict[str, float]:
+    """What the learner's side does in a second: all of an iteration but reports."""
+    # The one given is used again, though updates consume it.
+    state = jax.tree.map(jnp.copy, state)
+    # The first few compile.
     for timed in (2, num_batches):
         ages, started, used = [], time.perf_counter(), time.process_time()
         for _ in range(timed):
             version, params = int(state.iteration), state.learner.averaged_params
             batch = crew.next_batch(Weights(version, host_copy(params)))
             disagreement_of(batch, params, config=config)
-            state, ages = (
-                state._replace(replay=remember(state.replay, batch.leaves)),
-                [*ages, version - batch.version],
-            )
-            state = (
-                update(state, config=config)[0] if updates else state._replace(iteration=state.iteration + 1)
-            )
+            ages.append(version - batch.version)
+            state = state._replace(replay=remember(state.replay, batch.leaves))
+            done = state._replace(iteration=state.iteration + 1)
+            state = update(state, config=config)[0] if updates else done
         jax.block_until_ready(state)
         seconds, spent = time.perf_counter() - started, time.process_time() - used
     positions = num_batches * config.self_play.num_examples
-    return state, {
+    return {
         "positions_per_second": positions / seconds,
         "positions_per_cpu_second": positions / spent,
         "seconds_per_batch": seconds / num_batches,
@@ -79,7 +89,7 @@ def ingest(path: Path, config: RunConfig, state: RunState, *, num_batches: int) 
     with joined(FleetConfig(groups=(group,))) as groups:
         crew = hired(functools.partial(Recorded, path=path), 2, groups, ahead=2)
         for name, updates, repeats in (("alone", False, 10), ("with_updates", True, 1)):
-            state, figures[name] = learned_from(
+            figures[name] = learned_from(
                 crew, state, config, num_batches=repeats * num_batches, updates=updates
             )
         crew.close()
@@ -120,7 +130,7 @@ def scale(
         with joined(FleetConfig(groups=(ActorGroup(count, cpus=0.01),))) as groups:
             make_player = functools.partial(Recorded, path=path, seconds=constants.play)
             crew = hired(make_player, count, groups, ahead=2)
-            state, measured[count] = learned_from(
+            measured[count] = learned_from(
                 crew, state, config, num_batches=num_batches + 2 * count, updates=True
             )
             crew.close()

@@ -63,9 +63,9 @@ def _draw_staleness(axis: Axes, metrics: Rows, seconds: float) -> None:
     """The residual of all batches, and of up to three ages of the weights that played them."""
     named = {key for row in metrics for key in row if key.startswith(_STALE)}
     ages = sorted(int(key.removeprefix(_STALE)) for key in named)
-    _line(axis, metrics, "stale_residual", seconds, 1.0, "weights of any age", BLACK, "o")
+    _line(axis, metrics, "stale_residual", seconds, 1.0, "any age of weights", BLACK, "o")
     for age, colour, marker in zip(ages[-3:], (SKY, GREEN, RED), "^sv", strict=False):
-        label = f"{age} to {2 * age - 1} iterations old" if age > 1 else f"{age} old"
+        label = f"age {age} to {2 * age - 1}" if age > 1 else f"age {age}"
         _line(axis, metrics, f"{_STALE}{age}", seconds, 1.0, label, colour, marker)
     axis.set_ylabel("residual of what is played")
 
