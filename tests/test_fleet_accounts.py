@@ -54,7 +54,7 @@ def test_a_batch_is_what_the_replay_takes() -> None:
 
 
 def test_a_batch_says_how_far_its_weights_disagree_with_others() -> None:
-    """Against themselves: as far as the network with its own look ahead. Against others: that and the drift."""
+    """Against themselves as far as the network with its own look ahead, against others by the drift too."""
     (batch,) = batches(0, 0)
     own, others = (weights(seed).params for seed in (0, 1))
     targets: Targets = jax.tree.unflatten(

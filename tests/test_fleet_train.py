@@ -105,6 +105,14 @@ def test_options_that_do_not_fit_are_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["bench", "frontier"])
+def test_measuring_takes_the_same_options(command: str, capsys: Captured) -> None:
+    assert run([command, "connect_four", "--actors", "2"]) == 2
+    assert "options of actors need --fleet" in capsys.readouterr().err
+    assert run([command, "connect_four", "--fleet", "somewhere"]) == 2
+    assert "no Ray has the address 'somewhere'" in capsys.readouterr().err
+
+
 def test_without_ray_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:

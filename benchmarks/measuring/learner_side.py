@@ -19,7 +19,6 @@ from exit.iteration import RunConfig, RunState, update
 from measuring.fleet import Recorded, record
 from measuring.scale import Constants, markdown, sizes
 
-
 _NO_WEIGHTS = Weights(0, {})
 
 
