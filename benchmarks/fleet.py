@@ -11,7 +11,7 @@ scale: stand-ins that deliver as fast as an actor plays, 10 and as many as fit, 
 measured for 10, 100 and 1,000; it measures broadcast and ingest too.
 staleness: how far what old weights said of positions disagrees with new ones, by forced age.
 
---quick measures smaller broadcast, ingest, scale and staleness alone.
+--quick measures smaller broadcast, ingest, scale and staleness alone, of tic-tac-toe.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from measuring import staleness as ages
 from measuring.fleet import Receiver, actors_below
 from measuring.learner_side import hired, ingest, played, scale
 
+from exit.caches import keep_compiled_programs
 from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
 from exit.fleet import ActorGroup, FleetConfig
@@ -168,23 +169,24 @@ minutes on two cores: broadcast 3, side_by_side 4 a turn, kills twice --kill-min
 
 def main() -> None:
     options = _options()
-    wanted: set[str] = set(_QUICK if options.quick else options.parts.split(","))
+    wanted: set[str] = set((options.parts or ",".join(_QUICK if options.quick else _PARTS)).split(","))
     if "scale" in wanted:
         wanted |= {"broadcast", "ingest"}
     use_all_cores()
+    keep_compiled_programs()
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # What starts Ray in this process comes before JAX has threads, where it can.
-        if "broadcast" in wanted:
-            num_actors = 10 if options.quick else options.actors
-            figures["broadcast"] = broadcast(num_actors=num_actors, num_parameters=1_000_000, turns=5)
+        # These have processes of their own.
         if "side_by_side" in wanted:
             figures["side_by_side"] = side_by_side(folder, turns=options.turns, iterations=options.iterations)
         if "kills" in wanted:
             figures["kills"] = kills(folder, minutes=options.kill_minutes, every=options.every)
-        if "ingest" in wanted:
-            learner_side(folder, figures, wanted, options)
+        if wanted & {"broadcast", "ingest"}:
+            # One Ray for all parts, started before JAX has threads.
+            room = (ActorGroup(1), ActorGroup(options.actors, cpus=0.01))
+            with joined(FleetConfig(groups=room)):
+                with_stand_ins(folder, figures, wanted, options)
         if "staleness" in wanted:
             figures["staleness"] = staleness(options.picture, quick=options.quick)
     if options.json:
@@ -194,11 +196,17 @@ def main() -> None:
 _QUICK = ("broadcast", "ingest", "scale", "staleness")
 
 
-def learner_side(
+def with_stand_ins(
     folder: Path, figures: dict[str, Any], wanted: set[str], options: argparse.Namespace
 ) -> None:
-    """The parts that need a learner in this process."""
-    config = with_overrides(load_config(_CONFIG), ["evaluation.exact=false"])
+    """The parts that need a Ray in this process."""
+    if "broadcast" in wanted:
+        num_actors = 10 if options.quick else options.actors
+        figures["broadcast"] = broadcast(num_actors=num_actors, num_parameters=1_000_000, turns=5)
+    if "ingest" not in wanted:
+        return
+    name = "tic_tac_toe" if options.quick else _CONFIG
+    config = with_overrides(load_config(name), ["evaluation.exact=false"])
     state = jax.jit(init_run, static_argnames="config")(config)
     path = folder / "batch.npz"
     figures["play_seconds"] = played(path, config, state)
@@ -222,7 +230,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="smaller parts, without those that train")
-    parser.add_argument("--parts", default=",".join(_PARTS), metavar="NAME,...")
+    parser.add_argument("--parts", metavar="NAME,...", help="default: all, or those of --quick")
     parser.add_argument(
         "--actors", type=int, default=100, metavar="N", help="stand-ins, where many are wanted"
     )
@@ -245,7 +253,7 @@ def _options() -> argparse.Namespace:
         "--picture", type=Path, default=Path("runs/staleness.png"), metavar="FILE", help="of staleness"
     )
     options = parser.parse_args()
-    if unknown := set(options.parts.split(",")) - set(_PARTS):
+    if unknown := set((options.parts or _PARTS[0]).split(",")) - set(_PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
     return options
 
