@@ -163,8 +163,8 @@ def train_with_kills(run_dir: Path, *, iterations: int, every: float | None) -> 
 _PARTS = ("broadcast", "side_by_side", "kills", "ingest", "scale", "staleness")
 
 _MINUTES = """\
-expected minutes on two quiet cores: broadcast 3, side_by_side 4 a turn, kills twice --kill-minutes, ingest 2, scale 8
-(with the broadcast and ingest that it needs), staleness 2; --quick 3 in all."""
+expected minutes on two quiet cores: broadcast 3, side_by_side 4 a turn, kills twice --kill-minutes,
+ingest 3, scale 9 (with the broadcast and ingest that it needs), staleness 3; --quick 4 in all."""
 
 
 def main() -> None:
