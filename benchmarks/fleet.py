@@ -1,18 +1,20 @@
-"""A fleet beside one process, the limits of its learner's side, and what kills cost it.
+"""A fleet beside one process, the limits of its learner's side, what kills cost, and how it would scale.
 
-python benchmarks/fleet.py [--json FILE] [--quick] [--parts NAME,...] [--turns N] [--every SECONDS]
+python benchmarks/fleet.py [--json FILE] [--quick] [--parts NAME,...] [--turns N] [--kill-minutes M]
 
+broadcast: seconds until each of 100 stand-ins has read a new version of a million parameters.
 side_by_side: positions/s of `xit train connect_four_4x4` alone and with two actors on the same cores.
+kills: the same run left alone and with an actor killed every few seconds; its accounts and its mistakes.
 ingest: positions/s that the learner takes from stand-ins which deliver one recorded batch of games over and
 over: with no updates, and with those of the configuration.
-broadcast: seconds until each of 100 stand-ins has read a new version of a million parameters.
-kills: the same run left alone and with an actor killed every few seconds; its accounts and its mistakes.
+scale: stand-ins that deliver as fast as an actor plays, 10 and as many as fit, and a simulation by what was
+measured for 10, 100 and 1,000; it measures broadcast and ingest too.
+staleness: how far what old weights said of positions disagrees with new ones, by forced age.
 
-The whole takes about half an hour on two cores; --quick measures smaller ingest and broadcast alone.
+--quick measures smaller broadcast, ingest, scale and staleness alone, of tic-tac-toe.
 """
 
 import argparse
-import functools
 import json
 import os
 import signal
@@ -26,17 +28,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from measuring.fleet import Receiver, Recorded, actors_below, record
+from measuring import staleness as ages
+from measuring.fleet import Receiver, actors_below
+from measuring.learner_side import hired, ingest, played, scale
 
+from exit.caches import keep_compiled_programs
 from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
 from exit.fleet import ActorGroup, FleetConfig
 from exit.fleet.batch import Weights
 from exit.fleet.cluster import joined
-from exit.fleet.ledger import Ledger
-from exit.fleet.player import Player, host_copy
-from exit.fleet.training import remember
-from exit.iteration import RunConfig, RunState, init_run, update
+from exit.iteration import init_run
 from exit.logs import read_metrics
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -85,51 +87,14 @@ def side_by_side(folder: Path, *, turns: int, iterations: int) -> dict[str, Any]
     return {"rows": rows, "ratio": statistics.median(ratios), "ratios": ratios}
 
 
-def hired(make_player: Any, num_actors: int, groups: tuple[ActorGroup, ...], *, ahead: int) -> Any:
-    """A crew, every actor of which has delivered something."""
-    from exit.fleet.crew import Crew
-
-    fleet = FleetConfig(groups=groups, ahead=ahead)
-    crew = Crew(make_player, groups, fleet=fleet, ledger=Ledger(), warn_fn=print)
-    delivered = set()
-    while len(delivered) < num_actors:
-        delivered.add(crew.next_batch(Weights(0, {})).identity.actor)
-    return crew
-
-
-def ingest(
-    folder: Path, config: RunConfig, state: RunState, *, num_actors: int, num_batches: int
-) -> dict[str, Any]:
-    """Positions/s of the learner's side, with updates and without."""
-    path = folder / "batch.npz"
-    record(Player(0, config).play(Weights(0, host_copy(state.learner.averaged_params))).leaves, path)
-    fleet = FleetConfig(groups=(ActorGroup(num_actors, cpus=0.01),))
-    figures: dict[str, Any] = {"actors": num_actors, "batches": num_batches}
-    with joined(fleet) as groups:
-        crew = hired(functools.partial(Recorded, path=path), num_actors, groups, ahead=2)
-        for name, updates, repeats in (("alone", False, 10), ("with_updates", True, 1)):
-            replay = remember(jax.tree.map(np.asarray, state.replay), crew.next_batch(Weights(0, {})).leaves)
-            state, _ = update(state._replace(replay=replay), config=config)
-            weights = Weights(0, host_copy(state.learner.averaged_params))
-            started, used = time.perf_counter(), time.process_time()
-            for version in range(repeats * num_batches):
-                batch = crew.next_batch(weights._replace(version=version + 1))
-                state = state._replace(replay=remember(state.replay, batch.leaves))
-                if updates:
-                    state, _ = update(state, config=config)
-            jax.block_until_ready(state)
-            seconds = time.perf_counter() - started
-            positions = repeats * num_batches * config.self_play.num_examples
-            figures[name] = positions / seconds
-            figures[f"{name}_per_cpu_second"] = positions / (time.process_time() - used)
-        crew.close()
-    for name, what in (("alone", "without updates"), ("with_updates", f"with those of {_CONFIG}")):
-        print(
-            f"ingest from {num_actors} stand-ins {what}: {figures[name]:,.0f} positions/s, "
-            f"{figures[f'{name}_per_cpu_second']:,.0f} to a CPU second of the learner's process",
-            flush=True,
-        )
-    return figures
+def staleness(picture: Path, *, quick: bool) -> dict[str, Any]:
+    """Residual against forced ages, on one run of a small game."""
+    config = with_overrides(load_config("tic_tac_toe"), ["evaluation.exact=false"])
+    rows = ages.measure(config, newest=(32,) if quick else (40, 80, 120), batches=4 if quick else 16)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    ages.draw(rows, picture, title="tic-tac-toe: how stale may a distributed cache be?")
+    print(f"staleness, drawn in {picture}:\n\n{ages.markdown(rows)}\n", flush=True)
+    return {"rows": rows}
 
 
 def broadcast(*, num_actors: int, num_parameters: int, turns: int) -> dict[str, Any]:
@@ -155,28 +120,13 @@ def broadcast(*, num_actors: int, num_parameters: int, turns: int) -> dict[str, 
     return {"actors": num_actors, "parameters": num_parameters, "seconds": found}
 
 
-def kills(folder: Path, *, iterations: int, every: float) -> dict[str, Any]:
-    """The same run left alone and with an actor killed every few seconds."""
-    settings = [f"num_iterations={iterations}", "report_every=10", f"checkpoint_every={iterations}"]
+def kills(folder: Path, *, minutes: float, every: float) -> dict[str, Any]:
+    """The same run left alone, as long as it is to take, and with an actor killed every few seconds."""
+    probe = train_with_kills(folder / "probe", iterations=40, every=None)
+    iterations = max(40, int(60 * minutes * probe["iterations_per_second"]))
     figures: dict[str, Any] = {"every_seconds": every}
-    for name in ("undisturbed", "killed"):
-        run_dir, count = folder / name, 0
-        running, rng = process(run_dir, "tic_tac_toe", settings, actors=2), np.random.default_rng(0)
-        while name == "killed" and running.poll() is None:
-            time.sleep(every)
-            actors = actors_below(running.pid)
-            if actors and read_metrics(run_dir):
-                os.kill(int(rng.choice(actors)), signal.SIGKILL)
-                count += 1
-        finish(running)
-        last: dict[str, Any] = dict(read_metrics(run_dir)[-1])
-        settled = sum(last[f"batches_{fate}"] for fate in ("ingested", "stale", "lost", "out"))
-        figures[name] = {
-            "kills": count,
-            "positions_per_second": rate(run_dir),
-            "balances": last["batches_asked"] == settled and not last["batches_refused"],
-            **{key: last[key] for key in ("actors_lost", "batches_lost", "seconds", "reflex_mistake_rate")},
-        }
+    for name, pause in (("undisturbed", None), ("killed", every)):
+        figures[name] = train_with_kills(folder / name, iterations=iterations, every=pause)
         print(f"  {name}: {figures[name]}", flush=True)
     both = (figures[name]["positions_per_second"] for name in ("killed", "undisturbed"))
     figures["ratio"] = next(both) / next(both)
@@ -184,41 +134,128 @@ def kills(folder: Path, *, iterations: int, every: float) -> dict[str, Any]:
     return figures
 
 
+def train_with_kills(run_dir: Path, *, iterations: int, every: float | None) -> dict[str, Any]:
+    """A run of tic-tac-toe on two actors, of which one is killed now and then; its last figures."""
+    settings = [f"num_iterations={iterations}", "report_every=10", f"checkpoint_every={iterations}"]
+    running, rng = process(run_dir, "tic_tac_toe", settings, actors=2), np.random.default_rng(0)
+    count = 0
+    while every is not None and running.poll() is None:
+        time.sleep(every)
+        actors = actors_below(running.pid)
+        if actors and read_metrics(run_dir):
+            os.kill(int(rng.choice(actors)), signal.SIGKILL)
+            count += 1
+    finish(running)
+    rows: list[dict[str, Any]] = list(read_metrics(run_dir))
+    last = rows[-1]
+    settled = sum(last[f"batches_{fate}"] for fate in ("ingested", "stale", "lost", "out"))
+    positions_per_second = rate(run_dir)
+    return {
+        "kills": count,
+        "positions_per_second": positions_per_second,
+        "iterations_per_second": positions_per_second * last["iteration"] / last["positions"],
+        "balances": last["batches_asked"] == settled and not last["batches_refused"],
+        **{key: last[key] for key in ("iteration", "actors_lost", "batches_lost", "seconds")},
+        "mistake_rates": [row["reflex_mistake_rate"] for row in rows[-3:]],
+    }
+
+
+_PARTS = ("broadcast", "side_by_side", "kills", "ingest", "scale", "staleness")
+
+_MINUTES = """\
+expected minutes on two quiet cores: broadcast 3, side_by_side 4 a turn, kills twice --kill-minutes,
+ingest 3, scale 9 (with the broadcast and ingest that it needs), staleness 3; --quick 4 in all."""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options = _options()
+    wanted: set[str] = set((options.parts or ",".join(_QUICK if options.quick else _PARTS)).split(","))
+    if "scale" in wanted:
+        wanted |= {"broadcast", "ingest"}
+    use_all_cores()
+    keep_compiled_programs()
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # These have processes of their own.
+        if "side_by_side" in wanted:
+            figures["side_by_side"] = side_by_side(folder, turns=options.turns, iterations=options.iterations)
+        if "kills" in wanted:
+            figures["kills"] = kills(folder, minutes=options.kill_minutes, every=options.every)
+        if wanted & {"broadcast", "ingest"}:
+            # One Ray for all parts, started before JAX has threads.
+            room = (ActorGroup(1), ActorGroup(options.actors, cpus=0.01))
+            with joined(FleetConfig(groups=room)):
+                with_stand_ins(folder, figures, wanted, options)
+        if "staleness" in wanted:
+            figures["staleness"] = staleness(options.picture, quick=options.quick)
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+_QUICK = ("broadcast", "ingest", "scale", "staleness")
+
+
+def with_stand_ins(
+    folder: Path, figures: dict[str, Any], wanted: set[str], options: argparse.Namespace
+) -> None:
+    """The parts that need a Ray in this process."""
+    if "broadcast" in wanted:
+        num_actors = 10 if options.quick else options.actors
+        figures["broadcast"] = broadcast(num_actors=num_actors, num_parameters=1_000_000, turns=5)
+    if "ingest" not in wanted:
+        return
+    name = "tic_tac_toe" if options.quick else _CONFIG
+    config = with_overrides(load_config(name), ["evaluation.exact=false"])
+    state = jax.jit(init_run, static_argnames="config")(config)
+    path = folder / "batch.npz"
+    figures["play_seconds"] = played(path, config, state)
+    num_batches = 5 if options.quick else 40
+    figures["ingest"] = ingest(path, config, state, num_batches=num_batches)
+    if "scale" in wanted:
+        figures["scale"] = scale(
+            path,
+            config,
+            state,
+            figures,
+            num_actors=(10,) if options.quick else (10, options.actors),
+            num_batches=num_batches,
+            gigabits=options.gigabits,
+        )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_MINUTES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--quick", action="store_true", help="smaller ingest and broadcast alone")
-    parser.add_argument("--parts", default="side_by_side,ingest,broadcast,kills", metavar="NAME,...")
-    parser.add_argument("--actors", type=int, default=100, metavar="N", help="stand-ins that weights go to")
-    parser.add_argument("--turns", type=int, default=3, metavar="N")
+    parser.add_argument("--quick", action="store_true", help="smaller parts, without those that train")
+    parser.add_argument("--parts", metavar="NAME,...", help="default: all, or those of --quick")
+    parser.add_argument(
+        "--actors", type=int, default=100, metavar="N", help="stand-ins, where many are wanted"
+    )
+    parser.add_argument("--turns", type=int, default=3, metavar="N", help="of the runs side by side")
     parser.add_argument("--iterations", type=int, default=60, metavar="N", help="of the runs side by side")
     parser.add_argument(
-        "--kill-iterations", type=int, default=1000, metavar="N", help="of the runs with kills"
+        "--kill-minutes", type=float, default=10.0, metavar="M", help="of the run with kills; default: 10"
     )
     parser.add_argument(
         "--every", type=float, default=5.0, metavar="SECONDS", help="between kills; default: 5"
     )
+    parser.add_argument(
+        "--gigabits",
+        type=float,
+        default=10.0,
+        metavar="G",
+        help="a second, of the network of `scale`; default: 10",
+    )
+    parser.add_argument(
+        "--picture", type=Path, default=Path("runs/staleness.png"), metavar="FILE", help="of staleness"
+    )
     options = parser.parse_args()
-    parts = {"ingest", "broadcast"} if options.quick else set(options.parts.split(","))
-    use_all_cores()
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        # What starts Ray in this process comes before JAX has threads, where it can.
-        if "broadcast" in parts:
-            num_actors = 10 if options.quick else options.actors
-            figures["broadcast"] = broadcast(num_actors=num_actors, num_parameters=1_000_000, turns=5)
-        if "side_by_side" in parts:
-            figures["side_by_side"] = side_by_side(folder, turns=options.turns, iterations=options.iterations)
-        if "kills" in parts:
-            figures["kills"] = kills(folder, iterations=options.kill_iterations, every=options.every)
-        if "ingest" in parts:
-            config = with_overrides(load_config(_CONFIG), ["evaluation.exact=false"])
-            state = jax.jit(init_run, static_argnames="config")(config)
-            num_batches = 5 if options.quick else 50
-            figures["ingest"] = ingest(folder, config, state, num_actors=2, num_batches=num_batches)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if unknown := set((options.parts or _PARTS[0]).split(",")) - set(_PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from exit import __version__
 from exit.agent import Agent
 from exit.evaluate import (
     CHUNK,
+    Acts,
     Benchmark,
     Plies,
     Positions,
@@ -28,7 +29,7 @@ from exit.evaluate import (
     shortest_lines,
     worst_first,
 )
-from exit.game import action_name_of, render_of
+from exit.game import Game, action_name_of, render_of
 from exit.rundir import commit
 from exit.solve import Exact
 
@@ -50,6 +51,7 @@ def bench(
     *,
     positions: Positions | None = None,
     max_reached: int = MAX_REACHED,
+    acts: Acts | None = None,
     progress_fn: ProgressFn | None = None,
 ) -> dict[str, Any]:
     """What a bench card shows, by the names of `xit bench --json`.
@@ -60,17 +62,19 @@ def bench(
         play leads to where no table knows them all.
       max_reached: positions that the agent is followed to from each seat; beyond it, and if it is 0,
         `exploitability` and `certified` are None.
+      acts: who acts for the agent; it does itself if left out.
 
     Raises:
       UsageError: a budget is over the capacity.
     """
     started = time.perf_counter()
     report = progress_fn or (lambda what, done, total: None)
+    acts = acts or Acts(agent.act, agent.curve)
     positions, reached = positions or positions_of(exact), _plies(exact)
     if reached is not None:
         positions = positions._replace(ply=ply_of(reached, positions.keys))
     found = benchmark(
-        agent.act,
+        acts.act,
         exact,
         budgets,
         positions=positions,
@@ -78,8 +82,8 @@ def bench(
         progress_fn=lambda budget, done, total: report(f"budget {budget}", done, total),
     )
     least = min(found.figures["budgets"], key=lambda row: row["budget"])
-    returns = earnings(agent.act, exact, found, positions, report)
-    overrides = _overrides(agent, found, max(budgets), report)
+    returns = earnings(acts.act, exact, found, positions, report)
+    overrides = _overrides(acts, found, max(budgets), report)
     wrong = np.flatnonzero(found.always_wrong)
     shown = worst_first(found, wrong)[:_NUM_SHOWN]
     return {
@@ -94,7 +98,7 @@ def bench(
         "overrides": overrides,
         "wrong_at_every_budget": {
             "count": len(wrong),
-            "shown": _with_lines(_gallery(agent, found, shown), reached, positions.keys[shown]),
+            "shown": _with_lines(_gallery(agent.game, acts, found, shown), reached, positions.keys[shown]),
         },
         "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
     }
@@ -115,7 +119,7 @@ def _with_lines(
     return [each | {"line": line} for each, line in zip(shown, lines, strict=True)]
 
 
-def _overrides(agent: Agent, found: Benchmark, budget: int, report: ProgressFn) -> dict[str, Any] | None:
+def _overrides(acts: Acts, found: Benchmark, budget: int, report: ProgressFn) -> dict[str, Any] | None:
     """The override report of the greatest budget, on a sample if there are very many positions."""
     measured = found.measured
     count = len(measured.moves.values)
@@ -125,11 +129,11 @@ def _overrides(agent: Agent, found: Benchmark, budget: int, report: ProgressFn) 
         rows = np.sort(np.random.default_rng(0).choice(count, _MAX_OVERRIDES, replace=False))
         measured = Yardstick(rows_of(measured.states, rows), measured.moves.of(rows))
     return override_report(
-        agent.curve, measured, budget, progress_fn=lambda done, total: report("overrides", done, total)
+        acts.curve, measured, budget, progress_fn=lambda done, total: report("overrides", done, total)
     )
 
 
-def _gallery(agent: Agent, found: Benchmark, rows: np.ndarray) -> list[dict[str, Any]]:
+def _gallery(game: Game, acts: Acts, found: Benchmark, rows: np.ndarray) -> list[dict[str, Any]]:
     """Some positions, with what reflex, search and perfect play make of each move."""
     if not len(rows):
         return []
@@ -137,13 +141,13 @@ def _gallery(agent: Agent, found: Benchmark, rows: np.ndarray) -> list[dict[str,
     padded = np.resize(rows, min(CHUNK, len(found.measured.moves.values)))
     states = rows_of(found.measured.states, padded)
     budgets = np.where(np.arange(len(padded)) < len(rows), max(found.decisions), 0)
-    result = jax.device_get(agent.act(states, budgets))
+    result = jax.device_get(acts.act(states, budgets))
     moves, shown = found.measured.moves.of(rows), []
     for place, row in enumerate(rows):
         state = jax.tree.map(lambda leaf, place=place: leaf[place], states)
         shown.append(
             {
-                "board": render_of(agent.game, state),
+                "board": render_of(game, state),
                 "value": float(moves.values[place]),
                 "played": {str(budget): int(each.action[row]) for budget, each in found.decisions.items()},
                 "search_value": float(result.value[place]),
@@ -151,7 +155,7 @@ def _gallery(agent: Agent, found: Benchmark, rows: np.ndarray) -> list[dict[str,
                 "actions": [
                     {
                         "action": int(action),
-                        "name": action_name_of(agent.game, int(action)),
+                        "name": action_name_of(game, int(action)),
                         "exact": float(moves.qvalues[place, action]),
                         "optimal": bool(moves.optimal[place, action]),
                         "prior": float(result.prior[place, action]),

@@ -13,6 +13,8 @@ from exit.bench import hardware, provenance
 from exit.cost import Flops, flops_of, latencies
 from exit.errors import UsageError, UserError
 from exit.evaluate import (
+    ActFn,
+    Acts,
     CriticalStates,
     Frontier,
     Yardstick,
@@ -46,6 +48,7 @@ def frontier(
     max_states: int = MAX_STATES,
     num_calls: int = NUM_CALLS,
     seed: int = 0,
+    acts_of: Callable[[Agent], Acts] | None = None,
     progress_fn: ProgressFn | None = None,
 ) -> dict[str, Any]:
     """Exact regret and mistakes of agents of one game at each budget, and what each budget costs.
@@ -54,6 +57,7 @@ def frontier(
       budgets: simulations a state, each within every agent's capacity.
       max_states: critical states to measure on.
       num_calls: single calls timed at each budget; 0 times none.
+      acts_of: who acts for an agent in batches; it does itself if left out, and always in single calls.
 
     Returns:
       The figures of `xit frontier --json`.
@@ -74,7 +78,8 @@ def frontier(
         def part(what: str, done: int, total: int, number: int = number) -> None:
             report(f"agent {number} of {len(agents)}, {what}", done, total)
 
-        row, curve, flops = _measure(agent, measured, budgets, states, counts, num_calls, part)
+        act_fn = agent.act if acts_of is None else acts_of(agent).act
+        row, curve, flops = _measure(agent, act_fn, measured, budgets, states, counts, num_calls, part)
         rows.append(row)
         found.append(curve)
         costs.append(flops)
@@ -117,6 +122,7 @@ def _require_one_game(agents: Sequence[Agent]) -> None:
 
 def _measure(
     agent: Agent,
+    act_fn: ActFn,
     measured: Yardstick,
     budgets: Sequence[int],
     states: CriticalStates,
@@ -126,7 +132,7 @@ def _measure(
 ) -> tuple[dict[str, Any], Frontier, Flops]:
     """One agent's figures, what it did, and what its operations are."""
     curve = measure_frontier(
-        agent.act,
+        act_fn,
         measured,
         budgets,
         progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),

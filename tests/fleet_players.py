@@ -3,6 +3,8 @@
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +34,7 @@ class StandIn:
             {"pid": float(os.getpid())},
             num_games=2,
             seconds=self.seconds,
+            values=np.zeros(0),
         )
         self.sequence += 1
         return batch
@@ -73,3 +76,47 @@ class Repeating(StandIn):
     def play(self, weights: Weights) -> Batch:
         batch = super().play(weights)
         return batch._replace(identity=Identity(self.number, batch.identity.sequence // 2))
+
+
+@dataclass
+class Late(StandIn):
+    """Weights reach it late: it plays four batches by those that it has."""
+
+    kept: Weights | None = None
+
+    def play(self, weights: Weights) -> Batch:
+        if self.kept is None or self.sequence % 4 == 0:
+            self.kept = weights
+        return super().play(self.kept)
+
+
+@dataclass
+class Weighty(StandIn):
+    """Its batches are large, and the third does not fit in a small object store at all."""
+
+    def play(self, weights: Weights) -> Batch:
+        batch = super().play(weights)
+        leaves = [np.full((150 if batch.identity.sequence == 2 else 40) << 17, float(self.sequence))]
+        return batch._replace(leaves=leaves, checksum=checksum_of(leaves))
+
+
+@dataclass
+class Mortal:
+    """Acts as an agent would, with answers that tell their states; dies once, at the state 7."""
+
+    marker: Path
+
+    def act(self, states: np.ndarray, budgets: np.ndarray) -> Any:
+        if 7 in states and not self.marker.exists():
+            self.marker.touch()
+            os._exit(3)
+        import jax.numpy as jnp
+
+        from exit.search import SearchResult
+
+        doubled: Any = 2 * states
+        every = SearchResult(*[doubled] * len(SearchResult._fields))
+        return every._replace(num_simulations=jnp.asarray(budgets))
+
+    def curve(self, states: np.ndarray, budgets: np.ndarray) -> Any:
+        raise ValueError("no curve has been drawn")

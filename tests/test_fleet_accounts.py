@@ -4,13 +4,18 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exit.coherence import coherence
 from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.ledger import Identity, Ledger
 from exit.fleet.player import Player, host_copy
+from exit.fleet.staleness import Disagreement, Staleness
+from exit.fleet.training import disagreement_of
 from exit.iteration import init_run
+from exit.network import make_network
 from exit.targets import Targets
 from tests.tiny import random_params, tiny_config
 
@@ -46,6 +51,39 @@ def test_a_batch_is_what_the_replay_takes() -> None:
     # Four moves of tic-tac-toe from at most three: some games end, none twice.
     assert 0 <= batch.num_games <= CONFIG.self_play.num_games
     assert set(batch.figures) >= {"entropy", "simulations"}
+
+
+def test_a_batch_says_how_far_its_weights_disagree_with_others() -> None:
+    """Against themselves as far as the network with its own look ahead, against others by the drift too."""
+    (batch,) = batches(0, 0)
+    own, others = (weights(seed).params for seed in (0, 1))
+    targets: Targets = jax.tree.unflatten(
+        jax.tree.structure(jax.eval_shape(lambda: init_run(CONFIG)).replay.examples), batch.leaves
+    )
+    predict = make_network(CONFIG.network, CONFIG.game).predict
+    assert len(batch.values) == CONFIG.self_play.num_examples
+    here = coherence(own, targets.state, game=CONFIG.game, predict=predict, max_depth=1)
+    np.testing.assert_allclose(batch.values, here.value, rtol=1e-5, atol=1e-6)
+    found = disagreement_of(batch, own, config=CONFIG)
+    np.testing.assert_allclose(found, [0.0, np.abs(here.value_residual[0]).mean()], atol=1e-6)
+    there = coherence(others, targets.state, game=CONFIG.game, predict=predict, max_depth=1)
+    drift, residual = disagreement_of(batch, others, config=CONFIG)
+    assert drift == pytest.approx(float(np.abs(here.value - there.value).mean()), rel=1e-4)
+    backup = there.qvalues[0].max(axis=-1)
+    assert residual == pytest.approx(float(np.abs(here.value - backup).mean()), rel=1e-4)
+
+
+def test_reports_tell_disagreement_by_age() -> None:
+    staleness = Staleness()
+    assert staleness.figures() == {}
+    for age in (0, 1, 2, 3, 4, 7, 8):
+        staleness.add(age, Disagreement(float(age), 10.0 * age))
+    figures = staleness.figures()
+    assert figures["stale_drift"] == pytest.approx(25 / 7)
+    drifts = {name: figures[name] for name in figures if name.startswith("stale_drift_at_age_")}
+    assert list(drifts.values()) == [0.0, 1.0, 2.5, 5.5, 8.0]
+    assert [int(name.rpartition("_")[2]) for name in drifts] == [0, 1, 2, 4, 8]
+    assert figures["stale_residual_at_age_4"] == 55.0
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "ingest", "drop", "lose"]), st.integers(0, 9))))

@@ -101,6 +101,15 @@ def test_what_outdated_weights_played_is_dropped_and_counted() -> None:
         assert team.ledger.stale_games == 2 * team.ledger.stale
 
 
+def test_batches_by_weights_that_came_late_are_used_as_long_as_they_may() -> None:
+    with Team(fleet_players.Late, FleetConfig(groups=ALONE.groups, ahead=1, max_age=1)) as team:
+        # Alone and asked for one at a time: of four batches by the same weights, the second learns from
+        # weights one iteration old; the others are two, and dropped.
+        assert [len(team.taken) - team.take().version for _ in range(6)] == [0, 1, 0, 1, 0, 1]
+        assert team.ledger.stale == 4
+        assert team.ledger.ingested == 6
+
+
 def test_an_actor_s_own_error_ends_the_run() -> None:
     from exit.fleet.crew import ActorFailed
 

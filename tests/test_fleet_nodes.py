@@ -1,4 +1,4 @@
-"""A cluster of several nodes, each a raylet of this machine: one is taken away, another comes."""
+"""A cluster of several nodes, each a raylet of this machine: they come and go, and their memory is full."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,20 +14,24 @@ from tests import fleet_players
 pytestmark = pytest.mark.slow
 
 _STORE = 100 << 20
+"""Bytes of shared memory of a node."""
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
     """A cluster that is only a head, on which no actor fits."""
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    from ray.cluster_utils import Cluster
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
+            # The second binds to the loopback address; it is read when Ray is imported.
+            patch.setenv(name, "0")
+        from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=head)
-    try:
-        yield made
-    finally:
-        made.shutdown()
+        head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            yield made
+        finally:
+            made.shutdown()
 
 
 def test_actors_move_to_another_node_when_theirs_is_gone(cluster: Any) -> None:
@@ -57,3 +61,25 @@ def test_actors_move_to_another_node_when_theirs_is_gone(cluster: Any) -> None:
     assert ledger.games == 2 * len(taken)
     assert ledger.balances
     assert ledger.refused == 0
+
+
+def test_batches_that_fill_the_object_store_arrive_all_the_same(cluster: Any) -> None:
+    """Four batches of 40 MiB are out at a time, and one is larger than a node's whole store."""
+    cluster.add_node(num_cpus=2, resources={"small": 2}, object_store_memory=_STORE)
+    groups = (ActorGroup(2, cpus=0.0, resources=(("small", 1.0),)),)
+    fleet = FleetConfig(address=cluster.address, groups=groups, patience=120.0)
+    ledger, warnings = Ledger(), []
+    with joined(fleet):
+        from exit.fleet.crew import Crew
+
+        crew = Crew(fleet_players.Weighty, groups, fleet=fleet, ledger=ledger, warn_fn=warnings.append)
+        largest = 0
+        for version in range(10):
+            batch = crew.next_batch(Weights(version, {}))
+            largest = max(largest, batch.leaves[0].nbytes)
+            del batch
+        crew.close()
+    assert largest > _STORE
+    assert ledger.balances
+    assert (ledger.ingested, ledger.lost, ledger.refused) == (10, 0, 0)
+    assert warnings == []

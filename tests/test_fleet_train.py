@@ -79,6 +79,9 @@ def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
     assert last["batches_refused"] == 0
     # Of the first learner's actors, one was killed and one went with it; the third played to the end.
     assert (last["actors_started"], last["actors_lost"], last["actors_alive"]) == (3, 1, 1)
+    # One actor, asked for two batches at a time: the weights of the second are older.
+    assert {row["weights_age"] for row in rows} <= {0, 1}
+    assert all(row["stale_residual"] > 0 for row in rows)
     assert rows[kept]["batches_lost"] >= last["batches_lost"] - 1
     agent = Agent.load(run_dir)
     assert agent.act(agent.game.init(), budget=0).action in range(9)
@@ -100,6 +103,14 @@ def test_options_that_do_not_fit_are_refused(
     assert run([command, "tic_tac_toe", "--run-dir", str(tmp_path), *options]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["bench", "frontier"])
+def test_measuring_takes_the_same_options(command: str, capsys: Captured) -> None:
+    assert run([command, "connect_four", "--actors", "2"]) == 2
+    assert "options of actors need --fleet" in capsys.readouterr().err
+    assert run([command, "connect_four", "--fleet", "somewhere"]) == 2
+    assert "no Ray has the address 'somewhere'" in capsys.readouterr().err
 
 
 def test_without_ray_it_says_what_to_install(

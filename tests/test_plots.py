@@ -74,6 +74,19 @@ def test_regret_is_drawn_at_the_reflex_and_three_budgets(tmp_path: Path, drawn: 
     assert list(_labels(depth).values()) == [[3.0]]
 
 
+def test_what_old_weights_played_is_drawn_by_age(tmp_path: Path, drawn: list[list[Axes]]) -> None:
+    ages = {f"stale_residual_at_age_{age}": 0.1 * (1 + age) for age in (0, 1, 2, 4)}
+    rows = [_report(1, stale_residual=0.3), _report(2, stale_residual=0.2, **ages)]
+    plot_training(rows, tmp_path / "training.png", title="a run")
+    stale, _ = drawn[0]
+    assert _labels(stale) == {
+        "any age of weights": [0.3, 0.2],
+        "age 1": [0.2],
+        "age 2 to 3": [pytest.approx(0.3)],
+        "age 4 to 7": [0.5],
+    }
+
+
 @pytest.mark.parametrize("rows", [[], [_report(1), _report(2)]])
 def test_a_run_without_exact_values_shows_its_losses_alone(
     rows: list[dict[str, float | None]], tmp_path: Path, drawn: list[list[Axes]]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
+from exit.cli.fleet import FleetOptions, fleet_options
 from exit.cli.options import (
     NonNegativeList,
     agent_argument,
@@ -42,7 +43,8 @@ _COLUMNS = (
         "xit bench runs/tic_tac_toe --budgets 0,16,64",
         "xit bench connect_four --max-positions 500",
         reads="AGENT, exact values from the cache of tables or positions, and --positions",
-        writes="bench.json, bench.html and bench.png in the run directory (below runs/ for an agent that is a file)",
+        writes="bench.json, bench.html and bench.png in the run directory "
+        "(below runs/ for an agent that is a file)",
     )
 )
 @agent_argument
@@ -73,6 +75,7 @@ _COLUMNS = (
     "out. Default: 100000, or 0 with --positions.",
 )
 @capacity_option
+@fleet_options
 @json_option
 @debug_option
 def bench(
@@ -82,6 +85,7 @@ def bench(
     positions: Path | None,
     max_positions: int | None,
     max_reached: int | None,
+    fleet: FleetOptions,
     json_path: Path | None,
 ) -> None:
     """Measure how far AGENT is from perfect play, exactly, at each budget.
@@ -98,6 +102,7 @@ def bench(
     from exit.evaluate import Positions, positions_of
     from exit.plots import plot_bench
 
+    acts_of = fleet.acting()
     agent = load_agent(source, budgets or (), max_simulations)
     console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)
@@ -117,6 +122,7 @@ def bench(
             budgets,
             positions=given or positions_of(exact, max_positions),
             max_reached=max_reached,
+            acts=acts_of and acts_of(agent),
             progress_fn=report,
         )
     figures["provenance"]["command"] = console.command_line()

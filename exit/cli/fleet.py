@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from exit.cli import console
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
+    from exit.agent import Agent
+    from exit.evaluate import Acts
     from exit.fleet import FleetConfig
 
 
@@ -32,9 +35,7 @@ class FleetOptions:
     def check(self) -> None:
         """Raise UsageError where the options do not fit each other."""
         if self.address is None and (self.counts or self.resources or self.max_age is not None):
-            raise UsageError(
-                "--actors, --actor-resources and --max-age need --fleet; --fleet auto starts one"
-            )
+            raise UsageError("options of actors need --fleet; --fleet auto starts one")
         self.config()
 
     def config(self) -> "FleetConfig | None":
@@ -65,16 +66,29 @@ class FleetOptions:
 
         return functools.partial(train_on_fleet, fleet=fleet)
 
+    def acting(self) -> "Callable[[Agent], Acts] | None":
+        """What makes actors act for an agent, until the command ends; None for this process alone.
+
+        Called before JAX has threads, which the processes that Ray starts would be forked beside.
+        """
+        self.check()
+        fleet = self.config()
+        if fleet is None:
+            return None
+        from exit.fleet.acting import acting_on_fleet
+
+        return click.get_current_context().with_resource(acting_on_fleet(fleet, console.warn))
+
 
 def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--fleet`, `--actors`, `--actor-resources` and `--max-age`, handed on as `fleet`."""
+    """`--fleet`, `--actors` and `--actor-resources`, handed on as `fleet`."""
 
     @click.option(
         "--fleet",
         "address",
         metavar="ADDRESS",
-        help="Play on Ray actors: `auto` starts Ray on this machine, HOST:PORT or ray://HOST:PORT joins one. "
-        "Default: this process plays alone.",
+        help="Work on Ray actors: `auto` starts Ray on this machine, HOST:PORT or ray://HOST:PORT joins one. "
+        "Default: this process works alone.",
     )
     @click.option(
         "--actors",
@@ -91,21 +105,24 @@ def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="CPU=N,GPU=N,...",
         help="What Ray reserves for each actor. Default: CPU=1. Repeated as --actors is.",
     )
-    @click.option(
-        "--max-age",
-        type=click.IntRange(min=0),
-        metavar="N",
-        help="Drop games played by weights more than N iterations old. Default: use all.",
-    )
     @functools.wraps(command)
     def with_fleet(
         *arguments: Any,
         address: str | None,
         counts: tuple[int, ...],
         resources: tuple[str, ...],
-        max_age: int | None,
+        max_age: int | None = None,
         **others: Any,
     ) -> Any:
         return command(*arguments, fleet=FleetOptions(address, counts, resources, max_age), **others)
 
     return with_fleet
+
+
+max_age_option = click.option(
+    "--max-age",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Drop games played by weights more than N iterations old. Default: use all.",
+)
+"""For commands that have `fleet_options`, below this one."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
+from exit.cli.fleet import FleetOptions, fleet_options
 from exit.cli.options import AgentPath, NonNegativeList, agent_argument, debug_option, json_option, manual
 from exit.errors import UsageError
 
@@ -65,6 +66,7 @@ states_option = click.option(
     metavar="FILE",
     help="Where the picture goes. Default: frontier.png in the run directory.",
 )
+@fleet_options
 @json_option
 @debug_option
 def frontier(
@@ -74,6 +76,7 @@ def frontier(
     calls: int | None,
     snapshots: bool,
     out: Path | None,
+    fleet: FleetOptions,
     json_path: Path | None,
 ) -> None:
     """Measure what each budget buys the AGENTs, in exact regret, and what it costs.
@@ -86,6 +89,7 @@ def frontier(
     from exit.frontier import frontier as measure
     from exit.plots import plot_frontier
 
+    acts_of = fleet.acting()
     agents = [agent for source in sources for agent in _agents(source, max(budgets), snapshots)]
     console.prepare_json(json_path)
     exact = load_exact(agents[0].game)
@@ -96,6 +100,7 @@ def frontier(
             budgets,
             max_states=max_positions or MAX_STATES,
             num_calls=NUM_CALLS if calls is None else calls,
+            acts_of=acts_of,
             progress_fn=_report_to(progress),
         )
     figures["provenance"]["command"] = console.command_line()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.fleet import FleetOptions, fleet_options
+from exit.cli.fleet import FleetOptions, fleet_options, max_age_option
 from exit.cli.options import Invocation, config_argument, debug_option, json_option, manual
 from exit.cli.report import STANDING, cells
 from exit.errors import UserError
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Directory of the runs. Default: runs/CONFIG-sweep.",
 )
+@max_age_option
 @fleet_options
 @json_option
 @debug_option

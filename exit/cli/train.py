@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from exit.cli import console
-from exit.cli.fleet import FleetOptions, fleet_options
+from exit.cli.fleet import FleetOptions, fleet_options, max_age_option
 from exit.cli.options import Invocation, config_argument, debug_option, json_option, manual, set_option
 
 _PICTURE = "training.png"
@@ -30,6 +30,7 @@ _PICTURE = "training.png"
     help="Directory of the run. Default: runs/CONFIG.",
 )
 @set_option("search.max_simulations=64")
+@max_age_option
 @fleet_options
 @json_option
 @debug_option

@@ -7,9 +7,11 @@ from exit.evaluate.critical import CriticalStates, critical_states
 from exit.evaluate.decisions import (
     CHUNK,
     ActFn,
+    Acts,
     CurveFn,
     Decisions,
     ProgressFn,
+    Shared,
     decide,
     decide_at,
     rows_of,
@@ -40,6 +42,7 @@ from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample
 __all__ = [
     "CHUNK",
     "ActFn",
+    "Acts",
     "Benchmark",
     "Check",
     "CriticalStates",
@@ -57,6 +60,7 @@ __all__ = [
     "Positions",
     "ProgressFn",
     "RandomPositions",
+    "Shared",
     "Walk",
     "Yardstick",
     "adversarial_figures",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -23,6 +24,30 @@ ProgressFn = Callable[[int, int], None]
 
 CHUNK = 1024
 """Positions searched at once; batches are padded to it, so that one program serves all."""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """An `ActFn` or `CurveFn` behind which several processes share the states of a call.
+
+    Attributes:
+      function: takes any number of states.
+      at_once: states that keep all the processes busy.
+    """
+
+    function: Callable[[State, np.ndarray], SearchResult]
+    at_once: int
+
+    def __call__(self, states: State, budgets: np.ndarray) -> SearchResult:
+        """What the function answers."""
+        return self.function(states, budgets)
+
+
+class Acts(NamedTuple):
+    """How an agent is asked."""
+
+    act: ActFn
+    curve: CurveFn
 
 
 class Decisions(NamedTuple):
@@ -58,14 +83,14 @@ def decide(
     """Let an agent act at every state.
 
     Args:
-      chunk: states searched at once; by default as many as there are, up to `CHUNK`.
+      chunk: states searched at once; by default as many as there are, up to `CHUNK` or as many as are shared.
     """
     num_states = len(jax.tree.leaves(states)[0])
     if not num_states:
         floats = np.zeros(0, np.float32)
         return Decisions(np.zeros(0, np.int32), floats, floats, np.zeros(0, np.int32), 0.0)
     parts: list[tuple[np.ndarray, ...]] = []
-    chunk = chunk or _chunk(num_states)
+    chunk = chunk or _chunk(num_states, act_fn)
     # The first call compiles; it is not charged.
     first = np.where(np.arange(chunk) == 0, min(budget, 1), 0).astype(np.int32)
     jax.block_until_ready(act_fn(rows_of(states, np.zeros(chunk, int)), first))
@@ -88,7 +113,8 @@ def decide_at(
     act_fn: ActFn, game: Game, keys: UInt32[np.ndarray, "n K"], budget: int, **options: ProgressFn | None
 ) -> Decisions:
     """`decide` at the states of keys, in batches of one size whatever their number."""
-    return decide(act_fn, states_of(game, keys), budget, chunk=CHUNK, **options)
+    chunk = None if isinstance(act_fn, Shared) else CHUNK
+    return decide(act_fn, states_of(game, keys), budget, chunk=chunk, **options)
 
 
 def looks_up_to(budget: int) -> list[int]:
@@ -101,7 +127,7 @@ def actions_along(
 ) -> Int[np.ndarray, "S n"]:
     """The moves that one search would play at every state when each of S rising budgets is spent."""
     num_states = len(jax.tree.leaves(states)[0])
-    chunk, budgets = _chunk(num_states), np.array(looks, np.int32)
+    chunk, budgets = _chunk(num_states, curve_fn), np.array(looks, np.int32)
     parts = []
     for start in range(0, num_states, chunk):
         rows = np.arange(start, start + chunk).clip(max=num_states - 1)
@@ -124,6 +150,8 @@ def rows_of(states: State, rows: Int[np.ndarray, " m"]) -> State:
     return jax.tree.map(lambda leaf: np.asarray(leaf)[rows], states)
 
 
-def _chunk(num_states: int) -> int:
-    """Positions searched at once: a power of two, so that few sizes are ever compiled."""
+def _chunk(num_states: int, function: ActFn | CurveFn) -> int:
+    """Positions searched at once: a power of two, so that few sizes are ever compiled, or an equal part."""
+    if isinstance(function, Shared):
+        return -(-num_states // -(-num_states // function.at_once))
     return min(CHUNK, 1 << max(0, num_states - 1).bit_length())

@@ -30,6 +30,7 @@ class Batch(NamedTuple):
       figures: of `PlayFigures`, by name.
       num_games: that ended within the batch.
       seconds: that the actor took.
+      values: what the network, by these weights, says of the states that `looked_at` names.
     """
 
     identity: Identity
@@ -39,6 +40,7 @@ class Batch(NamedTuple):
     figures: dict[str, float]
     num_games: int
     seconds: float
+    values: np.ndarray
 
 
 def checksum_of(leaves: list[np.ndarray]) -> int:

@@ -1,8 +1,6 @@
 """Actors and what they were asked for: batches come from whoever has one, and who dies is replaced."""
 
 import collections
-import contextlib
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,19 +10,10 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from exit.errors import UserError
+from exit.fleet.actors import PULSE, ActorFailed, WarnFn, end, failure, hire, reason, require_survivors
 from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup, FleetConfig
 from exit.fleet.ledger import Identity, Ledger
-
-WarnFn = Callable[[str], None]
-
-_TRACEBACK = "Traceback (most recent call last)"
-
-_PULSE = 10.0
-"""Seconds between looks at actors of which nothing is heard."""
-
-_DEATHS = 3
-"""For each actor: deaths in a row, with no batch from anyone between, after which the run is given up."""
 
 
 class Plays(Protocol):
@@ -35,10 +24,6 @@ class Plays(Protocol):
 
 MakePlayer = Callable[[int, ActorGroup], Plays]
 """The player of the actor with a number, of a group; made in the actor's process."""
-
-
-class ActorFailed(UserError):
-    """What an actor was running raised an error, which would come again; or actors die as they start."""
 
 
 class _Actor:
@@ -132,7 +117,7 @@ class Crew:
     def close(self) -> None:
         """End all actors; what they were asked for stays out in the accounts."""
         for member in self._members:
-            _end(member.handle)
+            end(member.handle)
         self._members.clear()
         self._calls.clear()
 
@@ -140,15 +125,7 @@ class Crew:
         """A new actor, which Ray starts where there is room."""
         number = self._ledger.actors_started
         self._ledger.actors_started += 1
-        options = {
-            "num_cpus": group.cpus,
-            "num_gpus": group.gpus,
-            "resources": dict(group.resources) or None,
-            "max_restarts": 0,
-            "max_task_retries": 0,
-            "scheduling_strategy": "SPREAD",
-        }
-        handle = ray.remote(_Actor).options(**options).remote(number, self._make_player, group)
+        handle = hire(_Actor, group, number, self._make_player, group)
         self._members.append(_Member(number, group, handle))
 
     def _ask(self, weights: Weights) -> None:
@@ -170,7 +147,7 @@ class Crew:
     def _wait(self) -> Any:
         """A call that is over, the one made first if there are several; None where none is yet."""
         if not self._arrived:
-            some, _ = ray.wait(list(self._calls), num_returns=1, timeout=_PULSE)
+            some, _ = ray.wait(list(self._calls), num_returns=1, timeout=PULSE)
             if not some:
                 self._look()
                 return None
@@ -187,7 +164,7 @@ class Crew:
                 f"no games arrived for {silence:.0f} seconds from any of {len(self._members)} actors; "
                 "look whether the cluster has room for them (`ray status`) and whether the game hangs"
             )
-        if not any(member.delivered for member in self._members) and silence > 6 * _PULSE:
+        if not any(member.delivered for member in self._members) and silence > 6 * PULSE:
             free = ray.available_resources()
             room = ", ".join(f"{name}={free.get(name, 0):g}" for name in ("CPU", "GPU"))
             self._warn(f"no actor has played yet after {silence:.0f} seconds; Ray has {room} free")
@@ -198,17 +175,17 @@ class Crew:
         try:
             batch: Batch = ray.get(reference)
         except RayTaskError as error:
-            raise _failure(error, call.member) from error
+            raise failure(error, call.member.number, "its weights") from error
         except RayActorError as error:
             self._ledger.lose(call.identity)
             if error.actor_init_failed:
-                raise ActorFailed(f"actor {call.member.number} did not start: {_reason(error)}") from error
+                raise ActorFailed(f"actor {call.member.number} did not start: {reason(error)}") from error
             self._replace(call.member, error)
             return None
         except RayError as error:
             # The object is gone, with its node or for want of space; the actor may be well.
             self._ledger.lose(call.identity)
-            self._warn(f"a batch of actor {call.member.number} was lost ({_reason(error)})")
+            self._warn(f"a batch of actor {call.member.number} was lost ({reason(error)})")
             return None
         self._heard = time.monotonic()
         if checksum_of(batch.leaves) != batch.checksum:
@@ -231,41 +208,8 @@ class Crew:
         member.gone = True
         self._members.remove(member)
         # It may only be out of reach; then it must not go on beside its replacement.
-        _end(member.handle)
+        end(member.handle)
         self._ledger.actors_lost += 1
         self._deaths += 1
-        if self._deaths > _DEATHS * (len(self._members) + 1):
-            raise ActorFailed(
-                f"{self._deaths} actors died one after another without a batch of games between, the last "
-                f"because: {_reason(error)}"
-            )
+        require_survivors(self._deaths, len(self._members) + 1, error)
         self._hire(member.group)
-
-
-def _failure(error: RayTaskError, member: _Member) -> UserError:
-    """What an actor's own error is to the user."""
-    cause = error.cause if isinstance(error.cause, Exception) else error
-    if isinstance(cause, UserError):
-        return cause
-    if isinstance(cause, RayError) and not isinstance(cause, RayTaskError):
-        return ActorFailed(f"actor {member.number} could not be given its weights ({_reason(cause)})")
-    return ActorFailed(f"actor {member.number} failed: {type(cause).__name__}: {_reason(cause)}")
-
-
-def _reason(error: Exception) -> str:
-    """An error in a line; Ray's own begin with what happened and end with much else."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    exits = [line for line in lines if line.startswith("The actor is dead")]
-    # What a compiled program calls back fails with a traceback in the message; what it was stands at the end.
-    raised = (
-        [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-        if _TRACEBACK in str(error)
-        else []
-    )
-    chosen = (exits or raised[-1:] or lines or [type(error).__name__])[0]
-    return chosen if len(chosen) <= 240 else f"{chosen[:240]}..."
-
-
-def _end(handle: Any) -> None:
-    with contextlib.suppress(Exception):
-        ray.kill(handle, no_restart=True)

@@ -7,16 +7,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from exit.caches import keep_compiled_programs
 from exit.devices import use_cores
 from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
+from exit.fleet.staleness import looked_at
 from exit.game import State
 from exit.iteration import RunConfig, play, return_weight_at
-from exit.network import Params
+from exit.network import Params, make_network
 from exit.selfplay import PlayFigures, initial_states
 from exit.targets import Targets, make_targets
 
@@ -53,7 +54,7 @@ class Player:
         if self._games is None:
             self._games = _starts(key_starts, config=self._config)
         key_play = jax.random.fold_in(key_games, self._sequence)
-        self._games, targets, figures, num_games = _play(
+        self._games, targets, figures, num_games, values = _play(
             self._games,
             weights.params,
             key_play,
@@ -70,6 +71,7 @@ class Player:
             {name: float(value) for name, value in figures._asdict().items()},
             int(num_games),
             time.perf_counter() - started,
+            np.asarray(values),
         )
 
 
@@ -81,11 +83,14 @@ def _starts(rng_key: Array, *, config: RunConfig) -> State:
 @functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
 def _play(
     games: State, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
-) -> tuple[State, Targets, PlayFigures, Int[Array, ""]]:
-    """Positions to go on from, examples, figures, and how many games ended."""
+) -> tuple[State, Targets, PlayFigures, Int[Array, ""], Float[Array, " n"]]:
+    """Positions to go on from, examples, figures, how many games ended, and the values of some examples."""
     games, played, figures = play(games, params, rng_key, config=config)
     targets = make_targets(played, return_weight=return_weight)
-    return games, targets, figures, jnp.sum(played.discount == 0)
+    rows = looked_at(config.game, config.self_play.num_examples)
+    some = jax.tree.map(lambda leaf: leaf[rows], targets.state)
+    _, values = make_network(config.network, config.game).predict(params, jax.vmap(config.game.observe)(some))
+    return games, targets, figures, jnp.sum(played.discount == 0), values
 
 
 def _keys(seed: int, number: int) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from exit.errors import UserError
+from exit.fleet.actors import resources_of
 from exit.fleet.cluster import ActorGroup
 
 Item = TypeVar("Item")
@@ -40,9 +41,7 @@ def each_on_fleet(
 
 def _start(function: Callable[..., Any], item: Any, group: ActorGroup) -> Any:
     options = {
-        "num_cpus": group.cpus,
-        "num_gpus": group.gpus,
-        "resources": dict(group.resources) or None,
+        **resources_of(group),
         "max_retries": _RETRIES,
         # A process that has run one program keeps its memory, and the devices that it was given.
         "max_calls": 1,

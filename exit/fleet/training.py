@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import importlib.machinery
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +13,17 @@ import numpy as np
 from exit import replay as ring
 from exit.checkpoint import WarnFn, steps
 from exit.devices import everywhere
-from exit.fleet.batch import Weights
+from exit.evaluate import rows_of
+from exit.fleet.batch import Batch, Weights
 from exit.fleet.cluster import ActorGroup, FleetConfig, joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
-from exit.game import Game
+from exit.fleet.staleness import Disagreement, Staleness, disagreement, looked_at
 from exit.iteration import RunConfig, RunState, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
 from exit.loop import ReportFn, train
+from exit.network import Params, make_network
 from exit.replay import Replay
 from exit.rundir import read_info, require_settings
 from exit.targets import Targets
@@ -49,8 +49,8 @@ def train_on_fleet(
     updates are done for an example as on one machine: actors that are faster wait for the learner. A
     run may go on without a fleet, or with another one. Which batch comes when is not repeatable.
 
-    Reports also have the figures of `Ledger` and `Crew`, `weights_age` (iterations of learning that the
-    weights which played the batch were behind) and `play_seconds` (that the actor took).
+    Reports also have the figures of `Ledger`, `Crew` and `Staleness`, `weights_age` (iterations of learning
+    that the weights which played the batch were behind) and `play_seconds` (that the actor took).
 
     Raises:
       UserError: as `train` does; what an actor raised; or there is no Ray.
@@ -88,16 +88,19 @@ class _Iterations:
     ) -> None:
         self._config, self._run_dir, self._groups, self._fleet = config, run_dir, groups, fleet
         self._warn, self._stack = warn_fn, stack
+        self._staleness = Staleness()
 
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
-        version = int(state.iteration)
-        batch = self._crew.next_batch(Weights(version, host_copy(state.learner.averaged_params)))
+        version, params = int(state.iteration), state.learner.averaged_params
+        batch = self._crew.next_batch(Weights(version, host_copy(params)))
+        self._staleness.add(version - batch.version, disagreement_of(batch, params, config=self._config))
         replay = remember(state.replay, batch.leaves)
         state, metrics = update(state._replace(replay=replay), config=self._config)
         figures = {
             **batch.figures,
             **self._ledger.figures(),
             **self._crew.figures(),
+            **self._staleness.figures(),
             "weights_age": version - batch.version,
             "play_seconds": batch.seconds,
         }
@@ -112,9 +115,10 @@ class _Iterations:
     @functools.cached_property
     def _crew(self) -> "Crew":
         # Only now, with Ray joined: what it binds to is decided before it is imported.
+        from exit.fleet.actors import carry_along
         from exit.fleet.crew import Crew
 
-        _carry_along(self._config.game)
+        carry_along(type(self._config.game).__module__)
         crew = Crew(
             functools.partial(make_player, config=self._config),
             self._groups,
@@ -126,13 +130,15 @@ class _Iterations:
         return crew
 
 
-def _carry_along(game: Game) -> None:
-    """Send a game's code to the actors where they cannot import it: it is defined in a file of settings."""
-    from ray import cloudpickle
-
-    module = sys.modules[type(game).__module__]
-    if importlib.machinery.PathFinder.find_spec(module.__name__.partition(".")[0]) is None:
-        cloudpickle.register_pickle_by_value(module)
+def disagreement_of(batch: Batch, params: Params, *, config: RunConfig) -> Disagreement:
+    """How far what a batch's own weights said of its states disagrees with these parameters."""
+    game = config.game
+    # Of the targets the states come first.
+    structure = jax.tree.structure(jax.eval_shape(game.init))
+    states = jax.tree.unflatten(structure, batch.leaves[: structure.num_leaves])
+    some = rows_of(states, looked_at(game, config.self_play.num_examples))
+    predict = make_network(config.network, game).predict
+    return disagreement(batch.values, params, some, game=game, predict=predict)
 
 
 def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:

@@ -11,7 +11,8 @@ from exit.plots.style import BLACK, BLUE, GREEN, ORANGE, RED, SKY, Rows, finish,
 def plot_training(metrics: Rows, path: Path | str, *, title: str) -> Path:
     """Losses against training time; above them, where the game has exact values, what moves give away.
 
-    That is mistakes, mean regret of the reflex and of search at up to three budgets, and the amortized depth.
+    That is mistakes, mean regret of the reflex and of search at up to three budgets, and the amortized depth;
+    for a run on a fleet, how far what older weights said disagrees with the present ones.
 
     Returns:
       The path written.
@@ -58,11 +59,24 @@ def _draw_depth(axis: Axes, metrics: Rows, seconds: float) -> None:
     axis.set_ylabel("amortized depth (simulations)")
 
 
+def _draw_staleness(axis: Axes, metrics: Rows, seconds: float) -> None:
+    """The residual of all batches, and of up to three ages of the weights that played them."""
+    named = {key for row in metrics for key in row if key.startswith(_STALE)}
+    ages = sorted(int(key.removeprefix(_STALE)) for key in named)
+    _line(axis, metrics, "stale_residual", seconds, 1.0, "any age of weights", BLACK, "o")
+    for age, colour, marker in zip(ages[-3:], (SKY, GREEN, RED), "^sv", strict=False):
+        label = f"age {age} to {2 * age - 1}" if age > 1 else f"age {age}"
+        _line(axis, metrics, f"{_STALE}{age}", seconds, 1.0, label, colour, marker)
+    axis.set_ylabel("residual of what is played")
+
+
 _REGRET = "regret_at_"
+_STALE = "stale_residual_at_age_"
 _UPPER = {
     "reflex_mistake_rate": _draw_mistakes,
     f"{_REGRET}0": _draw_regrets,
     "amortized_depth": _draw_depth,
+    "stale_residual": _draw_staleness,
 }
 
 
