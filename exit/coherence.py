@@ -89,7 +89,7 @@ def coherence(params: Params, states: State, *, game: Game, predict: PredictFn, 
         # Filled up to one size, so that one program serves all.
         rows = np.arange(start, start + chunk).clip(max=num_states - 1)
         some = jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], states)
-        found = jax.device_get(_backups(params, some, game=game, predict=predict, max_depth=max_depth))
+        found = jax.device_get(backups(params, some, game=game, predict=predict, max_depth=max_depth))
         parts.append(jax.tree.map(lambda leaf, start=start: leaf[: num_states - start], found))
     value, prior, qvalues = (list(column) for column in zip(*parts, strict=True))
     return Coherence(np.concatenate(value), np.concatenate(prior), np.moveaxis(np.concatenate(qvalues), 1, 0))
@@ -118,10 +118,14 @@ class _Level(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames=("game", "predict", "max_depth"))
-def _backups(
+def backups(
     params: Params, states: State, *, game: Game, predict: PredictFn, max_depth: int
 ) -> tuple[Array, Array, Array]:
-    """Value `[B]`, prior `[B, A]` and backed-up action values `[B, D, A]`."""
+    """The network's value `[B]` and prior `[B, A]`, and backed-up action values `[B, D, A]`; under `jit` too.
+
+    Args:
+      states: all of them are evaluated at once, with their successors.
+    """
     legal = jax.vmap(game.legal_actions)(states)
     logits, value = predict(params, jax.vmap(game.observe)(states))
     prior = jax.nn.softmax(jnp.where(legal, logits, jnp.finfo(logits.dtype).min))

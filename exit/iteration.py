@@ -17,6 +17,7 @@ from exit.evaluate import EvaluationConfig
 from exit.game import Game, State
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay, ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import PlayFigures, SelfPlayConfig, Trajectory, initial_states, self_play
@@ -45,6 +46,7 @@ class RunConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     self_play: SelfPlayConfig = field(default_factory=SelfPlayConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
+    reanalysis: ReanalysisConfig = field(default_factory=ReanalysisConfig)
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     num_iterations: int = 100
@@ -75,6 +77,11 @@ class RunConfig:
             raise ValueError(
                 f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} "
                 "examples of one iteration (self_play.num_games * self_play.num_steps)"
+            )
+        if self.reanalysis.candidates > self.replay.capacity:
+            raise ValueError(
+                f"reanalysis asks for {self.reanalysis.candidates} positions of a replay of "
+                f"{self.replay.capacity}; lower it, or raise replay.capacity"
             )
 
 
@@ -142,18 +149,26 @@ def play(
 
 
 def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics]:
-    """One iteration's learning, from a replay that holds what was played in it; the iteration is over."""
+    """One iteration's re-analysis and learning, from a replay that holds what was played in it.
+
+    The replay of `state` is consumed; the iteration is over.
+    """
     _, key_learn = _keys(config, state.iteration + 1)
+    replay = state.replay
+    if config.reanalysis.num_positions:
+        key_again, key_learn = jax.random.split(key_learn)
+        share = return_weight_at(state.iteration, config=config)
+        replay = _again(replay, state.learner.averaged_params, key_again, share, config=config)
     learner, metrics = learn(
         state.learner,
         key_learn,
-        state.replay,
+        replay,
         game=config.game,
         network=make_network(config.network, config.game),
         config=config.learner,
         total_updates=_total_updates(config),
     )
-    return state._replace(learner=learner, iteration=state.iteration + 1), metrics
+    return state._replace(learner=learner, replay=replay, iteration=state.iteration + 1), metrics
 
 
 def return_weight_at(iteration: Array | int, *, config: RunConfig) -> Array:
@@ -171,6 +186,24 @@ def _play_and_remember(
     games, played, figures = play(games, params, rng_key, config=config)
     replay = ring.add(replay, make_targets(played, return_weight=return_weight))
     return *everywhere((games, replay)), figures
+
+
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
+def _again(
+    replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+) -> Replay:
+    """The replay after an iteration's re-analysis."""
+    replay = reanalyse(
+        replay,
+        params,
+        rng_key,
+        game=config.game,
+        predict=make_network(config.network, config.game).predict,
+        search_config=_self_play_search(config),
+        return_weight=return_weight,
+        config=config.reanalysis,
+    )
+    return everywhere(replay)
 
 
 def _key(config: RunConfig, iteration: Array | int) -> Array:

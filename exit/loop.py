@@ -56,9 +56,9 @@ def train(
       report_fn: told, every `report_every` iterations and before every checkpoint and snapshot, the figures
         that also go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
         seconds_left, policy_loss, value_loss, grad_norm, learning_rate (these of the last iteration),
-        those of `PlayFigures`, replay_size, target_age (iterations since an example was played, mean over the
-        replay); and, on a fixed sample of critical states, those of `exit.evaluate.measure_fn_of`, the two
-        mistake rates being None where the game is not solved or has no such state.
+        those of `PlayFigures`, replay_size, target_age (iterations since an example was searched, mean over
+        the replay); and, on a fixed sample of critical states, those of `exit.evaluate.measure_fn_of`, the
+        two mistake rates being None where the game is not solved or has no such state.
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
       iterate_fn: an iteration; `iterate` if left out. Its figures are reported with the others.
@@ -137,7 +137,7 @@ def _run(
                 **clock.figures(iteration, num_iterations=config.num_iterations, examples=examples),
                 **{name: _number(value) for name, value in {**learned._asdict(), **figures}.items()},
                 "replay_size": int(state.replay.size),
-                "target_age": _target_age(int(state.replay.size), iteration, config),
+                "target_age": float(np.mean(np.asarray(state.replay.age)[: int(state.replay.size)])),
                 **measured,
             }
             earlier = measured
@@ -218,9 +218,3 @@ def _start_params(config: RunConfig) -> Params | None:
         return None
     path = trained_agent(config.start_from) or Path(config.start_from)
     return params_of(load_portable(path), acting_template(config), path)
-
-
-def _target_age(replay_size: int, iteration: int, config: RunConfig) -> float:
-    """Mean age of the examples in the replay, in iterations; those of this one have age 0."""
-    held = min(iteration, replay_size // config.self_play.num_examples)
-    return (held - 1) / 2

@@ -30,11 +30,13 @@ class Replay(NamedTuple):
 
     Attributes:
       examples: leaves `[capacity, ...]`; entries not yet written are zero.
+      age: iterations since each was searched.
       next_index: where the next examples go, in [0, capacity).
       size: entries written so far, at most the capacity.
     """
 
     examples: Targets
+    age: Int[Array, " capacity"]
     # Not one count of all examples ever added: a long run adds more than an int32 holds.
     next_index: Int[Array, ""]
     size: Int[Array, ""]
@@ -43,11 +45,11 @@ class Replay(NamedTuple):
 def init(example: Targets, capacity: int) -> Replay:
     """An empty ring for examples shaped like this one (arrays or shapes, no leading axis)."""
     empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), example)
-    return Replay(empty, next_index=jnp.int32(0), size=jnp.int32(0))
+    return Replay(empty, jnp.zeros(capacity, jnp.int32), next_index=jnp.int32(0), size=jnp.int32(0))
 
 
 def add(replay: Replay, examples: Targets) -> Replay:
-    """Write n examples over the oldest.
+    """Write n examples, searched just now, over those played first; the others get an iteration older.
 
     Raises:
       ValueError: the capacity is not a multiple of n.
@@ -63,6 +65,7 @@ def add(replay: Replay, examples: Targets) -> Replay:
 
     return Replay(
         jax.tree.map(write, replay.examples, examples),
+        write(replay.age + 1, jnp.zeros(num_new, jnp.int32)),
         next_index=(replay.next_index + num_new) % capacity,
         size=jnp.minimum(replay.size + num_new, capacity),
     )

@@ -25,7 +25,7 @@ IN_SMALL = {
 """What is run in the place of a command."""
 
 _TRAINS = "trains for minutes; `xit train` is run on the page about a game of one's own"
-_RAY = "needs Ray or a cluster; tests/test_fleet_train.py trains on actors"
+_RAY = "needs Ray or a cluster; tests/test_fleet_train.py and tests/test_fleet_bench.py use actors"
 _SERVES = "serves until it is stopped; tests/test_package.py serves"
 _LARGE = "takes minutes or gigabytes"
 _RUN = "needs a run that has been trained for minutes; "
@@ -62,6 +62,8 @@ NOT_RUN = {
     "xit train connect_four --fleet 10.0.0.5:6379 --actors 64": _RAY,
     "xit train connect_four --fleet ray://10.0.0.5:10001": _RAY,
     "xit sweep connect_four_4x4 --set network.width=128,256 --seeds 3 --fleet auto": _RAY,
+    "xit bench runs/connect_four --fleet 10.0.0.5:6379": _RAY,
+    "xit frontier runs/connect_four_4x4 --snapshots --fleet auto": _RAY,
     "xit train connect_four --run-dir '$SCRATCH/connect_four' --fleet '$head:$port' --actors 120": _RAY,
     "xit train connect_four --run-dir /runs/connect_four --fleet '$RAY_ADDRESS' --actors 56": _RAY,
 }

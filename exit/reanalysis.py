@@ -1,0 +1,122 @@
+"""Re-analysis: old positions searched again, with the network of today (Schrittwieser et al. 2021).
+
+What was played is kept; what should have been said of it is brought up to date.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from exit.coherence import backups
+from exit.game import Game, State
+from exit.network import Params, PredictFn
+from exit.replay import Replay
+from exit.search import SearchConfig, search
+from exit.targets import Targets
+
+
+@dataclass(frozen=True)
+class ReanalysisConfig:
+    """What is searched again in every iteration.
+
+    Attributes:
+      num_positions: searched again; 0 for none. Begins once the replay holds `num_candidates` examples.
+      num_candidates: drawn from the replay, evenly over what it holds, for `priority` to choose from; 0 for
+        as many as `num_positions`.
+      priority: which of them: "uniform", any; "age", those searched longest ago; "incoherence", those whose
+        value target is furthest from the backup of the present network's values at depth 1.
+    """
+
+    num_positions: int = 0
+    num_candidates: int = 0
+    priority: Literal["uniform", "age", "incoherence"] = "uniform"
+
+    def __post_init__(self) -> None:
+        for name in ("num_positions", "num_candidates"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"reanalysis.{name} is {getattr(self, name)}; it must be 0 or more")
+        if 0 < self.num_candidates < self.num_positions:
+            raise ValueError(
+                f"reanalysis.num_candidates is {self.num_candidates}; it must be at least "
+                f"reanalysis.num_positions, {self.num_positions}, or 0"
+            )
+
+    @property
+    def candidates(self) -> int:
+        """How many are drawn."""
+        return self.num_candidates or self.num_positions
+
+
+def reanalyse(
+    replay: Replay,
+    params: Params,
+    rng_key: Key[Array, ""],
+    *,
+    game: Game,
+    predict: PredictFn,
+    search_config: SearchConfig,
+    return_weight: Float[Array, ""] | float,
+    config: ReanalysisConfig,
+) -> Replay:
+    """Search some positions of the replay again, to the whole of `search_config.max_simulations`.
+
+    The policy target becomes what search now improves the policy to. The value target keeps the share that
+    came of the game and takes the rest from search, within what search has proven.
+
+    Args:
+      rng_key: consumed.
+      return_weight: the game's share in value targets, as in `make_targets`.
+    """
+    key_rows, key_search = jax.random.split(rng_key)
+
+    def again(replay: Replay) -> Replay:
+        rows = _rows(replay, params, key_rows, game=game, predict=predict, config=config)
+        state = jax.tree.map(lambda leaf: leaf[rows], replay.examples.state)
+        budget = jnp.full(config.num_positions, search_config.max_simulations)
+        found = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
+        mixed = return_weight * replay.examples.value[rows] + (1.0 - return_weight) * found.value
+        new = Targets(state, found.action_weights, jnp.clip(mixed, found.lower, found.upper))
+        examples = jax.tree.map(lambda ring, leaf: ring.at[rows].set(leaf), replay.examples, new)
+        return replay._replace(examples=examples, age=replay.age.at[rows].set(0))
+
+    return jax.lax.cond(replay.size >= config.candidates, again, lambda replay: replay, replay)
+
+
+def _rows(
+    replay: Replay,
+    params: Params,
+    rng_key: Key[Array, ""],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: ReanalysisConfig,
+) -> Int[Array, " n"]:
+    """Which rows of a replay, that holds as many as are drawn, are searched again; no row twice."""
+    key_drawn, key_order = jax.random.split(rng_key)
+    drawn = _evenly(key_drawn, config.candidates, replay.size)
+    if config.priority == "uniform":
+        return jax.random.permutation(key_order, drawn)[: config.num_positions]
+    if config.priority == "age":
+        urgency = replay.age[drawn].astype(jnp.float32)
+    else:
+        state = jax.tree.map(lambda leaf: leaf[drawn], replay.examples.state)
+        urgency = jnp.abs(replay.examples.value[drawn] - _backup(params, state, game=game, predict=predict))
+    return drawn[jax.lax.top_k(urgency, config.num_positions)[1]]
+
+
+def _evenly(rng_key: Key[Array, ""], num: int, size: Int[Array, ""]) -> Int[Array, " num"]:
+    """Different numbers in [0, size), one from each of `num` equal parts."""
+    # The first parts are one larger where it does not divide.
+    step, rest = size // num, size % num
+    part = jnp.arange(num)
+    first = part * step + jnp.minimum(part, rest)
+    width = step + (part < rest)
+    return first + jax.random.randint(rng_key, (num,), 0, width)
+
+
+def _backup(params: Params, state: State, *, game: Game, predict: PredictFn) -> Float[Array, " n"]:
+    """The best of the action values that the successors' values back up to."""
+    return backups(params, state, game=game, predict=predict, max_depth=1)[2][:, 0].max(axis=-1)

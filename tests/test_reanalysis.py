@@ -1,0 +1,154 @@
+"""Re-analysis brings targets up to date: the right ones, with what search says now, and no others."""
+
+import functools
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from exit import replay as ring
+from exit.catalog import with_overrides
+from exit.coherence import coherence
+from exit.errors import UsageError
+from exit.network import make_network
+from exit.reanalysis import ReanalysisConfig, reanalyse
+from exit.replay import Replay
+from exit.search import Gumbel, SearchConfig, search
+from exit.targets import Targets
+from games.tic_tac_toe import TicTacToe
+from tests.tiny import NET, random_params, random_states, row, tiny_config, train_tiny
+
+GAME = TicTacToe()
+PREDICT = make_network(NET, GAME).predict
+# Without noise what is found does not depend on the key.
+SEARCH = SearchConfig(max_simulations=8, policy=Gumbel(gumbel_scale=0.0))
+SIZE = 16
+
+
+@functools.cache
+def _played() -> Targets:
+    states = random_states(GAME, SIZE, 4, seed=0)
+    legal = jax.vmap(GAME.legal_actions)(states)
+    return Targets(states, legal / legal.sum(axis=1, keepdims=True), jnp.linspace(-0.9, 0.9, SIZE))
+
+
+def _replay(capacity: int = SIZE) -> Replay:
+    """A replay of `SIZE` examples, four to an iteration."""
+    replay = ring.init(row(_played(), 0), capacity)
+    for start in range(0, SIZE, 4):
+        replay = ring.add(replay, jax.tree.map(lambda leaf, start=start: leaf[start : start + 4], _played()))
+    return replay
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _reanalyse(replay: Replay, seed: int, return_weight: float, config: ReanalysisConfig) -> Replay:
+    return reanalyse(
+        replay,
+        random_params(GAME),
+        jax.random.key(seed),
+        game=GAME,
+        predict=PREDICT,
+        search_config=SEARCH,
+        return_weight=return_weight,
+        config=config,
+    )
+
+
+@functools.cache
+def _found() -> Any:
+    budget = jnp.full(SIZE, SEARCH.max_simulations)
+    options = {"game": GAME, "predict": PREDICT, "config": SEARCH}
+    return search(random_params(GAME), jax.random.key(0), _played().state, budget, **options)
+
+
+def test_targets_become_what_search_says_now() -> None:
+    after = _reanalyse(_replay(), 0, 0.0, ReanalysisConfig(num_positions=SIZE))
+    np.testing.assert_allclose(after.examples.action_weights, _found().action_weights, atol=1e-5)
+    np.testing.assert_allclose(after.examples.value, _found().value, atol=1e-5)
+    assert not np.allclose(after.examples.action_weights, _played().action_weights, atol=0.05)
+    np.testing.assert_array_equal(after.age, 0)
+    jax.tree.map(np.testing.assert_array_equal, after.examples.state, _played().state)
+
+
+def test_values_keep_the_share_of_the_game_within_what_is_proven() -> None:
+    for share in (1.0, 0.25):
+        after = _reanalyse(_replay(), 0, share, ReanalysisConfig(num_positions=SIZE))
+        mixed = share * _played().value + (1 - share) * _found().value
+        expected = np.clip(mixed, _found().lower, _found().upper)
+        np.testing.assert_allclose(after.examples.value, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_others_stay_as_they_are_and_none_is_searched_twice(seed: int) -> None:
+    before = _replay()
+    after = _reanalyse(before, seed, 0.0, ReanalysisConfig(num_positions=5))
+    again = np.flatnonzero(~np.isclose(after.examples.value, before.examples.value))
+    assert len(again) == 5
+    kept = np.setdiff1d(np.arange(SIZE), again)
+    np.testing.assert_array_equal(after.examples.action_weights[kept], before.examples.action_weights[kept])
+    np.testing.assert_array_equal(after.age[kept], before.age[kept])
+    # One of each fifth.
+    assert len(set(np.searchsorted([4, 7, 10, 13], again, side="right").tolist())) == 5
+
+
+def test_the_oldest_or_the_least_coherent_come_first() -> None:
+    replay = _replay()._replace(age=jnp.array([3, 9, 3, 2, 8, 2, 2, 1, 1, 7, 1, 0, 0, 0, 5, 0], jnp.int32))
+    oldest = _reanalyse(replay, 0, 0.0, ReanalysisConfig(3, num_candidates=SIZE, priority="age"))
+    np.testing.assert_array_equal(np.flatnonzero(oldest.age != replay.age), [1, 4, 9])
+    chosen = _reanalyse(replay, 0, 0.0, ReanalysisConfig(3, num_candidates=SIZE, priority="incoherence"))
+    here = coherence(random_params(GAME), _played().state, game=GAME, predict=PREDICT, max_depth=1)
+    residual = np.abs(np.asarray(_played().value) - here.qvalues[0].max(axis=-1))
+    expected = np.sort(np.argsort(residual)[-3:])
+    changed = ~np.isclose(chosen.examples.value, replay.examples.value)
+    np.testing.assert_array_equal(np.flatnonzero(changed), expected)
+
+
+def test_it_begins_when_the_replay_holds_enough() -> None:
+    replay = _replay(capacity=2 * SIZE)
+    before = _reanalyse(replay, 0, 0.0, ReanalysisConfig(2, num_candidates=SIZE + 1))
+    jax.tree.map(np.testing.assert_array_equal, before, replay)
+    # What is not written yet is never searched.
+    after = _reanalyse(replay, 0, 0.0, ReanalysisConfig(SIZE))
+    np.testing.assert_array_equal(after.examples.value[SIZE:], 0)
+    assert not np.allclose(after.examples.value[:SIZE], replay.examples.value[:SIZE])
+
+
+@pytest.mark.parametrize("priority", ["uniform", "incoherence"])
+def test_a_run_searches_again_and_goes_on_to_the_same_bits(
+    priority: Literal["uniform", "incoherence"], tmp_path: Path
+) -> None:
+    config = tiny_config(reanalysis=ReanalysisConfig(8, num_candidates=16, priority=priority))
+    whole = train_tiny(tmp_path / "whole", config)
+    # Targets 0 to 3 iterations old, of which some were searched again.
+    assert whole[-1]["target_age"] < 1.5
+    train_tiny(tmp_path / "parts", config, stop_iteration=2)
+    parts = train_tiny(tmp_path / "parts", config)
+    for name in ("policy_loss", "value_loss", "target_age"):
+        assert parts[-1][name] == whole[-1][name]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_positions": -1}, r"reanalysis\.num_positions is -1; it must be 0 or more"),
+        ({"num_positions": 8, "num_candidates": 4}, r"must be at least reanalysis\.num_positions, 8, or 0"),
+    ],
+)
+def test_a_senseless_configuration_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ReanalysisConfig(**changes)
+
+
+def test_an_unknown_priority_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"uniform.*age.*incoherence"):
+        with_overrides(tiny_config(), ("reanalysis.priority=newest",))
+
+
+def test_more_positions_than_the_replay_holds_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"128 positions of a replay of 64; lower it, or raise replay\.capacity"
+    ):
+        tiny_config(reanalysis=ReanalysisConfig(128))
