@@ -2,12 +2,12 @@
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt32
 
 from exit.agent import Agent
 from exit.bench import hardware, provenance
@@ -86,40 +86,26 @@ def recommend(
       UserError: no budget keeps to the limits; names what comes closest.
     """
     started = time.perf_counter()
-    report = progress_fn or (lambda what, done, total: None)
     states = measured_states(exact, max_states, seed)
-    measured = yardstick(exact, states.keys)
-    curve = measure_frontier(
-        agent.act,
-        measured,
-        budgets,
-        progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),
-    )
-    some = np.random.default_rng(seed).permutation(len(states.keys))[:num_calls]
-    time_calls = functools.partial(latencies, agent, rows_of(measured.states, some), calls=num_calls)
-    calls = time_calls(
-        [int(budget) for budget in curve.budgets],
-        progress_fn=lambda done, total: report("single calls", done, total),
-    )
+    found = _measure(agent, exact, states.keys, budgets, num_calls, seed, progress_fn)
     deadline_ms = np.inf if limits.deadline_ms is None else limits.deadline_ms
-    in_time = np.quantile(calls, 0.95, axis=1) <= deadline_ms
-    greatest = greatest_regret(measured)
-    rows = frontier_rows(curve, resample(states.stratum, seed=seed))
-    for row, single, bound in zip(rows, calls, promised_mean(curve.regret, greatest), strict=True):
+    in_time = np.quantile(found.calls, 0.95, axis=1) <= deadline_ms
+    rows = frontier_rows(found.curve, resample(states.stratum, seed=seed))
+    bounds = promised_mean(found.curve.regret, found.greatest)
+    for row, single, bound in zip(rows, found.calls, bounds, strict=True):
         row["latency_ms"] = latency_figures(single)
         row["promised_regret"] = float(bound)
 
     def choose(some: Int[np.ndarray, " m"]) -> int | None:
-        return _choice(curve.of(some), limits, in_time, greatest)
+        return _choice(found.curve.of(some), limits, in_time, found.greatest)
 
     chosen = choose(np.arange(len(states.keys)))
     if chosen is None:
-        raise UserError(_nothing_fits(rows, limits, curve, in_time))
+        raise UserError(_nothing_fits(rows, limits, found.curve, in_time))
     check = check_promises(
-        len(states.keys), choose, lambda index, some: _holds(curve.of(some), index, limits), seed=seed
+        len(states.keys), choose, lambda index, some: _holds(found.curve.of(some), index, limits), seed=seed
     )
-    budget = rows[chosen]["budget"]
-    again = time_calls([budget])[0] if limits.deadline_ms is not None else None
+    again = found.time_calls([rows[chosen]["budget"]])[0] if limits.deadline_ms is not None else None
     return {
         "game": exact.game.name,
         "run": str(agent.source),
@@ -134,6 +120,49 @@ def recommend(
         "budgets": rows,
         "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
     }
+
+
+class _Measured(NamedTuple):
+    """What an agent does at some states at each of S budgets.
+
+    Attributes:
+      curve: its regret and simulations.
+      calls: milliseconds of single calls.
+      time_calls: times calls at the same states again, at other budgets.
+      greatest: regret that a state can have.
+    """
+
+    curve: Frontier
+    calls: Float[np.ndarray, "S calls"]
+    time_calls: Callable[..., Float[np.ndarray, "S calls"]]
+    greatest: float
+
+
+def _measure(
+    agent: Agent,
+    exact: Exact,
+    keys: UInt32[np.ndarray, "n K"],
+    budgets: Sequence[int],
+    num_calls: int,
+    seed: int,
+    progress_fn: ProgressFn | None,
+) -> _Measured:
+    """Regret at all the states, milliseconds at some of them."""
+    report = progress_fn or (lambda what, done, total: None)
+    measured = yardstick(exact, keys)
+    curve = measure_frontier(
+        agent.act,
+        measured,
+        budgets,
+        progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),
+    )
+    some = np.random.default_rng(seed).permutation(len(keys))[:num_calls]
+    time_calls = functools.partial(latencies, agent, rows_of(measured.states, some), calls=num_calls)
+    calls = time_calls(
+        [int(budget) for budget in curve.budgets],
+        progress_fn=lambda done, total: report("single calls", done, total),
+    )
+    return _Measured(curve, calls, time_calls, greatest_regret(measured))
 
 
 def _choice(curve: Frontier, limits: Limits, in_time: Bool[np.ndarray, " S"], greatest: float) -> int | None:
