@@ -59,15 +59,14 @@ class Team:
 
 def test_no_batch_is_lost_unseen_or_counted_twice_when_actors_are_killed() -> None:
     with Team(fleet_players.StandIn) as team:
-        pids: dict[int, int] = {}
-        killed = 0
-        while killed < 4 or len(team.taken) < 60:
-            batch = team.take()
-            pids[batch.identity.actor] = int(batch.figures["pid"])
-            if killed < 4 and len(team.taken) % 12 == 0:
-                os.kill(pids.pop(max(pids)), signal.SIGKILL)
-                killed += 1
-        while team.ledger.actors_lost < killed:
+        killed: set[int] = set()
+        while len(killed) < 4 or len(team.taken) < 60:
+            actor, pid = (batch := team.take()).identity.actor, int(batch.figures["pid"])
+            # What an actor had finished arrives after its death too.
+            if len(killed) < 4 and len(team.taken) >= 12 * (len(killed) + 1) and actor not in killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(actor)
+        while team.ledger.actors_lost < len(killed):
             team.take()
         figures = team.ledger.figures()
         assert len(set(team.taken)) == len(team.taken) == figures["batches_ingested"]
@@ -75,7 +74,7 @@ def test_no_batch_is_lost_unseen_or_counted_twice_when_actors_are_killed() -> No
         assert figures["actors_lost"] == 4
         assert figures["actors_started"] == 6
         assert figures["batches_refused"] == 0
-        assert 4 <= figures["batches_lost"] <= 4 * FLEET.ahead
+        assert 1 <= figures["batches_lost"] <= 4 * FLEET.ahead
         for actor in {identity.actor for identity in team.taken}:
             sequences = [identity.sequence for identity in team.taken if identity.actor == actor]
             assert sequences == list(range(len(sequences)))
