@@ -53,7 +53,8 @@ def warm_up_rest(desk: Desk) -> None:
     action = int(np.asarray(tree.result.visit_counts).argmax())
     outcome = int(chances(desk.agent.game, start, action).argmax())
     desk.more(desk.agent.advance(tree, action, outcome), 1)
-    desk.agent.act(start.state, 0)
+    for budget in (0, 1):
+        desk.agent.act(start.state, budget)
     desk.coherence(start)
 
 
