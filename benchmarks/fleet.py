@@ -11,7 +11,7 @@ scale: stand-ins that deliver as fast as an actor plays, 10 and as many as fit, 
 measured for 10, 100 and 1,000; it measures broadcast and ingest too.
 staleness: how far what old weights said of positions disagrees with new ones, by forced age.
 
---quick measures smaller broadcast, ingest, scale and staleness alone, of tic-tac-toe.
+--quick measures smaller broadcast and ingest alone, of tic-tac-toe.
 """
 
 import argparse
@@ -193,7 +193,7 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-_QUICK = ("broadcast", "ingest", "scale", "staleness")
+_QUICK = ("broadcast", "ingest")
 
 
 def with_stand_ins(

@@ -77,7 +77,9 @@ def budgets_of(frontier: Mapping[str, Any], run: Path) -> list[Row]:
     Of an agent that went by another name, where none goes by the run's: directories are moved.
     """
     agents: Sequence[Row] = frontier["agents"]
-    own = [agent for agent in agents if Path(agent["run"]).name == run.name] or agents
+    here = run.resolve()
+    own = [agent for agent in agents if Path(agent["run"]).resolve() == here]
+    own = own or [agent for agent in agents if Path(agent["run"]).name == here.name] or agents
     rows = max(own, key=lambda agent: agent["iteration"])["budgets"]
     return sorted(rows, key=lambda row: row["budget"])
 

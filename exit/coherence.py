@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 
-_MAX_LEAVES = 1 << 15
+MAX_LEAVES = 1 << 15
 """States that are evaluated at once."""
 
 _SHARPNESS = 5.0
@@ -77,13 +77,13 @@ def coherence(params: Params, states: State, *, game: Game, predict: PredictFn, 
       ValueError: `max_depth` is below 1, or one state has more successors than are evaluated at once.
     """
     leaves = num_leaves(game, max_depth)
-    if max_depth < 1 or leaves > _MAX_LEAVES:
+    if max_depth < 1 or leaves > MAX_LEAVES:
         raise ValueError(
             f"max_depth is {max_depth}, at which a state of {game.name} has {leaves:,} successors; "
             f"give 1 to {deepest(game)}"
         )
     num_states = len(jax.tree.leaves(states)[0])
-    chunk = min(_MAX_LEAVES // leaves, 1 << max(0, num_states - 1).bit_length())
+    chunk = min(MAX_LEAVES // leaves, 1 << max(0, num_states - 1).bit_length())
     parts = []
     for start in range(0, num_states, chunk):
         # Filled up to one size, so that one program serves all.
@@ -100,7 +100,7 @@ def num_leaves(game: Game, depth: int) -> int:
     return (game.num_actions * game.num_outcomes) ** depth
 
 
-def deepest(game: Game, max_leaves: int = _MAX_LEAVES) -> int:
+def deepest(game: Game, max_leaves: int = MAX_LEAVES) -> int:
     """The greatest depth at which a state has no more successors than given; at least 1."""
     depth = 1
     while depth < 3 and num_leaves(game, depth + 1) <= max_leaves:

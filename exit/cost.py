@@ -74,7 +74,9 @@ def latencies(
     """
     num_states = len(jax.tree.leaves(states)[0])
     some = [rows_of(states, np.array([call % num_states])) for call in range(min(calls, num_states))]
-    jax.block_until_ready(agent.act(some[0], 0))
+    for budget in (0, 1):
+        # Programs without a tree and with one.
+        jax.block_until_ready(agent.act(some[0], budget))
     spent = np.zeros((len(budgets), calls))
     for index, budget in enumerate(budgets):
         for call in range(calls):

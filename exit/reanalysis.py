@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from exit.coherence import backups
+from exit.coherence import MAX_LEAVES, backups, num_leaves
 from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.replay import Replay
@@ -25,7 +25,7 @@ class ReanalysisConfig:
     Attributes:
       num_positions: searched again; 0 for none. Begins once the replay holds `num_candidates` examples.
       num_candidates: drawn from the replay, evenly over what it holds, for `priority` to choose from; 0 for
-        as many as `num_positions`.
+        four times `num_positions`, or for as many where any will do.
       priority: which of them: "uniform", any; "age", those searched longest ago; "incoherence", those whose
         value target is furthest from the backup of the present network's values at depth 1.
     """
@@ -47,7 +47,7 @@ class ReanalysisConfig:
     @property
     def candidates(self) -> int:
         """How many are drawn."""
-        return self.num_candidates or self.num_positions
+        return self.num_candidates or self.num_positions * (1 if self.priority == "uniform" else 4)
 
 
 def reanalyse(
@@ -63,12 +63,13 @@ def reanalyse(
 ) -> Replay:
     """Search some positions of the replay again, to the whole of `search_config.max_simulations`.
 
-    The policy target becomes what search now improves the policy to. The value target keeps the share that
-    came of the game and takes the rest from search, within what search has proven.
+    The policy target becomes what search now improves the policy to. The value target keeps the share
+    `return_weight` of what it was and takes the rest from search, within what search has proven: how the game
+    ended counts for less each time a position is searched again, and for nothing less where the weight is 1.
 
     Args:
       rng_key: consumed.
-      return_weight: the game's share in value targets, as in `make_targets`.
+      return_weight: the share that `make_targets` was given.
     """
     key_rows, key_search = jax.random.split(rng_key)
 
@@ -119,4 +120,9 @@ def _evenly(rng_key: Key[Array, ""], num: int, size: Int[Array, ""]) -> Int[Arra
 
 def _backup(params: Params, state: State, *, game: Game, predict: PredictFn) -> Float[Array, " n"]:
     """The best of the action values that the successors' values back up to."""
-    return backups(params, state, game=game, predict=predict, max_depth=1)[2][:, 0].max(axis=-1)
+
+    def one(state: State) -> Float[Array, ""]:
+        alone = jax.tree.map(lambda leaf: leaf[None], state)
+        return backups(params, alone, game=game, predict=predict, max_depth=1)[2].max()
+
+    return jax.lax.map(one, state, batch_size=max(1, MAX_LEAVES // num_leaves(game, 1)))

@@ -199,6 +199,20 @@ class ActionsNamedAlike(TwoHeaps):
         return "take"
 
 
+class RandomStateOver(TwoHeaps):
+    """Of its states, one in nine is over."""
+
+    def random_state(self, rng_key):
+        return PairState(*jax.random.randint(rng_key, (2,), 0, 3, jnp.int32))
+
+
+class RandomStateOutside(TwoHeaps):
+    """Draws heaps that no key holds."""
+
+    def random_state(self, rng_key):
+        return PairState(jnp.int32(1), jax.random.randint(rng_key, (), 1, 9, jnp.int32))
+
+
 BROKEN = (
     (KeyShared(), "decode(encode(state))"),
     (KeyHalf(), "decode(encode(state))"),
@@ -230,6 +244,8 @@ BROKEN = (
     (BoundsOfStateTooLow(), "observed_value_bounds must hold the value"),
     (BoundsOfStateTooHigh(), "observed_value_bounds must hold the value"),
     (StatisticForgetful(), "statistic must keep legal actions, chances, rewards"),
+    (RandomStateOver(), "random_state must draw unfinished states"),
+    (RandomStateOutside(), "the state that random_state draws must be that of its key"),
     (ActionsNamedAlike(), "action_name must give each action a text of its own"),
 )
 """Each broken game with a part of the message that names its fault."""

@@ -186,3 +186,18 @@ def test_silent_work_goes_on_saying_what_it_is(monkeypatch: pytest.MonkeyPatch, 
     lines = capsys.readouterr().err.splitlines()
     assert set(lines) == {"starting  compiling"}
     assert 1 <= len(lines) <= 2
+    with console.Progress("measuring"):
+        time.sleep(0.45)
+    assert set(capsys.readouterr().err.splitlines()) == {"measuring"}
+
+
+def test_what_is_made_of_an_agent_that_is_a_file_is_not_laid_into_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine")
+    run_dir = tmp_path / "runs" / "mine"
+    run_dir.mkdir(parents=True)
+    (run_dir / "config.json").write_text("{}")
+    assert console.folder_of(run_dir) == run_dir
+    assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine-agent")

@@ -277,6 +277,20 @@ def test_decisions_come_in_the_order_of_the_states() -> None:
     assert told == [(1024, 4520), (2048, 4520), (3072, 4520), (4096, 4520), (4520, 4520)]
 
 
+@pytest.mark.parametrize("budget", [0, 5])
+def test_what_is_timed_has_been_compiled_for_every_state(budget: int) -> None:
+    table, asked = _table(), []
+    act = _agent(_first, table)
+
+    def act_and_tell(states: State, budgets: np.ndarray) -> SearchResult:
+        asked.append(budgets)
+        return act(states, budgets)
+
+    decide(act_and_tell, yardstick(_exact(), unfinished_keys(table)[:8]).states, budget)
+    # A call without simulations may be another program than one with some.
+    assert [sorted(set(budgets.tolist())) for budgets in asked] == [[min(budget, 1)], [budget]]
+
+
 @pytest.mark.parametrize("game", [TwoHeaps(), Nim((1, 1))], ids=lambda game: game.name)
 def test_a_game_in_which_nothing_can_go_wrong_can_be_measured(game: Game) -> None:
     table = table_of(game)

@@ -73,7 +73,7 @@ def test_targets_become_what_search_says_now() -> None:
     jax.tree.map(np.testing.assert_array_equal, after.examples.state, _played().state)
 
 
-def test_values_keep_the_share_of_the_game_within_what_is_proven() -> None:
+def test_values_move_to_what_search_says_by_its_share_within_what_is_proven() -> None:
     for share in (1.0, 0.25):
         after = _reanalyse(_replay(), 0, share, ReanalysisConfig(num_positions=SIZE))
         mixed = share * _played().value + (1 - share) * _found().value
@@ -104,6 +104,12 @@ def test_the_oldest_or_the_least_coherent_come_first() -> None:
     expected = np.sort(np.argsort(residual)[-3:])
     changed = ~np.isclose(chosen.examples.value, replay.examples.value)
     np.testing.assert_array_equal(np.flatnonzero(changed), expected)
+
+
+def test_a_priority_has_more_to_choose_from_than_it_takes() -> None:
+    assert ReanalysisConfig(8).candidates == 8
+    assert ReanalysisConfig(8, priority="age").candidates == 32
+    assert ReanalysisConfig(8, num_candidates=10, priority="age").candidates == 10
 
 
 def test_it_begins_when_the_replay_holds_enough() -> None:

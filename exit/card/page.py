@@ -16,7 +16,7 @@ def rendered(template: str, /, **given: Any) -> Markup:
     """A template's page or part of one; what is given as text is escaped.
 
     Raises:
-      jinja2.TemplateError: what was given has not what the template shows.
+      ValueError: what was given has not what the template shows.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -32,7 +32,10 @@ def rendered(template: str, /, **given: Any) -> Markup:
         "count": "{:,}".format,
         "board": _board,
     }
-    return Markup(environment.get_template(template).render(**given))
+    try:
+        return Markup(environment.get_template(template).render(**given))
+    except jinja2.UndefinedError as error:
+        raise ValueError(f"{template} lacks a figure: {error}") from error
 
 
 def write_page(page: str, path: Path) -> Path:

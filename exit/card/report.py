@@ -75,10 +75,10 @@ def section_of(
       command: `bench`, `frontier` or `coherence`.
       figures: as `xit COMMAND --json` writes them.
       panels: the command's panels, as the markup of an `<svg>` each.
-      recommended: the budget of a frontier, as `exit.recommend.recommended` finds it.
+      recommended: the budget of a frontier, as `exit.advice.advise` finds it.
 
     Raises:
-      jinja2.TemplateError: the figures are not whole.
+      ValueError: the figures are not whole.
     """
     return rendered(
         f"report/{command}.html", figures=figures, panels=_as_markup(panels), recommended=recommended

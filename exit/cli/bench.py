@@ -128,8 +128,7 @@ def bench(
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
     title = f"{figures['game']}: play against exact values"
-    # Agents that are a file may lie where nobody may write.
-    folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    folder = console.folder_of(agent.source)
     console.keep_figures(folder, "bench", figures, json_path)
     picture = console.show_picture(lambda: plot_bench(figures, folder / _PICTURE, title=title))
     console.show_picture(lambda: write_card(figures, folder / _CARD, picture=picture), name="card")

@@ -15,7 +15,8 @@ _NUM_BOARDS = 3
     epilog=manual(
         "xit coherence runs/tic_tac_toe --depth 2",
         reads="AGENT, and exact values of its game",
-        writes="coherence.json and coherence.png in the run directory",
+        writes="coherence.json and coherence.png in the run directory "
+        "(below runs/ for an agent that is a file)",
     )
 )
 @agent_argument
@@ -71,7 +72,7 @@ def coherence(
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
-    folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    folder = console.folder_of(agent.source)
     console.keep_figures(folder, "coherence", figures, json_path)
     console.show_picture(lambda: plot_coherence(figures, folder / "coherence.png"))
 

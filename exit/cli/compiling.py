@@ -93,7 +93,7 @@ def compile_(
 
         require_onnx()
     agent = load_agent(source, [agent_budget], max_simulations)
-    folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    folder = console.folder_of(agent.source)
     ending = ".png" if frontier else FORMATS[format_]
     path = out or folder / f"{_FRONTIER if frontier else 'policy'}{ending}"
     require_writable(path)

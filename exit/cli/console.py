@@ -72,6 +72,17 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
         say(f"figures: {path}")
 
 
+def folder_of(source: Path) -> Path:
+    """Where what is made of an agent goes: its run's directory; below `runs`, of an agent that is a file.
+
+    That may lie where nobody may write, and a run of its name is another agent.
+    """
+    if source.is_dir():
+        return source
+    folder = Path("runs") / source.stem
+    return folder.with_name(f"{folder.name}-agent") if (folder / "config.json").exists() else folder
+
+
 def keep_figures(folder: Path, command: str, figures: Mapping[str, Any], json_path: Path | None) -> None:
     """Writes figures where they were asked for and, for the report and the page, into a run's directory.
 
@@ -174,11 +185,11 @@ class Progress:
         with self._lock:
             now = time.monotonic()
             is_due = now - self._last_line >= _PLAIN_INTERVAL_SECONDS and not self._ended.is_set()
-            if self._console.is_terminal or not is_due or not self._text:
+            if self._console.is_terminal or not is_due:
                 return
             self._last_line = now
             share = "" if self._fraction is None else f"{100 * self._fraction:.0f}%  "
-            click.echo(f"{self._label}  {share}{self._text}", err=True)
+            click.echo(f"{self._label}  {share}{self._text}".rstrip(), err=True)
 
 
 def _bar(fraction: float | None) -> str:

@@ -19,6 +19,8 @@ _EXTRAS = {
     "bitbully": ("bitbully", "exact values of 6x7 Connect Four"),
     "pgx": ("pgx", "the games of Pgx"),
     "openspiel": ("open_spiel", "opponents for `xit match`"),
+    "onnx": ("onnx", "networks without JAX, `xit compile --to onnx`"),
+    "fleet": ("ray", "actors on other machines, `--fleet`"),
 }
 """Distribution and use of what can be installed beside."""
 

@@ -47,7 +47,8 @@ states_option = click.option(
         "xit frontier runs/connect_four_4x4 --budgets 0,4,16,64",
         "xit frontier runs/connect_four_4x4 --snapshots",
         reads="the AGENTs or the snapshots of their runs, and exact values of their game",
-        writes="frontier.json and frontier.png in the run directory, or the picture to --out",
+        writes="frontier.json and frontier.png in the run directory "
+        "(below runs/ for an agent that is a file), or the picture to --out",
     )
 )
 @click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=AgentPath())
@@ -113,7 +114,7 @@ def frontier(
             [_cells(each) for each in row["budgets"]],
         )
     _show_exchange(figures["exchange"])
-    folder = agents[0].source if agents[0].source.is_dir() else Path("runs") / agents[0].source.stem
+    folder = console.folder_of(agents[0].source)
     console.keep_figures(folder, "frontier", figures, json_path)
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
 

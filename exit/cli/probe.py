@@ -68,7 +68,7 @@ def probe(source: Path, longer: str | None, num_histories: int | None, json_path
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
     console.write_json(json_path, figures)
-    folder = agent.source if agent.source.is_dir() else Path("runs") / agent.source.stem
+    folder = console.folder_of(agent.source)
     console.show_picture(lambda: plot_geometry(found.geometry, folder / "geometry.png"))
     boundary = found.boundary
     if boundary is not None:

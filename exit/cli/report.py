@@ -36,14 +36,14 @@ reflex, search: mistakes in critical positions. absorbed: simulations that the s
 needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the reflex, nats.
 top weight: of the improved policy. overridden: search prefers another move than the reflex. surprise:
 distance of the network's value from the search's. proven: positions that search solved. age: iterations
-since an example was played, mean over the replay. More than one seed: mean (least to greatest)."""
+since an example was searched, mean over the replay. More than one seed: mean (least to greatest)."""
 
 
 @click.command(
     epilog=manual(
         "xit report runs/connect_four_4x4 runs/narrow --out curves.png",
-        reads="config.json and metrics.jsonl of every DIR",
-        writes="the picture to --out, the last figures to --json",
+        reads="config.json and metrics.jsonl of every DIR, and what bench, frontier and coherence keep there",
+        writes="the picture to --out, the page beside it, the last figures to --json",
     )
 )
 @click.argument(

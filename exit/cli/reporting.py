@@ -90,6 +90,10 @@ def _run_part(run_dir: Path, iteration: int, name: str) -> RunPart:
     return RunPart(str(run_dir), sections, facts, commands)
 
 
+_LACKING = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What figures raise that lack something, or have it in another form."""
+
+
 def _section(
     run_dir: Path, command: str, title: str, panels_fn: Callable[[Mapping[str, Any]], list[Panel]], name: str
 ) -> tuple[Section, list[str]]:
@@ -102,7 +106,7 @@ def _section(
         body = _body(run_dir, command, figures, panels_fn, name)
         again = figures["provenance"]["command"]
     # Whatever a file from elsewhere lacks, the rest of the report stands.
-    except Exception as error:
+    except (UserError, *_LACKING) as error:
         problem = (
             f"The {command}.json of this run is damaged or of another version ({type(error).__name__}); "
         )

@@ -20,8 +20,8 @@ _MAX_TABLE_BYTES = 256 << 20
 @click.command(
     epilog=manual(
         "xit serve runs/tic_tac_toe connect_four --port 8000",
-        reads="the AGENTs, their runs' metrics.jsonl and bench.json, and exact values where a solver serves "
-        "the game",
+        reads="the AGENTs, their runs' metrics.jsonl, what bench and frontier keep there, and exact values "
+        "where a solver serves the game",
         writes="nothing but the address to stdout",
     )
 )

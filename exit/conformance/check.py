@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 from exit.conformance.declared import check_types, declared_game
 from exit.conformance.failures import called, failure
 from exit.conformance.rules import RULES, PerRule, broken_rules, same, successors
-from exit.game import Game, State, symmetries_of
+from exit.game import Game, State, is_terminal, random_state_of, symmetries_of
 
 _RETURN_TOLERANCE = 1e-5
 """Of the width of `value_bounds`: what adding up float32 rewards may stray."""
@@ -23,6 +23,10 @@ _FEW_SUCCESSORS = 256
 
 _MAX_SUCCESSORS = 512
 """Of a position that are looked at, if the game has no symmetries."""
+
+
+_NUM_DRAWN = 256
+"""Random states that are looked at, if the game draws any."""
 
 
 class _Ply(NamedTuple):
@@ -62,6 +66,28 @@ def check_game(candidate: object, *, num_games: int = 16, max_plies: int = 1000,
     plies = _random_games(game, num_games, max_plies, seed)
     _check_returns(game, plies)
     _check_eagerly(game, plies)
+    if hasattr(game, "random_state"):
+        _check_random_states(game, seed)
+
+
+def _check_random_states(game: Game, seed: int) -> None:
+    """States that the game draws are unfinished, and their keys come back."""
+    keys = jax.random.split(jax.random.key(seed), _NUM_DRAWN)
+
+    def looked_at(
+        rng_key: Key[Array, ""],
+    ) -> tuple[Bool[Array, ""], UInt32[Array, " K"], UInt32[Array, " K"]]:
+        state = random_state_of(game, rng_key)
+        key = game.encode(state)
+        return is_terminal(game, state), key, game.encode(game.decode(key))
+
+    over, key, again = jax.device_get(
+        called(game, "random_state", lambda: jax.jit(jax.vmap(looked_at))(keys))
+    )
+    if over.any():
+        raise failure(game, "random_state must draw unfinished states; one is over", key[over][0])
+    if (key != again).any():
+        raise failure(game, "the key of a state that random_state draws does not come back", key[0])
 
 
 def _random_games(game: Game, num_games: int, max_plies: int, seed: int) -> list[_Ply]:

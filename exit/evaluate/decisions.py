@@ -91,9 +91,10 @@ def decide(
         return Decisions(np.zeros(0, np.int32), floats, floats, np.zeros(0, np.int32), 0.0)
     parts: list[tuple[np.ndarray, ...]] = []
     chunk = chunk or _chunk(num_states, act_fn)
-    # The first call compiles; it is not charged.
-    first = np.where(np.arange(chunk) == 0, min(budget, 1), 0).astype(np.int32)
-    jax.block_until_ready(act_fn(rows_of(states, np.zeros(chunk, int)), first))
+    # The first call compiles, in every process that shares the states; it is not charged.
+    jax.block_until_ready(
+        act_fn(rows_of(states, np.zeros(chunk, int)), np.full(chunk, min(budget, 1), np.int32))
+    )
     seconds = 0.0
     for start in range(0, num_states, chunk):
         rows = np.arange(start, start + chunk)

@@ -129,6 +129,8 @@ class Searchers:
         except RayTaskError as error:
             raise failure(error, member.number, "its states") from error
         except RayActorError as error:
+            # It may only be out of reach; then it must not keep what its replacement needs.
+            end(member.handle)
             self._deaths += 1
             require_survivors(self._deaths, self.num_actors + 1, error)
             self._warn(f"actor {member.number} died and is replaced ({reason(error)})")

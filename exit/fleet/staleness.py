@@ -31,9 +31,12 @@ class Disagreement(NamedTuple):
 
 
 def looked_at(game: Game, num_examples: int) -> Int[np.ndarray, " n"]:
-    """The rows of a batch of which actors send what their weights say: some, evenly spread."""
+    """The rows of a batch of which actors send what their weights say: some, evenly spread.
+
+    None in games with so many moves that a backup costs more than it tells.
+    """
     num_rows = min(_MAX_STATES, _MAX_EVALUATIONS // num_leaves(game, 1), num_examples)
-    return np.linspace(0, num_examples - 1, max(1, num_rows)).astype(int)
+    return np.linspace(0, num_examples - 1, num_rows).astype(int)
 
 
 def disagreement(

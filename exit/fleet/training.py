@@ -93,7 +93,8 @@ class _Iterations:
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
         version, params = int(state.iteration), state.learner.averaged_params
         batch = self._crew.next_batch(Weights(version, host_copy(params)))
-        self._staleness.add(version - batch.version, disagreement_of(batch, params, config=self._config))
+        if len(batch.values):
+            self._staleness.add(version - batch.version, disagreement_of(batch, params, config=self._config))
         replay = remember(state.replay, batch.leaves)
         state, metrics = update(state._replace(replay=replay), config=self._config)
         figures = {

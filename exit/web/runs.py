@@ -46,11 +46,12 @@ def advice(agent: Agent, max_regret: float | None, deadline_ms: float | None) ->
             | {"interval": row["ci95"]["mean_regret"]}
             for row in budgets_of(found, agent.source)
         ]
+        positions = {"count": int(found["positions"]["count"]), "kind": str(found["positions"]["kind"])}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise UserError(
             f"the frontier.json of this run is damaged; `xit frontier {agent.source}` writes it again"
         ) from error
-    return {"recommended": chosen._asdict(), "positions": found["positions"], "budgets": rows}
+    return {"recommended": chosen._asdict(), "positions": positions, "budgets": rows}
 
 
 def card(agent: Agent) -> str:

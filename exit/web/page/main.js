@@ -231,7 +231,7 @@ function showBudget() {
 // The slider's budget that is at least so many simulations.
 function chooseBudget(simulations) {
   const enough = BUDGETS.filter(({ ask }) => ask.total !== undefined).find(({ ask }) => ask.total >= simulations);
-  now.budget = (enough || BUDGETS.at(-1)).key;
+  now.budget = (enough || BUDGETS.findLast(({ ask }) => ask.total !== undefined)).key;
   showBudget();
   write(now);
   say(`The budget is ${budgetOf(now.budget).words}`);

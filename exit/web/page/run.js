@@ -48,7 +48,7 @@ async function frontier(agent, place, choose) {
       + budgets.map((row, i) => (i % every ? "" : `<text x="${x(i).toFixed(1)}" y="116" text-anchor="middle" class="small">${row.budget}</text>`)).join("")
       + `<text x="345" y="130" text-anchor="end" class="small">simulations a move</text></svg></figure>`
       + `<p class="small"><b>Recommended budget: ${recommended.budget}.</b> ${escaped(recommended.why)}</p>`
-      + `<button type="button">Set the slider to ${recommended.budget}</button>`;
+      + `<button type="button">Set the slider there</button>`;
     place.querySelector("button").addEventListener("click", () => choose(recommended.budget));
   } catch (error) {
     if (error.name !== "Trouble") throw error;
