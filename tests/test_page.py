@@ -147,7 +147,7 @@ def test_the_frontier_recommends_a_budget_and_sets_the_slider(page: Page, addres
     page.locator("#run summary").click()
     expect(page.locator("#frontier")).to_contain_text("Recommended budget: 4.")
     expect(page.locator("#frontier svg")).to_have_attribute("aria-label", re.compile("recommended is 4$"))
-    page.get_by_role("button", name="Set the slider to 4").click()
+    page.get_by_role("button", name="Set the slider there").click()
     done(page, "^4 simulations$")
     assert "budget=4&" in page.url
     page.get_by_role("button", name="Put on the board").click()
