@@ -14,7 +14,7 @@ from exit.search import PUCT, Gumbel, SearchConfig, search, without_noise
 from games.connect_four import ConnectFour
 from games.tic_tac_toe import TicTacToe
 from tests.planted import Dice
-from tests.rig import BATCH, CAPACITY, DEFAULT, QUIET, predict_of, rig_of
+from tests.rig import BATCH, CAPACITY, DEFAULT, POLICIES, QUIET, predict_of, rig_of
 from tests.tiny import NET, after, random_params, random_states, row, stack
 
 BUDGETS = (0, 1, 2, 3, 17, 64)
@@ -159,3 +159,18 @@ def test_without_noise_nothing_else_changes() -> None:
     config = SearchConfig(policy=PUCT(pb_c_init=3.0, dirichlet_alpha=1.0))
     quiet = replace(config.policy, dirichlet_fraction=0.0, temperature=0.0)
     assert without_noise(config) == replace(config, policy=quiet)
+
+
+@pytest.mark.parametrize("name", ["gumbel", "side by side"])
+@pytest.mark.parametrize("prove", [False, True], ids=["plain", "proofs"])
+def test_what_a_gpu_is_given_finds_the_same(name: str, prove: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other loops, chosen while tracing; short enough here that paths are longer than what comes before."""
+    config = replace(DEFAULT, policy=POLICIES[name], prove=prove)
+    rig = rig_of(TicTacToe(), config)
+    budgets = np.resize([0, 1, 17, CAPACITY], BATCH)
+    on_cores = rig.run(budgets)
+    monkeypatch.setattr("exit.search.descent._HOPS_GPU", 2)
+    monkeypatch.setattr("exit.search.levels._NUM_LEVELS_GPU", 3)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    on_gpu = rig_of.__wrapped__(TicTacToe(), config).run(budgets)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), on_gpu, on_cores)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from exit.devices import on_cpu
 from exit.search.config import SearchConfig
 from exit.search.descent import onward, row_below
 from exit.search.levels import Carry, Path, Told, climb, tell
@@ -36,8 +37,10 @@ def back_up(
     def some_levels(carry: tuple[Tree, Carry]) -> tuple[Tree, Carry]:
         return _some_levels(*carry, limits=limits, config=config)
 
-    start = Carry(leaf, value, lower, upper, value, active)
-    tree, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1].going_on), some_levels, (tree, start))
+    start = tree, Carry(leaf, value, lower, upper, value, active)
+    # Most paths end in the first levels; on a GPU a loop would wait for the host to hear of it.
+    start = start if on_cpu() else some_levels(start)
+    tree, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1].going_on), some_levels, start)
     return tree
 
 

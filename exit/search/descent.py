@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
+from exit.devices import on_cpu
 from exit.search.node import Limits, bounds_of, settled
 from exit.search.tree import OVER, UNVISITED, Tree, node_at, take, take_action
 
-_HOPS = 4
-"""Levels between two looks at whether every path has ended."""
+_HOPS, _HOPS_GPU = 4, 16
+"""Levels between two looks at whether every path has ended. On a GPU every look waits for the host."""
 
 
 class Descent(NamedTuple):
@@ -35,12 +36,13 @@ def descend(tree: Tree, root: Int[Array, " W"], action: Int[Array, " W"], limits
 
     def hops(row: Int[Array, " W"]) -> Int[Array, " W"]:
         # Nothing is lost by hopping on where a path has ended: it stays.
-        for _ in range(_HOPS):
+        for _ in range(_HOPS if on_cpu() else _HOPS_GPU):
             row = hop(row)
         return row
 
-    first = onward(tree, root, row_below(tree, root, action, limits))
-    row = jax.lax.while_loop(lambda row: jnp.any(hop(row) != row), hops, first)
+    row = onward(tree, root, row_below(tree, root, action, limits))
+    row = row if on_cpu() else hops(row)
+    row = jax.lax.while_loop(lambda row: jnp.any(hop(row) != row), hops, row)
     action = jnp.where(row == root, action, take(tree.nodes.next_action, row))
     return Descent(row, action, row_below(tree, row, action, limits))
 

@@ -136,8 +136,9 @@ def _step(
         # Those that count come first, so that no row is left unused.
         order = jnp.argsort(~active, stable=True)
         root, action, active = take(root, order), take(action, order), take(active, order)
-    if forest.only_action is not None:
-        # Levels end for all actions at about the same time: often most lanes have nothing to do.
+    if forest.only_action is not None and on_cpu():
+        # Levels end for all actions at about the same time: often most lanes have nothing to do. A GPU
+        # evaluates a few rows as fast as one.
         num_wanted = jnp.sum(active, dtype=jnp.int32)
     tree = forest.tree
 

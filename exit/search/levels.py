@@ -11,8 +11,9 @@ from exit.search.descent import outcome_rows
 from exit.search.node import Limits, Node, beaten, bounds_of
 from exit.search.tree import Tree, node_at, take, take_action
 
-NUM_LEVELS = 8
-"""Levels of the tree that are worked on at once: enough for most paths, few enough to waste little."""
+_NUM_LEVELS, _NUM_LEVELS_GPU = 8, 16
+"""Levels of the tree that are worked on at once: enough for most paths, few enough to waste little. On a GPU
+more levels cost next to nothing, and going on to others waits for the host."""
 
 
 class Carry(NamedTuple):
@@ -63,11 +64,15 @@ class Told(NamedTuple):
     value: Float[Array, "D W"]
 
 
+def _num_levels() -> int:
+    return _NUM_LEVELS if on_cpu() else _NUM_LEVELS_GPU
+
+
 def climb(tree: Tree, carry: Carry) -> Path:
     """The next levels above."""
     row, live = carry.row, carry.going_on
     levels = []
-    for _ in range(NUM_LEVELS):
+    for _ in range(_num_levels()):
         parent = take(tree.nodes.parent, row)
         live = live & (parent >= 0)
         parent = jnp.maximum(parent, 0)
@@ -122,7 +127,7 @@ def tell(
         return up._replace(row=jnp.where(path.live, path.row, carry.row), going_on=path.live), told
 
     # On a CPU, XLA would merge the levels of a loop unrolled, and compute all levels anew for each one above.
-    unroll = NUM_LEVELS if plain or not on_cpu() else 1
+    unroll = _num_levels() if plain or not on_cpu() else 1
     carry, told = jax.lax.scan(level, carry, (path, _others(tree, path, node, here, limits)), unroll=unroll)
     return told, carry._replace(going_on=carry.going_on & (take(tree.nodes.parent, carry.row) >= 0))
 
