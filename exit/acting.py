@@ -1,6 +1,5 @@
 """Parameters made to act: search without exploration noise, behind one compiled program."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from exit.errors import UsageError
 from exit.game import Game, State
 from exit.network import Network, Params, PredictFn
+from exit.programs import kept
 from exit.search import (
     Gumbel,
     SearchConfig,
@@ -126,7 +126,7 @@ def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[n
     return np.broadcast_to(budgets, (num_states,)).astype(np.int32)
 
 
-@functools.partial(jax.jit, static_argnames=("game", "predict", "config"))
+@kept(static=("game", "predict", "config"))
 def _search(
     params: Params,
     states: State,
@@ -142,7 +142,7 @@ def _search(
     return search(params, key, states, budgets, game=game, predict=predict, config=config, price=price)
 
 
-@functools.partial(jax.jit, static_argnames=("game", "predict", "config"))
+@kept(static=("game", "predict", "config"))
 def _curve(
     params: Params,
     states: State,

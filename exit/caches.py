@@ -24,12 +24,21 @@ def cache_directory() -> Path:
     return Path.home() / ".cache" / "xit"
 
 
+_folder: Path | None = None
+
+
+def programs_folder() -> Path | None:
+    """Where compiled programs are kept; None where they are not, or where JAX alone keeps them."""
+    return _folder
+
+
 def keep_compiled_programs() -> None:
     """Compile nothing twice: programs are kept on disk, and taken from there by later processes.
 
     Where they cannot be written or read, or are damaged, programs are compiled as if nothing were kept. Call
     it before anything is compiled. Without effect where JAX_COMPILATION_CACHE_DIR decides already.
     """
+    global _folder
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     # Programs are of one kind of processor; homes may be shared by several.
@@ -39,6 +48,7 @@ def keep_compiled_programs() -> None:
         _drop_oldest(folder)
     except OSError:
         return
+    _folder = folder
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", _MIN_SECONDS)
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")

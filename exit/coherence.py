@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 from exit.game import Game, State
 from exit.network import Params, PredictFn
+from exit.programs import kept
 
 MAX_LEAVES = 1 << 15
 """States that are evaluated at once."""
@@ -117,7 +118,7 @@ class _Level(NamedTuple):
     legal: Bool[Array, "B n A"]
 
 
-@functools.partial(jax.jit, static_argnames=("game", "predict", "max_depth"))
+@kept(static=("game", "predict", "max_depth"))
 def backups(
     params: Params, states: State, *, game: Game, predict: PredictFn, max_depth: int
 ) -> tuple[Array, Array, Array]:

@@ -90,7 +90,7 @@ def train(
 
 def acting_template(config: RunConfig) -> Params:
     """Shapes of what a checkpoint stores under `acting`: the averaged parameters."""
-    return jax.eval_shape(lambda: make_network(config.network, config.game).init(jax.random.key(0)))
+    return make_network(config.network, config.game).shapes
 
 
 def _require_runnable(config: RunConfig) -> None:

@@ -205,7 +205,7 @@ def test_a_doubling_of_the_tree_compiles_once() -> None:
     thought, compiled = think(thinker, GAME.init(), 0), []
     for _ in range(24):
         thought = think_more(thinker, thought, 250)
-        compiled.append(vars(thought_module)["_grow_copy"]._cache_size())
+        compiled.append(vars(thought_module)["_grow_copy"].num_programs())
     sizes = {1 << (250 * n + 1).bit_length() for n in range(1, 25)}
     assert compiled[-1] - compiled[0] <= len(sizes)
     assert int(thought.result.num_simulations) == 6000
@@ -242,7 +242,7 @@ def until(deadline_ms: float, monkeypatch: pytest.MonkeyPatch, ms_each: float) -
         now += 1e-3 * ms_each * float(np.max(np.asarray(tree.spent) - spent))
         return tree, result
 
-    vars(slow)["_cache_size"] = grow_fn._cache_size
+    vars(slow)["num_programs"] = grow_fn.num_programs
     with monkeypatch.context() as patch:
         patch.setattr(thought_module, "_grow_in_place", slow)
         patch.setattr(thought_module, "time", SimpleNamespace(perf_counter=lambda: now))

@@ -1,6 +1,5 @@
 """What an actor does: play the games of the single-machine loop, a batch a call, and say which it was."""
 
-import functools
 import time
 from typing import Any
 
@@ -18,6 +17,7 @@ from exit.fleet.staleness import looked_at
 from exit.game import State
 from exit.iteration import RunConfig, play, return_weight_at
 from exit.network import Params, make_network
+from exit.programs import kept
 from exit.selfplay import PlayFigures, initial_states
 from exit.targets import Targets, make_targets
 
@@ -75,12 +75,12 @@ class Player:
         )
 
 
-@functools.partial(jax.jit, static_argnames="config")
+@kept(static=("config",))
 def _starts(rng_key: Array, *, config: RunConfig) -> State:
     return initial_states(rng_key, game=config.game, config=config.self_play)
 
 
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
+@kept(static=("config",), donate=("games",))
 def _play(
     games: State, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
 ) -> tuple[State, Targets, PlayFigures, Int[Array, ""], Float[Array, " n"]]:

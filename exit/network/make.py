@@ -14,6 +14,7 @@ from exit.game import Game, observed_value_bounds_of
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
 from exit.network.sequence import Memory, SequenceTrunk, events_to_come
 from exit.network.trunks import ConvTrunk, MLPTrunk
+from exit.programs import named
 
 Params = Any
 """A nested dict of arrays."""
@@ -61,6 +62,7 @@ class Network(NamedTuple):
     """A network's pure functions.
 
     Attributes:
+      shapes: of the parameters.
       init: `init(rng_key) -> params`; the key is consumed.
       predict: `PredictFn`; batched, outputs float32 whatever the compute type. Logits of illegal
         actions are not masked: the network does not know the rules.
@@ -68,6 +70,7 @@ class Network(NamedTuple):
         `[B, ...]`, in the order in which they follow each other; compiled programs sort dictionaries.
     """
 
+    shapes: Params
     init: Callable[[Key[Array, ""]], Params]
     predict: PredictFn
     activations: Callable[[Params, Float[Array, "B ..."]], dict[str, Float[Array, "B ..."]]]
@@ -116,6 +119,7 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
 
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, abstract_state = nnx.split(abstract)
+    shapes = nnx.to_pure_dict(abstract_state)
 
     def init(rng_key: Key[Array, ""]) -> Params:
         return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(rng_key))))
@@ -133,9 +137,11 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
     def activations(params: Params, observation: Float[Array, "B ..."]) -> dict[str, Float[Array, "B ..."]]:
         return net_of(params).trunk.layers(observation)
 
+    named(predict, config, game)
     if isinstance(abstract.trunk, SequenceTrunk):
-        return Network(init, HistoryPredict(predict, _recurrence(net_of)), activations)
-    return Network(init, predict, activations)
+        recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(net_of)))
+        return Network(shapes, init, HistoryPredict(predict, recurrence), activations)
+    return Network(shapes, init, predict, activations)
 
 
 def _recurrence(net_of: Callable[[Params], Any]) -> Recurrence:

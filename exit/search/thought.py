@@ -1,6 +1,5 @@
 """Thinking about one state for as long as one likes: a tree that is kept, continued and moved along."""
 
-import functools
 import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from exit.devices import Team, for_step, in_step, team_size
 from exit.game import Game, State
 from exit.memory import available_bytes
 from exit.network import Params, PredictFn
+from exit.programs import Kept, kept
 from exit.search import side_by_side
 from exit.search.api import plant_at, plant_side_by_side
 from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
@@ -125,12 +125,12 @@ def think_until(
         arguments = _placed(thinker, tree, np.minimum(budget, reach))
         return jax.block_until_ready(_grow_in_place(*arguments, **_program(thinker)))
 
-    compiled = _grow_in_place._cache_size()
+    compiled = _grow_in_place.num_programs()
     begun = time.perf_counter()
     rows = _num_rows(thinker, len(budget), int(budget.max(initial=0)))
     tree = _plant(thinker.params, state, rows=1 << (rows - 1).bit_length(), **_program(thinker))
     tree, result = go_on(tree, 0)
-    if _grow_in_place._cache_size() > compiled:
+    if _grow_in_place.num_programs() > compiled:
         begun = time.perf_counter()
     reach, chunk, took = 0, 1, 0.0
     while reach < budget.max(initial=0):
@@ -227,7 +227,7 @@ def _tree_of(tree: Forest | SideBySide, action: int) -> tuple[Nodes, int]:
     return nodes, int(tree.forest.root[place % count, place // count])
 
 
-@functools.partial(jax.jit, static_argnames=("rows", "game", "predict", "config"))
+@kept(static=("rows", "game", "predict", "config"))
 def _plant(
     params: Params, state: State, *, rows: int, game: Game, predict: PredictFn, config: SearchConfig
 ) -> Forest | SideBySide:
@@ -284,9 +284,9 @@ def _grow(
     return rest._replace(forest=forest), result
 
 
-_grow_copy = jax.jit(_grow, static_argnames=("game", "predict", "config"))
+_grow_copy = Kept(_grow, static=("game", "predict", "config"))
 # Writes into the tree that it is given, which is gone then.
-_grow_in_place: Any = jax.jit(_grow, static_argnames=("game", "predict", "config"), donate_argnames="tree")
+_grow_in_place = Kept(_grow, static=("game", "predict", "config"), donate=("tree",))
 
 
 def _enlarged(tree: Forest | SideBySide, num_rows: int, max_bytes: int | None) -> Forest | SideBySide:

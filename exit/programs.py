@@ -1,0 +1,209 @@
+"""Functions whose compiled programs outlive the process: a later one neither traces nor compiles them.
+
+JAX's own cache spares the compiling, but must trace and lower a function before it knows what to look for,
+which takes as long as a process takes to start. Here a program is looked for by what it is made from: the
+function and its static arguments, shapes and devices, and the sources of all code that could have a part.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import pickle
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+from jax.experimental import serialize_executable
+
+from exit import caches
+from exit.devices import on_cpu
+
+_SUFFIX = ".program"
+_PACKAGES = ("exit", "games", "configs")
+_NAMED = "kept_as"
+_CONFIG = ("jax_enable_x64", "jax_default_matmul_precision")
+
+
+class Kept:
+    """A jitted function. Its programs are kept where commands keep them; elsewhere it is `jax.jit` alone."""
+
+    def __init__(
+        self, function: Callable[..., Any], *, static: Sequence[str] = (), donate: Sequence[str] = ()
+    ) -> None:
+        functools.update_wrapper(self, function)
+        options: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
+        self._name = function.__name__.strip("_")
+        self._function = f"{function.__module__}.{function.__qualname__} {sorted(donate)}"
+        self._jitted: Any = jax.jit(function, **options)
+        # Under a name of its own: what JAX's cache has given back cannot be written again.
+        self._apart = jax.jit(_renamed(function), **options)
+        self._programs: dict[Hashable, Callable[..., Any]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any, **static: Hashable) -> Any:
+        """The function's result; all arguments but static ones by position."""
+        folder = caches.programs_folder()
+        if folder is None or not on_cpu() or jax.process_count() > 1:
+            return self._jitted(*arguments, **static)
+        leaves, tree = jax.tree.flatten(arguments)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            return self._jitted(*arguments, **static)
+        shapes = tuple(map(_shape_of, leaves))
+        signature = tree, shapes, tuple(sorted(static.items()))
+        if signature not in self._programs:
+            with self._lock:
+                if signature not in self._programs:
+                    self._programs[signature] = self._made(folder, signature, arguments, static)
+        return self._programs[signature](*arguments)
+
+    def lower(self, *arguments: Any, **static: Hashable) -> jax.stages.Lowered:
+        """As of `jax.jit`."""
+        return self._jitted.lower(*arguments, **static)
+
+    def num_programs(self) -> int:
+        """How many were made, or read, in this process."""
+        return self._jitted._cache_size() + len(self._programs)
+
+    def _made(
+        self, folder: Path, signature: tuple[Any, ...], arguments: Any, static: dict[str, Any]
+    ) -> Callable[..., Any]:
+        described = description((self._function, *map(str, signature[:2]), tuple(sorted(static.items()))))
+        if described is None:
+            return functools.partial(self._jitted, **static)
+        name = hashlib.sha256(f"{described} {_surroundings()}".encode()).hexdigest()
+        path = folder / f"{self._name}-{name[:32]}{_SUFFIX}"
+        if (found := _read(path)) is not None:
+            return found
+        with _not_kept_by_jax():
+            program = self._apart.lower(*arguments, **static).compile()
+        _write(path, program)
+        return program
+
+
+def kept(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Kept]:
+    """Decorates a function as `Kept`.
+
+    Args:
+      static: keyword arguments that a program is made for; described by `description`, else not kept.
+      donate: arguments whose memory the result may take.
+    """
+    return functools.partial(Kept, static=static, donate=donate)
+
+
+def named(function: Callable[..., Any], *made_from: Any) -> Callable[..., Any]:
+    """The same function, described by what it was made from; for functions that others make."""
+    setattr(function, _NAMED, made_from)
+    return function
+
+
+def description(value: Any) -> str | None:
+    """A value in words that are the same in every process; None where there are none."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    parts: Sequence[Any]
+    if isinstance(value, np.ndarray):
+        return f"{kind}({value.dtype}, {value.shape}, {hashlib.sha256(value.tobytes()).hexdigest()})"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if not getattr(sys.modules.get(type(value).__module__), "__file__", None):
+            return None  # Defined in a notebook, say: who knows what it was before?
+        parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    elif isinstance(value, tuple):
+        parts = value
+    elif callable(value) and hasattr(value, _NAMED):
+        kind, parts = f"{value.__module__}.{value.__qualname__}", getattr(value, _NAMED)
+    else:
+        return None
+    described = [description(part) for part in parts]
+    return None if None in described else f"{kind}({', '.join(map(str, described))})"
+
+
+def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def renamed(*arguments: Any, **static: Any) -> Any:
+        return function(*arguments, **static)
+
+    renamed.__name__ = f"kept_{function.__name__}"
+    return renamed
+
+
+def _shape_of(leaf: Any) -> tuple[Hashable, ...]:
+    kind = jax.typeof(leaf)
+    where = leaf.sharding if isinstance(leaf, jax.Array) and leaf.committed else None
+    devices = sorted(device.id for device in where.device_set) if where is not None else ()
+    return str(kind), kind.weak_type, str(where), tuple(devices)
+
+
+def _read(path: Path) -> Callable[..., Any] | None:
+    """The program in a file; None where there is none, or a damaged one."""
+    try:
+        content = path.read_bytes()
+        if content[:32] != hashlib.sha256(content[32:]).digest():
+            return None
+        device_ids, serialized, in_tree, out_tree = pickle.loads(content[32:])
+        devices = [device for device in jax.local_devices() if device.id in device_ids]
+        program = serialize_executable.deserialize_and_load(
+            serialized, in_tree, out_tree, execution_devices=devices
+        )
+        path.touch()
+    except Exception:  # Whatever it is, it is compiled again.
+        return None
+    return program
+
+
+def _write(path: Path, program: jax.stages.Compiled) -> None:
+    """Keeps a program, unless it cannot be or there is no room."""
+    with contextlib.suppress(OSError, ValueError, NotImplementedError, pickle.PicklingError):
+        shardings = jax.tree.leaves((program.input_shardings, program.output_shardings))
+        device_ids = {device.id for sharding in shardings for device in sharding.device_set}
+        content = pickle.dumps((device_ids, *serialize_executable.serialize(program)))
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_bytes(hashlib.sha256(content).digest() + content)
+        part.replace(path)
+
+
+@contextlib.contextmanager
+def _not_kept_by_jax() -> Iterator[None]:
+    """What is compiled here is not written to JAX's cache too."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.values[name]
+    jax.config.update(name, float("inf"))
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
+
+
+def _surroundings() -> str:
+    """What else a program depends on."""
+    flags = os.environ.get("XLA_FLAGS"), *(jax.config.values[name] for name in _CONFIG)
+    return repr((jax.__version__, len(jax.local_devices()), flags, _sources()))
+
+
+def _sources() -> str:
+    """A digest of this project's files, and of those loaded that come with no library."""
+    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    libraries = (*places, sys.prefix, sys.base_prefix)
+    ours = {path for name in _PACKAGES if (home := _home_of(name)) for path in home.rglob("*.py")}
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    own = {Path(file) for file in files if file and not file.startswith(libraries)}
+    digests = [_digest(path, path.stat().st_mtime_ns) for path in sorted(ours | own) if path.is_file()]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _home_of(package: str) -> Path | None:
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return Path(file).parent if file else None
+
+
+@functools.cache
+def _digest(path: Path, changed_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
