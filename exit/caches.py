@@ -28,7 +28,7 @@ _folder: Path | None = None
 
 
 def programs_folder() -> Path | None:
-    """Where compiled programs are kept; None where they are not, or where JAX alone keeps them."""
+    """Where compiled programs are kept; None where they are not."""
     return _folder
 
 
@@ -36,10 +36,11 @@ def keep_compiled_programs() -> None:
     """Compile nothing twice: programs are kept on disk, and taken from there by later processes.
 
     Where they cannot be written or read, or are damaged, programs are compiled as if nothing were kept. Call
-    it before anything is compiled. Without effect where JAX_COMPILATION_CACHE_DIR decides already.
+    it before anything is compiled. Where JAX_COMPILATION_CACHE_DIR says so, they are kept there.
     """
     global _folder
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    if chosen := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        _folder = Path(chosen)
         return
     # Programs are of one kind of processor; homes may be shared by several.
     folder = cache_directory() / "compiled" / _processor()

@@ -3,7 +3,6 @@
 Random keys are folded from the seed and the iteration, so that a run can go on from anywhere.
 """
 
-import functools
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from exit.evaluate import EvaluationConfig
 from exit.game import Game, State
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
+from exit.programs import kept
 from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay, ReplayConfig
 from exit.search import SearchConfig
@@ -178,7 +178,7 @@ def return_weight_at(iteration: Array | int, *, config: RunConfig) -> Array:
     return jnp.float32(config.return_weight + (last - config.return_weight) * done)
 
 
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
+@kept(static=("config",), donate=("games", "replay"))
 def _play_and_remember(
     games: State, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
 ) -> tuple[State, Replay, PlayFigures]:
@@ -188,7 +188,7 @@ def _play_and_remember(
     return *everywhere((games, replay)), figures
 
 
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
+@kept(static=("config",), donate=("replay",))
 def _again(
     replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
 ) -> Replay:

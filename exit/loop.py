@@ -23,6 +23,7 @@ from exit.learner import LearnerMetrics
 from exit.logs import open_metrics, read_metrics
 from exit.network import Params, make_network
 from exit.portable import load_portable, params_of, save_portable, snapshot_path
+from exit.programs import kept
 from exit.rundir import claim, read_info
 from exit.solve import exact_of
 
@@ -90,7 +91,7 @@ def train(
 
 def acting_template(config: RunConfig) -> Params:
     """Shapes of what a checkpoint stores under `acting`: the averaged parameters."""
-    return make_network(config.network, config.game).shapes
+    return make_network(config.network, config.game).shapes()
 
 
 def _require_runnable(config: RunConfig) -> None:
@@ -194,9 +195,12 @@ def _start(config: RunConfig, run_dir: Path, warn_fn: WarnFn) -> RunState:
     template = jax.eval_shape(lambda: init_run(config))
     found = restore_latest(run_dir, {"run": template}, warn_fn=warn_fn, set_aside=True)
     if found is None:
-        return everywhere(_with_start(jax.jit(init_run, static_argnames="config")(config), config))
+        return everywhere(_with_start(_init_run(config=config), config))
     _, trees = found
     return everywhere(jax.tree.map(jnp.asarray, trees["run"]))
+
+
+_init_run = kept(static=("config",))(init_run)
 
 
 def _with_start(state: RunState, config: RunConfig) -> RunState:

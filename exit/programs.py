@@ -75,7 +75,8 @@ class Kept:
     def _made(
         self, folder: Path, signature: tuple[Any, ...], arguments: Any, static: dict[str, Any]
     ) -> Callable[..., Any]:
-        described = description((self._function, *map(str, signature[:2]), tuple(sorted(static.items()))))
+        tree, shapes, values = signature
+        described = description((self._function, str(tree), *map(_in_words, shapes), values))
         if described is None:
             return functools.partial(self._jitted, **static)
         name = hashlib.sha256(f"{described} {_surroundings()}".encode()).hexdigest()
@@ -135,11 +136,15 @@ def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:
     return renamed
 
 
-def _shape_of(leaf: Any) -> tuple[Hashable, ...]:
-    kind = jax.typeof(leaf)
-    where = leaf.sharding if isinstance(leaf, jax.Array) and leaf.committed else None
-    devices = sorted(device.id for device in where.device_set) if where is not None else ()
-    return str(kind), kind.weak_type, str(where), tuple(devices)
+def _shape_of(leaf: Any) -> tuple[Hashable, Any]:
+    """Type and shape of an argument, and where it must lie."""
+    return jax.typeof(leaf), leaf.sharding if isinstance(leaf, jax.Array) and leaf.committed else None
+
+
+def _in_words(shape: tuple[Any, Any]) -> str:
+    kind, where = shape
+    devices = sorted(device.id for device in where.device_set) if where is not None else None
+    return f"{kind} {kind.weak_type} {where} {devices}"
 
 
 def _read(path: Path) -> Callable[..., Any] | None:
@@ -165,6 +170,7 @@ def _write(path: Path, program: jax.stages.Compiled) -> None:
         shardings = jax.tree.leaves((program.input_shardings, program.output_shardings))
         device_ids = {device.id for sharding in shardings for device in sharding.device_set}
         content = pickle.dumps((device_ids, *serialize_executable.serialize(program)))
+        path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}")
         part.write_bytes(hashlib.sha256(content).digest() + content)
         part.replace(path)

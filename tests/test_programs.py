@@ -71,7 +71,7 @@ def _programs(folder: Path) -> list[Path]:
     return sorted((folder / "cache").rglob("*.program"))
 
 
-def test_a_program_is_traced_once_and_anew_where_its_code_has_changed_or_it_is_damaged(
+def test_a_program_is_traced_once_and_anew_where_code_has_changed_or_it_is_damaged(
     tmp_path: Path,
 ) -> None:
     right = [51.0, 51.0, 141.0, 91.0, 42.0]

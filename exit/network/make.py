@@ -62,7 +62,7 @@ class Network(NamedTuple):
     """A network's pure functions.
 
     Attributes:
-      shapes: of the parameters.
+      shapes: `shapes() -> params`, of which only shapes and types are known.
       init: `init(rng_key) -> params`; the key is consumed.
       predict: `PredictFn`; batched, outputs float32 whatever the compute type. Logits of illegal
         actions are not masked: the network does not know the rules.
@@ -70,7 +70,7 @@ class Network(NamedTuple):
         `[B, ...]`, in the order in which they follow each other; compiled programs sort dictionaries.
     """
 
-    shapes: Params
+    shapes: Callable[[], Params]
     init: Callable[[Key[Array, ""]], Params]
     predict: PredictFn
     activations: Callable[[Params, Float[Array, "B ..."]], dict[str, Float[Array, "B ..."]]]
@@ -119,7 +119,9 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
 
     abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, abstract_state = nnx.split(abstract)
-    shapes = nnx.to_pure_dict(abstract_state)
+
+    def shapes() -> Params:
+        return nnx.to_pure_dict(abstract_state)
 
     def init(rng_key: Key[Array, ""]) -> Params:
         return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(rng_key))))
@@ -137,7 +139,8 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
     def activations(params: Params, observation: Float[Array, "B ..."]) -> dict[str, Float[Array, "B ..."]]:
         return net_of(params).trunk.layers(observation)
 
-    named(predict, config, game)
+    for function in (shapes, init, predict, activations):
+        named(function, config, game)
     if isinstance(abstract.trunk, SequenceTrunk):
         recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(net_of)))
         return Network(shapes, init, HistoryPredict(predict, recurrence), activations)
