@@ -2,7 +2,8 @@
 
 Orbax stays inside this file. A checkpoint is a set of named pytrees at an iteration. Orbax writes it
 beside its final place and renames it, so a killed process leaves no half of one; a checksum of every
-array tells a damaged file from a good one.
+array tells a damaged file from a good one. It is imported where it is used, since that takes half a second,
+and an agent that only acts has no use for it.
 """
 
 import contextlib
@@ -10,13 +11,15 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orbax.checkpoint as ocp
 
 from exit.errors import UserError
 from exit.leaves import checksum, flatten, unflatten
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 WarnFn = Callable[[str], None]
 """Told one line about something that went wrong and was got over."""
@@ -35,6 +38,8 @@ def save(run_dir: Path, iteration: int, trees: Mapping[str, Any], *, keep: int) 
     Raises:
       CheckpointError: the disk is full or cannot be written; earlier checkpoints are as they were.
     """
+    import orbax.checkpoint as ocp
+
     flat = {name: flatten(tree) for name, tree in trees.items()}
     checksums = {
         name: {path: checksum(leaf) for path, leaf in leaves.items()} for name, leaves in flat.items()
@@ -71,6 +76,8 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
     Raises:
       CheckpointError: it is missing, damaged, or of another structure.
     """
+    import orbax.checkpoint as ocp
+
     flat = {name: flatten(tree, lazily=True) for name, tree in templates.items()}
     items: dict[str, Any] = {name: ocp.args.StandardRestore(leaves) for name, leaves in flat.items()}
     items[_CHECKSUMS] = ocp.args.JsonRestore()
@@ -124,7 +131,9 @@ def restore_latest(
     return None
 
 
-def _manager(run_dir: Path, *, keep: int | None) -> ocp.CheckpointManager:
+def _manager(run_dir: Path, *, keep: int | None) -> "ocp.CheckpointManager":
+    import orbax.checkpoint as ocp
+
     options = ocp.CheckpointManagerOptions(
         max_to_keep=keep, enable_async_checkpointing=False, cleanup_tmp_directories=keep is not None
     )

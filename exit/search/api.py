@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from exit.devices import Team, can_divide, in_step, over_devices
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.search import mctx_tree, side_by_side
+from exit.search import side_by_side
 from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
 from exit.search.expand import legal_logits
 from exit.search.forest import Forest, findings, num_rows, plant
@@ -220,6 +220,9 @@ def _search_with_mctx(
     """The same of one budget, by the reference."""
     state, budget, noise = batch
     prior_logits, value = evaluate(params, state, game=game, predict=predict)
+    # Few ask for it, and it takes a while to import.
+    from exit.search import mctx_tree
+
     found = mctx_tree.run(
         params,
         state,

@@ -88,7 +88,7 @@ def _predict_first(
 ) -> tuple[Any, ...]:
     """What the network says of the first rows, in the narrowest of some batches that holds them."""
     num_rows = jax.tree.leaves(observation)[0].shape[0]
-    widths = sorted({1} | {-(-num_rows * part // 4) for part in (1, 2, 3, 4)})
+    widths = sorted({1} | {-(-num_rows * part // 4) for part in (1, 2, 4)})
 
     def predict_rows(width: int) -> tuple[Any, ...]:
         found = predict(params, jax.tree.map(lambda leaf: leaf[:width], observation))

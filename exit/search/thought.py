@@ -83,7 +83,7 @@ def think(thinker: Thinker, state: State, budget: int, *, room: int = 0) -> Thou
     rows = max(_FIRST_ROWS, 2 * _num_rows(thinker, 1, 0))
     if room:
         rows = max(rows, 1 << (_num_rows(thinker, 1, room) - 1).bit_length())
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state)
+    state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state)
     return _continue(thinker, _plant(thinker.params, state, rows=rows, **_program(thinker)), budget)
 
 
@@ -188,13 +188,14 @@ def _continue(thinker: Thinker, tree: Forest | SideBySide, budget: int) -> Thoug
     if budget < 0:
         raise ValueError(f"budget {budget} is negative; it must be at least 0")
     # Roots count as rows, which a tree has already.
-    needed = int(np.max(_rows_used(tree))) + _num_rows(thinker, 1, budget) - 1
+    needed = int(np.asarray(_rows_used(tree)).max()) + _num_rows(thinker, 1, budget) - 1
     if needed > _nodes_of(tree).parent.shape[-1]:
         tree = _enlarged(tree, 1 << (needed - 1).bit_length(), thinker.max_bytes)
-    spent = tree.node.visits.sum(axis=-1) if isinstance(tree, SideBySide) else tree.spent
+    # On the host, where nothing is compiled for it.
+    spent = np.asarray(tree.node.visits).sum(axis=-1) if isinstance(tree, SideBySide) else tree.spent
     arguments = _placed(thinker, tree, np.asarray(spent).astype(np.int32) + np.int32(budget))
     tree, result = _grow_copy(*arguments, **_program(thinker))
-    return Thought(jax.tree.map(lambda leaf: leaf[0], result), tree)
+    return Thought(result, tree)
 
 
 def _program(thinker: Thinker) -> dict[str, Any]:
@@ -284,7 +285,13 @@ def _grow(
     return rest._replace(forest=forest), result
 
 
-_grow_copy = Kept(_grow, static=("game", "predict", "config"))
+def _grow_one(params: Params, tree: Forest | SideBySide, budget: Int[Array, " 1"], **program: Any) -> Any:
+    """As `_grow` for a single state; its result has no batch axis."""
+    tree, result = _grow(params, tree, budget, **program)
+    return tree, jax.tree.map(lambda leaf: leaf[0], result)
+
+
+_grow_copy = Kept(_grow_one, static=("game", "predict", "config"))
 # Writes into the tree that it is given, which is gone then.
 _grow_in_place = Kept(_grow, static=("game", "predict", "config"), donate=("tree",))
 
