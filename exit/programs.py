@@ -79,8 +79,7 @@ class Kept:
         described = description((self._function, str(tree), *map(_in_words, shapes), values))
         if described is None:
             return functools.partial(self._jitted, **static)
-        name = hashlib.sha256(f"{described} {_surroundings()}".encode()).hexdigest()
-        path = folder / f"{self._name}-{name[:32]}{_SUFFIX}"
+        path = folder / f"{self._name}-{_digest_of(described)}{_SUFFIX}"
         if (found := _read(path)) is not None:
             return found
         with _not_kept_by_jax():
@@ -97,6 +96,20 @@ def kept(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[
       donate: arguments whose memory the result may take.
     """
     return functools.partial(Kept, static=static, donate=donate)
+
+
+def remembered(name: str, compute: Callable[[], Any], *made_from: Any) -> Any:
+    """What `compute` returns, kept as programs are; it depends on `made_from` alone, and can be pickled."""
+    folder, described = caches.programs_folder(), description(made_from)
+    if folder is None or described is None:
+        return compute()
+    path = folder / f"{name}-{_digest_of(described)}{_SUFFIX}"
+    content = _content(path)
+    if content is not None:
+        return pickle.loads(content)
+    value = compute()
+    _keep(path, pickle.dumps(value))
+    return value
 
 
 def named(function: Callable[..., Any], *made_from: Any) -> Callable[..., Any]:
@@ -149,27 +162,41 @@ def _in_words(shape: tuple[Any, Any]) -> str:
 
 def _read(path: Path) -> Callable[..., Any] | None:
     """The program in a file; None where there is none, or a damaged one."""
+    content = _content(path)
+    if content is None:
+        return None
     try:
-        content = path.read_bytes()
-        if content[:32] != hashlib.sha256(content[32:]).digest():
-            return None
-        device_ids, serialized, in_tree, out_tree = pickle.loads(content[32:])
+        device_ids, serialized, in_tree, out_tree = pickle.loads(content)
         devices = [device for device in jax.local_devices() if device.id in device_ids]
         program = serialize_executable.deserialize_and_load(
             serialized, in_tree, out_tree, execution_devices=devices
         )
-        path.touch()
-    except Exception:  # Whatever it is, it is compiled again.
+    except Exception:  # Of another library, say: whatever it is, it is compiled again.
         return None
     return program
 
 
 def _write(path: Path, program: jax.stages.Compiled) -> None:
     """Keeps a program, unless it cannot be or there is no room."""
-    with contextlib.suppress(OSError, ValueError, NotImplementedError, pickle.PicklingError):
+    with contextlib.suppress(ValueError, NotImplementedError, pickle.PicklingError):
         shardings = jax.tree.leaves((program.input_shardings, program.output_shardings))
         device_ids = {device.id for sharding in shardings for device in sharding.device_set}
-        content = pickle.dumps((device_ids, *serialize_executable.serialize(program)))
+        _keep(path, pickle.dumps((device_ids, *serialize_executable.serialize(program))))
+
+
+def _content(path: Path) -> bytes | None:
+    """What was kept in a file; None where it is not there, or damaged."""
+    try:
+        content = path.read_bytes()
+        path.touch()  # Used: the last to make room.
+    except OSError:
+        return None
+    return content[32:] if content[:32] == hashlib.sha256(content[32:]).digest() else None
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Keeps something in a file, where there is room."""
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.{os.getpid()}")
         part.write_bytes(hashlib.sha256(content).digest() + content)
@@ -186,6 +213,10 @@ def _not_kept_by_jax() -> Iterator[None]:
         yield
     finally:
         jax.config.update(name, before)
+
+
+def _digest_of(described: str) -> str:
+    return hashlib.sha256(f"{described} {_surroundings()}".encode()).hexdigest()[:32]
 
 
 def _surroundings() -> str:

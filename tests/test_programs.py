@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from exit.network import MLPConfig, make_network
-from exit.programs import description, named
+from exit.programs import description, named, remembered
 from games.connect_four import ConnectFour
 from games.nim import Nim
 
@@ -125,3 +125,20 @@ def test_descriptions_tell_apart_what_programs_are_made_for() -> None:
 )
 def test_what_has_no_words_of_its_own_is_not_kept(value: Any) -> None:
     assert description(value) is None
+
+
+def test_a_value_is_computed_once_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exit.caches._folder", tmp_path)
+    computed: list[int] = []
+
+    def compute() -> list[int]:
+        computed.append(1)
+        return [len(computed)]
+
+    assert [remembered("number", compute, 3), remembered("number", compute, 3)] == [[1], [1]]
+    assert remembered("number", compute, 4) == [2]
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    assert remembered("number", compute, 3) == [3]
+    monkeypatch.setattr("exit.caches._folder", None)
+    assert remembered("number", compute, 3) == [4]

@@ -12,8 +12,8 @@ from exit.network.config import (
     SequenceConfig,
     TransformerConfig,
 )
+from exit.network.history import Memory, newest_event
 from exit.network.make import Network, Params, PredictFn, Recurrence, make_network, recurrence_of
-from exit.network.sequence import Memory, newest_event
 
 __all__ = [
     "ConvConfig",

@@ -1,20 +1,19 @@
-"""Networks, made: a trunk, its heads, and what they are as pure functions."""
+"""Networks as pure functions. What computes them is made when it is first needed, with flax."""
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from flax import nnx
 from jaxtyping import Array, Float, Key
 
-from exit.game import Game, observed_value_bounds_of
+from exit.game import Game
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
-from exit.network.sequence import Memory, SequenceTrunk, events_to_come
-from exit.network.trunks import ConvTrunk, MLPTrunk
-from exit.programs import named
+from exit.network.history import Memory, events_to_come
+from exit.programs import named, remembered
+
+if TYPE_CHECKING:
+    from exit.network.modules import Modules
 
 Params = Any
 """A nested dict of arrays."""
@@ -76,75 +75,41 @@ class Network(NamedTuple):
     activations: Callable[[Params, Float[Array, "B ..."]], dict[str, Float[Array, "B ..."]]]
 
 
-class _PolicyValueNet(nnx.Module):
-    """A trunk with a policy head and a value head squashed into what the rules leave open of the value."""
-
-    def __init__(self, config: NetworkConfig, game: Game, rngs: nnx.Rngs):
-        dtype = jnp.dtype(jnp.bfloat16 if config.bfloat16 else jnp.float32)
-        shape = game.observation_shape
-        if isinstance(config, MLPConfig):
-            self.trunk = MLPTrunk(config, shape, dtype, rngs)
-        elif isinstance(config, ConvConfig):
-            self.trunk = ConvTrunk(config, shape, dtype, rngs)
-        else:
-            self.trunk = SequenceTrunk(config, shape, dtype, rngs)
-        num_features = self.trunk.num_features
-        # Heads start at zero: an untrained reflex is uniform and values every state at the middle.
-        zeros = nnx.initializers.zeros_init()
-        self.policy = nnx.Linear(num_features, game.num_actions, kernel_init=zeros, rngs=rngs)
-        self.value_hidden = nnx.Linear(num_features, 64, dtype=dtype, rngs=rngs)
-        self.value = nnx.Linear(64, 1, kernel_init=zeros, rngs=rngs)
-        self.game = game
-
-    def __call__(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return self.answer(self.trunk.layers(observation)["features"], observation)
-
-    def answer(self, x: jax.Array, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Prior logits and value by features; the observation tells the bounds of the value."""
-        low, high = jax.vmap(lambda seen: observed_value_bounds_of(self.game, seen))(observation)
-        logit = self.value(nnx.relu(self.value_hidden(x)).astype(jnp.float32))[:, 0]
-        return self.policy(x.astype(jnp.float32)), low + (high - low) * jax.nn.sigmoid(logit)
-
-
 @functools.cache
 def make_network(config: NetworkConfig, game: Game) -> Network:
     """The network of these sizes for a game; equal arguments give the same functions: programs are reused.
 
-    Raises:
-      ValueError: the game's observations have another shape than the kind of network needs.
+    Its functions raise ValueError where the game's observations have another shape than this kind of network
+    needs.
     """
 
-    def build(rngs: nnx.Rngs) -> _PolicyValueNet:
-        return _PolicyValueNet(config, game, rngs)
+    @functools.cache
+    def modules() -> "Modules":
+        # Flax takes a second to import, and who runs programs that were kept has no use for it.
+        from exit.network.modules import Modules
 
-    abstract = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    graph, abstract_state = nnx.split(abstract)
+        return Modules(config, game)
 
     def shapes() -> Params:
-        return nnx.to_pure_dict(abstract_state)
+        return remembered("shapes", lambda: modules().shapes(), config, game)
 
     def init(rng_key: Key[Array, ""]) -> Params:
-        return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(rng_key))))
-
-    def net_of(params: Params) -> _PolicyValueNet:
-        state = jax.tree.map(lambda leaf: leaf, abstract_state)
-        nnx.replace_by_pure_dict(state, params)
-        return nnx.merge(graph, state)
+        return modules().init(rng_key)
 
     def predict(
         params: Params, observation: Float[Array, "B ..."]
     ) -> tuple[Float[Array, "B A"], Float[Array, " B"]]:
-        return net_of(params)(observation)
+        return modules().of(params)(observation)
 
     def activations(params: Params, observation: Float[Array, "B ..."]) -> dict[str, Float[Array, "B ..."]]:
-        return net_of(params).trunk.layers(observation)
+        return modules().of(params).trunk.layers(observation)
 
     for function in (shapes, init, predict, activations):
         named(function, config, game)
-    if isinstance(abstract.trunk, SequenceTrunk):
-        recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(net_of)))
-        return Network(shapes, init, HistoryPredict(predict, recurrence), activations)
-    return Network(shapes, init, predict, activations)
+    if isinstance(config, MLPConfig | ConvConfig):
+        return Network(shapes, init, predict, activations)
+    recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(lambda p: modules().of(p))))
+    return Network(shapes, init, HistoryPredict(predict, recurrence), activations)
 
 
 def _recurrence(net_of: Callable[[Params], Any]) -> Recurrence:

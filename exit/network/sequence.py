@@ -6,17 +6,15 @@ how many there are, and of those that happened, each only once: what it keeps of
 that a history that grows by an event costs one step, not all of them again.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from exit.network.config import GRUConfig, SequenceConfig, TransformerConfig
+from exit.network.history import Memory, events_to_come
 from exit.network.trunks import DenseBlock, Layers
-
-Memory = Any
-"""What is kept of a batch of histories: arrays with a leading batch axis."""
 
 _FAR = 32.0
 """A number of events to come that counts as many."""
@@ -70,18 +68,6 @@ class SequenceTrunk(nnx.Module):
         for index, block in enumerate(self.blocks):
             found[f"block {index + 1}"] = x = block(x)
         return found | {"features": nnx.relu(x)}
-
-
-def events_to_come(observation: jax.Array) -> jax.Array:
-    """How many events of `[B, T, columns]` have not happened."""
-    return jnp.sum(1 - observation[..., -1], axis=-1)
-
-
-def newest_event(observation: jax.Array) -> jax.Array:
-    """The last event of `[T, columns]` that has happened; no event if none has."""
-    number = jnp.sum(observation[:, -1])
-    newest = jnp.arange(1, observation.shape[0] + 1) == number
-    return jnp.where(newest[:, None], observation, 0.0).sum(axis=0)
 
 
 def _where(condition: jax.Array, chosen: Memory, other: Memory) -> Memory:
