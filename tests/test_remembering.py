@@ -107,7 +107,7 @@ def test_the_newest_event_is_the_last_that_happened() -> None:
 
 def test_networks_over_histories_need_histories() -> None:
     with pytest.raises(ValueError, match=r"GRUConfig needs observations \[events, columns\]"):
-        make_network(GRUConfig(), TicTacToe())
+        make_network(GRUConfig(), TicTacToe()).shapes()
     assert recurrence_of(make_network(MLPConfig(width=8), TicTacToe()).predict) is None
 
 
