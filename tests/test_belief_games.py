@@ -50,7 +50,6 @@ def test_exact_values_are_those_known(name, value, tolerance):
         ("bandit_2_20", 12.431264906, TO_NINE_DIGITS),
         ("kelly_25_250_10", 62.604887, TO_A_THOUSANDTH_OF_A_CENT),
         ("kelly_25_250_300", 246.20805, TO_A_THOUSANDTH_OF_A_CENT),
-        ("kelly_25_250_300_2", 246.49613, TO_A_THOUSANDTH_OF_A_CENT),
         ("kelly_beta_3_2_10", 51.673926, TO_A_THOUSANDTH_OF_A_CENT),
         ("kelly_beta_7_3_20", 77.016234, TO_A_THOUSANDTH_OF_A_CENT),
     ],

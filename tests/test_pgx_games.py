@@ -99,7 +99,6 @@ def env_starts(game: PgxGame) -> Any:
         ("hex", 123, 8),
         pytest.param("go_9x9", 170, 8, marks=pytest.mark.slow),
         pytest.param("animal_shogi", 260, 8, marks=pytest.mark.slow),
-        pytest.param("gardner_chess", 260, 8, marks=pytest.mark.slow),
         pytest.param("chess", 513, 8, marks=pytest.mark.slow),
         pytest.param("shogi", 40, 0, marks=pytest.mark.slow),
     ],

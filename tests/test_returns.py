@@ -180,20 +180,19 @@ def test_no_gap_is_no_share():
         gap_closed(1.0, baseline=1.0, optimal=1.0)
 
 
-@pytest.mark.computes
 def test_the_bench_says_what_an_agent_earns_beside_perfect_play_and_rules_of_thumb() -> None:
     config = RunConfig(
-        game=Bandit(2, 4),
+        game=Bandit(2, 3),
         network=NET,
-        search=SearchConfig(max_simulations=300),
+        search=SearchConfig(max_simulations=100),
         self_play=SelfPlayConfig(budget=16),
         evaluation=EvaluationConfig(budget=0),
     )
     params = make_network(NET, config.game).init(jax.random.key(0))
-    info = RunInfo("bandit_2_4", (), {})
+    info = RunInfo("bandit_2_3", (), {})
     agent = Agent(config, config.search, params, 0, info, Path("nowhere"))
     exact = exact_of_table(table_of(config.game))
-    found = bench(agent, exact, [0, 300], max_reached=0)
+    found = bench(agent, exact, [0, 100], max_reached=0)
     returns = found["returns"]
     assert returns["optimal"] == pytest.approx(initial_value(table_of(config.game)))
     assert next(iter(returns["baselines"])) == "greedy"
