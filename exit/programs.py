@@ -27,7 +27,7 @@ from exit import caches
 from exit.devices import on_cpu
 
 _SUFFIX = ".program"
-_PACKAGES = ("exit", "games", "configs")
+_HOME, _PACKAGES = Path(__file__).parents[1], ("exit", "games", "configs")
 _NAMED = "kept_as"
 _CONFIG = ("jax_enable_x64", "jax_default_matmul_precision")
 
@@ -229,16 +229,11 @@ def _sources() -> str:
     """A digest of this project's files, and of those loaded that come with no library."""
     places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     libraries = (*places, sys.prefix, sys.base_prefix)
-    ours = {path for name in _PACKAGES if (home := _home_of(name)) for path in home.rglob("*.py")}
+    ours = {path for name in _PACKAGES for path in (_HOME / name).rglob("*.py")}
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
     own = {Path(file) for file in files if file and not file.startswith(libraries)}
     digests = [_digest(path, path.stat().st_mtime_ns) for path in sorted(ours | own) if path.is_file()]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
-
-
-def _home_of(package: str) -> Path | None:
-    file = getattr(sys.modules.get(package), "__file__", None)
-    return Path(file).parent if file else None
 
 
 @functools.cache

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from exit.plots import plot_bench, plot_training
+from exit.plots import diagnostic_panels, plot_bench, plot_training
+from exit.report import Group
 
 
 @pytest.fixture
@@ -84,6 +85,18 @@ def test_what_old_weights_played_is_drawn_by_age(tmp_path: Path, drawn: list[lis
         "age 1": [0.2],
         "age 2 to 3": [pytest.approx(0.3)],
         "age 4 to 7": [0.5],
+    }
+
+
+def test_the_page_of_a_fleets_run_shows_what_its_old_weights_played() -> None:
+    def shown(*rows: dict[str, float | None]) -> list[str]:
+        group = Group("a setting", (Path("run"),), (tuple(rows),))
+        return [panel.says for panel in diagnostic_panels([group])]
+
+    alone, fleet = shown(_report(1)), shown(_report(1, stale_residual=0.2, weights_age=3.0))
+    assert set(fleet) - set(alone) == {
+        "age of the weights that played (iterations) over training time",
+        "residual of what they played over training time",
     }
 
 
