@@ -3,17 +3,21 @@
 JAX's own cache spares the compiling, but must trace and lower a function before it knows what to look for,
 which takes as long as a process takes to start. Here a program is looked for by what it is made from: the
 function and its static arguments, shapes and devices, and the sources of all code that could have a part.
+Where a source was edited since the process began, it may run code that is no longer there: nothing is kept.
 """
 
 import contextlib
 import dataclasses
 import functools
 import hashlib
+import importlib.metadata
 import os
 import pickle
+import site
 import sys
 import sysconfig
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +33,16 @@ from exit.devices import on_cpu
 _SUFFIX = ".program"
 _HOME, _PACKAGES = Path(__file__).parents[1], ("exit", "games", "configs")
 _NAMED = "kept_as"
-_CONFIG = ("jax_enable_x64", "jax_default_matmul_precision")
+_LIBRARIES = ("jax", "jaxlib", "flax", "optax", "mctx", "pgx", "numpy")
+_CONFIG = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+)
+_FOR_DEBUGGING = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
+
+_BEGUN_NS = time.time_ns()
 
 
 class Kept:
@@ -51,7 +64,7 @@ class Kept:
     def __call__(self, *arguments: Any, **static: Hashable) -> Any:
         """The function's result; all arguments but static ones by position."""
         folder = caches.programs_folder()
-        if folder is None or not on_cpu() or jax.process_count() > 1:
+        if folder is None or not _may_keep():
             return self._jitted(*arguments, **static)
         leaves, tree = jax.tree.flatten(arguments)
         if any(isinstance(leaf, Tracer) for leaf in leaves):
@@ -76,10 +89,10 @@ class Kept:
         self, folder: Path, signature: tuple[Any, ...], arguments: Any, static: dict[str, Any]
     ) -> Callable[..., Any]:
         tree, shapes, values = signature
-        described = description((self._function, str(tree), *map(_in_words, shapes), values))
-        if described is None:
+        digest = _digest_of((self._function, str(tree), *map(_in_words, shapes), values))
+        if digest is None:
             return functools.partial(self._jitted, **static)
-        path = folder / f"{self._name}-{_digest_of(described)}{_SUFFIX}"
+        path = folder / f"{self._name}-{digest}{_SUFFIX}"
         if (found := _read(path)) is not None:
             return found
         with _not_kept_by_jax():
@@ -100,10 +113,11 @@ def kept(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[
 
 def remembered(name: str, compute: Callable[[], Any], *made_from: Any) -> Any:
     """What `compute` returns, kept as programs are; it depends on `made_from` alone, and can be pickled."""
-    folder, described = caches.programs_folder(), description(made_from)
-    if folder is None or described is None:
+    folder = caches.programs_folder()
+    digest = None if folder is None else _digest_of(made_from)
+    if folder is None or digest is None:
         return compute()
-    path = folder / f"{name}-{_digest_of(described)}{_SUFFIX}"
+    path = folder / f"{name}-{digest}{_SUFFIX}"
     content = _content(path)
     if content is not None:
         return pickle.loads(content)
@@ -215,25 +229,50 @@ def _not_kept_by_jax() -> Iterator[None]:
         jax.config.update(name, before)
 
 
-def _digest_of(described: str) -> str:
-    return hashlib.sha256(f"{described} {_surroundings()}".encode()).hexdigest()[:32]
+def _may_keep() -> bool:
+    debugging = any(jax.config.values[name] for name in _FOR_DEBUGGING)
+    return on_cpu() and jax.process_count() == 1 and not debugging
 
 
-def _surroundings() -> str:
-    """What else a program depends on."""
+def _digest_of(made_from: tuple[Any, ...]) -> str | None:
+    """A short name for what something is made from, and all else it depends on; None if there is none."""
+    described, sources = description(made_from), _sources()
+    if described is None or sources is None:
+        return None
     flags = os.environ.get("XLA_FLAGS"), *(jax.config.values[name] for name in _CONFIG)
-    return repr((jax.__version__, len(jax.local_devices()), flags, _sources()))
+    everything = repr((described, sources, flags, _versions(), len(jax.local_devices())))
+    return hashlib.sha256(everything.encode()).hexdigest()[:32]
 
 
-def _sources() -> str:
-    """A digest of this project's files, and of those loaded that come with no library."""
-    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    libraries = (*places, sys.prefix, sys.base_prefix)
+@functools.cache
+def _versions() -> tuple[str, ...]:
+    found = []
+    for name in _LIBRARIES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found.append(f"{name} {importlib.metadata.version(name)}")
+    return tuple(found)
+
+
+def _sources() -> str | None:
+    """A digest of this project's files, and of those loaded that come with no library.
+
+    None where one was edited since this process began.
+    """
     ours = {path for name in _PACKAGES for path in (_HOME / name).rglob("*.py")}
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    own = {Path(file) for file in files if file and not file.startswith(libraries)}
-    digests = [_digest(path, path.stat().st_mtime_ns) for path in sorted(ours | own) if path.is_file()]
+    own = {Path(file) for file in files if file and not file.startswith(_libraries())}
+    changed = {path: path.stat().st_mtime_ns for path in ours | own if path.is_file()}
+    if max(changed.values()) > _BEGUN_NS:
+        return None
+    digests = [_digest(path, changed[path]) for path in sorted(changed)]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """Where libraries lie, and the commands that start them."""
+    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")]
+    return tuple(f"{place}{os.sep}" for place in (*places, site.getusersitepackages()))
 
 
 @functools.cache

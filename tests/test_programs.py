@@ -51,10 +51,10 @@ print(len(traced))
 """
 
 
-def _run(folder: Path, factor: int = 10) -> tuple[list[float], int]:
+def _run(folder: Path, factor: int = 10, before: str = "") -> tuple[list[float], int]:
     """What a new process computes, and how often it traced."""
     (folder / "helper.py").write_text(_HELPER.format(factor=factor), encoding="utf-8")
-    (folder / "script.py").write_text(_SCRIPT, encoding="utf-8")
+    (folder / "script.py").write_text(before + _SCRIPT, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     done = subprocess.run(
         [sys.executable, folder / "script.py"],
@@ -87,6 +87,12 @@ def test_a_program_is_traced_once_and_anew_where_code_has_changed_or_it_is_damag
         path.write_bytes(path.read_bytes()[:-20])
     assert _run(tmp_path) == (right, 4)
     assert len(_programs(tmp_path)) == 6
+
+
+def test_nothing_is_kept_of_code_that_was_edited_while_it_ran(tmp_path: Path) -> None:
+    edited = "import os, helper; os.utime(helper.__file__, (2e9, 2e9))\n"
+    assert _run(tmp_path, before=edited)[1] == 4
+    assert _programs(tmp_path) == []
 
 
 def test_what_cannot_be_written_still_runs(tmp_path: Path) -> None:

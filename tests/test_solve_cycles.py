@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exit.errors import UserError
-from exit.solve import Table, exact_moves_of_keys, initial_value, solve, summary
+from exit.solve import Table, exact_moves_of_keys, solve, summary
 from exit.solve.keys import unpack
 from tests.cyclic_games import Circle, Gambler, Pig, RandomCycles, Risk
 from tests.solver_games import Ring
