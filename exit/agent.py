@@ -4,7 +4,7 @@ import dataclasses
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, SupportsIndex
 
@@ -174,8 +174,8 @@ class Agent:
             raise UsageError(f"price is {price}; it must be 0 or more")
         if deadline_ms is not None and not deadline_ms >= 0:
             raise UsageError(f"deadline_ms is {deadline_ms}; it must be 0 or more")
-        single = np.ndim(jax.tree.leaves(state)[0]) == np.ndim(jax.tree.leaves(self.game.init())[0])
-        states = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], state) if single else state
+        single = np.ndim(jax.tree.leaves(state)[0]) == _num_axes(self.game)
+        states = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state) if single else state
         capacity = self.search.max_simulations
         most = budget_of_each(states, capacity if budget is None else budget, capacity)
         if deadline_ms is None:
@@ -187,7 +187,7 @@ class Agent:
             # Devices that share one state meet after every chunk, which in little time is most of it.
             shared = len(most) == 1 and deadline_ms >= _LONG_MS
             result = think_until(self._thinker(side_by_side=shared), states, most, deadline_ms, price)
-        return jax.tree.map(lambda leaf: leaf[0], result) if single else result
+        return _first(result) if single else result
 
     def curve(self, states: State, budgets: Sequence[int] | np.ndarray) -> SearchResult:
         """What one search of each state has found when each of several rising budgets is spent.
@@ -285,6 +285,18 @@ def _restored(
         there = sorted({*kept, *snapshots})
         raise UsageError(f"{run_dir} has no checkpoint of iteration {step}; it keeps {there}")
     return step, trees["acting"]
+
+
+@cache
+def _num_axes(game: Game) -> int:
+    """Axes of the first leaf of one state."""
+    return len(jax.tree.leaves(jax.eval_shape(game.init))[0].shape)
+
+
+@jax.jit
+def _first(result: SearchResult) -> SearchResult:
+    """The first of a batch; leaf by leaf it takes as long as a reflex."""
+    return jax.tree.map(lambda leaf: leaf[0], result)
 
 
 def whole_number(name: str, number: Any) -> int:
