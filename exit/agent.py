@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from exit.acting import AUTO_PRICE, Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
-from exit.catalog import load_config, trained_agent, with_overrides
+from exit.catalog import did_you_mean, load_config, trained_agent, trained_names, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
 from exit.errors import UsageError
 from exit.game import Game, State
@@ -97,6 +97,10 @@ class Agent:
         file = source if source.suffix == SUFFIX else None
         if file is None and not source.exists() and len(source.parts) == 1:
             file = trained_agent(source.name)
+            if file is None:
+                names = trained_names()
+                like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
+                raise UsageError(f"{source} holds no run, and no agent of this name comes with xit{like}")
         if file is None:
             info = read_info(source)
             config = _config_of(source, info)

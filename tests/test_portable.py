@@ -77,6 +77,14 @@ def test_a_name_is_the_agent_that_comes_with_it(
         Agent.load("champion")
 
 
+def test_a_word_that_names_no_agent_is_answered_with_those_like_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"conect_four holds no run, .*did you mean 'connect_four'"):
+        Agent.load("conect_four")
+
+
 def test_agents_that_come_with_the_product_can_be_loaded() -> None:
     names = trained_names()
     assert "connect_four" in names

@@ -88,7 +88,7 @@ def act(
     {"error": ...} on its line.
     """
     if budget is None and deadline_ms is None:
-        raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64")
+        raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64 or --budget auto")
     if price is not None and budget != "auto":
         raise UsageError("--price goes with --budget auto")
     from exit.cli.loading import load_agent
