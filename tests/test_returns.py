@@ -182,17 +182,17 @@ def test_no_gap_is_no_share():
 
 def test_the_bench_says_what_an_agent_earns_beside_perfect_play_and_rules_of_thumb() -> None:
     config = RunConfig(
-        game=Bandit(2, 3),
+        game=Bandit(2, 4),
         network=NET,
-        search=SearchConfig(max_simulations=100),
+        search=SearchConfig(max_simulations=200),
         self_play=SelfPlayConfig(budget=16),
         evaluation=EvaluationConfig(budget=0),
     )
     params = make_network(NET, config.game).init(jax.random.key(0))
-    info = RunInfo("bandit_2_3", (), {})
+    info = RunInfo("bandit_2_4", (), {})
     agent = Agent(config, config.search, params, 0, info, Path("nowhere"))
     exact = exact_of_table(table_of(config.game))
-    found = bench(agent, exact, [0, 100], max_reached=0)
+    found = bench(agent, exact, [0, 200], max_reached=0)
     returns = found["returns"]
     assert returns["optimal"] == pytest.approx(initial_value(table_of(config.game)))
     assert next(iter(returns["baselines"])) == "greedy"
