@@ -71,7 +71,7 @@ def recommend(
     """The budget to use under some limits, and what to expect of it.
 
     With `max_regret` it is the least budget of which the limit can be promised; without, the one with the
-    least mean regret among those that keep to the others.
+    least mean regret among those that keep to the others. Of budgets that are too slow regret is not measured.
 
     Args:
       budgets: to choose from, each within the agent's capacity.
@@ -87,9 +87,8 @@ def recommend(
     """
     started = time.perf_counter()
     states = measured_states(exact, max_states, seed)
-    found = _measure(agent, exact, states.keys, budgets, num_calls, seed, progress_fn)
     deadline_ms = np.inf if limits.deadline_ms is None else limits.deadline_ms
-    in_time = np.quantile(found.calls, 0.95, axis=1) <= deadline_ms
+    found = _measure(agent, exact, states.keys, budgets, deadline_ms, num_calls, seed, progress_fn)
     rows = frontier_rows(found.curve, resample(states.stratum, seed=seed))
     bounds = promised_mean(found.curve.regret, found.greatest)
     for row, single, bound in zip(rows, found.calls, bounds, strict=True):
@@ -97,11 +96,11 @@ def recommend(
         row["promised_regret"] = float(bound)
 
     def choose(some: Int[np.ndarray, " m"]) -> int | None:
-        return _choice(found.curve.of(some), limits, in_time, found.greatest)
+        return _choice(found.curve.of(some), limits, found.greatest)
 
     chosen = choose(np.arange(len(states.keys)))
     if chosen is None:
-        raise UserError(_nothing_fits(rows, limits, found.curve, in_time))
+        raise UserError(_nothing_fits(rows, limits, found.curve))
     check = check_promises(
         len(states.keys), choose, lambda index, some: _holds(found.curve.of(some), index, limits), seed=seed
     )
@@ -123,7 +122,7 @@ def recommend(
 
 
 class _Measured(NamedTuple):
-    """What an agent does at some states at each of S budgets.
+    """What an agent does at some states at each of S budgets that are quick enough.
 
     Attributes:
       curve: its regret and simulations.
@@ -143,31 +142,37 @@ def _measure(
     exact: Exact,
     keys: UInt32[np.ndarray, "n K"],
     budgets: Sequence[int],
+    deadline_ms: float,
     num_calls: int,
     seed: int,
     progress_fn: ProgressFn | None,
 ) -> _Measured:
-    """Regret at all the states, milliseconds at some of them."""
+    """Milliseconds at some of the states, then regret at all of them, at the budgets that keep to the deadline."""
     report = progress_fn or (lambda what, done, total: None)
     measured = yardstick(exact, keys)
+    some = np.random.default_rng(seed).permutation(len(keys))[:num_calls]
+    time_calls = functools.partial(latencies, agent, rows_of(measured.states, some), calls=num_calls)
+    asked = sorted(set(budgets))
+    calls = time_calls(asked, progress_fn=lambda done, total: report("single calls", done, total))
+    slowness = np.quantile(calls, 0.95, axis=1)
+    in_time = slowness <= deadline_ms
+    if not in_time.any():
+        raise UserError(
+            f"no budget from {asked[0]} to {asked[-1]} answers within {deadline_ms:g} ms; the quickest is "
+            f"{asked[int(slowness.argmin())]}, with {slowness.min():.3g} ms a call"
+        )
     curve = measure_frontier(
         agent.act,
         measured,
-        budgets,
+        [budget for budget, fits in zip(asked, in_time, strict=True) if fits],
         progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),
     )
-    some = np.random.default_rng(seed).permutation(len(keys))[:num_calls]
-    time_calls = functools.partial(latencies, agent, rows_of(measured.states, some), calls=num_calls)
-    calls = time_calls(
-        [int(budget) for budget in curve.budgets],
-        progress_fn=lambda done, total: report("single calls", done, total),
-    )
-    return _Measured(curve, calls, time_calls, greatest_regret(measured))
+    return _Measured(curve, calls[in_time], time_calls, greatest_regret(measured))
 
 
-def _choice(curve: Frontier, limits: Limits, in_time: Bool[np.ndarray, " S"], greatest: float) -> int | None:
+def _choice(curve: Frontier, limits: Limits, greatest: float) -> int | None:
     """Index of the budget to use; None if none keeps to the limits."""
-    allowed = in_time & _few_enough(curve, limits)
+    allowed = _few_enough(curve, limits)
     if limits.max_regret is not None:
         allowed &= promised_mean(curve.regret, greatest) <= limits.max_regret
         return int(np.argmax(allowed)) if allowed.any() else None
@@ -196,16 +201,15 @@ def _holds(curve: Frontier, index: int, limits: Limits) -> bool:
     return bool(enough and few)
 
 
-def _nothing_fits(
-    rows: Sequence[dict[str, Any]], limits: Limits, curve: Frontier, in_time: Bool[np.ndarray, " S"]
-) -> str:
-    """Why no budget will do, and what comes closest."""
-    allowed = in_time & _few_enough(curve, limits)
+def _nothing_fits(rows: Sequence[dict[str, Any]], limits: Limits, curve: Frontier) -> str:
+    """Why no budget that is quick enough will do, and what comes closest."""
+    allowed = _few_enough(curve, limits)
     if limits.max_regret is None or not allowed.any():
-        quickest = min(rows, key=lambda row: row["latency_ms"]["p95"])
+        least = min(rows, key=lambda row: row["mean_simulations"])
         return (
-            f"no budget from {rows[0]['budget']} to {rows[-1]['budget']} keeps to the limits; the quickest "
-            f"is {quickest['budget']}, with {quickest['latency_ms']['p95']:.3g} ms a call"
+            f"no budget from {rows[0]['budget']} to {rows[-1]['budget']} keeps within "
+            f"{limits.max_mean_simulations:g} simulations; the least is {least['mean_simulations']:.3g}, at "
+            f"{least['budget']}"
         )
     best = min(
         (row for row, fits in zip(rows, allowed, strict=True) if fits), key=lambda row: row["promised_regret"]

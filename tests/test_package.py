@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -116,8 +117,8 @@ def test_connect_four_is_played_from_the_wheel(installed: Path, tmp_path: Path) 
 
 
 @pytest.fixture
-def address(installed: Path, tmp_path: Path) -> Iterator[str]:
-    """Of a server of the agents that come with the wheel."""
+def server(installed: Path, tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of a server of the agents that come with the wheel, and its process."""
     process = subprocess.Popen(
         [str(installed), "serve", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -129,14 +130,15 @@ def address(installed: Path, tmp_path: Path) -> Iterator[str]:
         assert process.stdout is not None
         found = re.match(r"(http://\S+)", process.stdout.readline())
         assert found is not None, "`xit serve` ended before it served; its message is above"
-        yield found[1]
+        yield found[1], process
     finally:
         process.terminate()
         process.wait(60)
 
 
 @pytest.mark.slow
-def test_the_page_is_served_from_the_wheel(address: str) -> None:
+def test_the_page_is_served_from_the_wheel(server: tuple[str, subprocess.Popen[str]]) -> None:
+    address, process = server
     with urllib.request.urlopen(address, timeout=60) as answer:
         assert b"<title>" in answer.read()
     body = json.dumps({"agent": "connect_four", "moves": [3, 3], "budget": 4}).encode()
@@ -145,3 +147,7 @@ def test_the_page_is_served_from_the_wheel(address: str) -> None:
         found = json.load(answer)
     assert found["action"] in range(7)
     assert sum(move["weight"] for move in found["moves"]) == pytest.approx(1, abs=1e-3)
+    # Ctrl-C is how a server is meant to be stopped.
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[0].splitlines()[-1] == "stopped"
+    assert process.returncode == 0

@@ -205,6 +205,34 @@ def test_requests_have_limits(client: TestClient) -> None:
     assert client.get("/").headers["content-security-policy"].startswith("default-src 'self'")
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"budget": -1}, "budget is -1; it must be at least 0, or 'auto'"),
+        ({"budget": "soon"}, "budget is \"soon\"; it must be a whole number, or 'auto'"),
+        ({"deadline_ms": 1e9}, "deadline_ms is 1000000000.0; it must be at most 60,000"),
+        ({"moves": [1, "a"]}, 'moves[1] is "a"; it must be a whole number'),
+        ({"moves": "4, 0"}, 'moves is "4, 0"; it must be a list'),
+        ({"moves": [0] * 4001}, "moves has 4,001 entries; at most 4,000 are taken"),
+        ({"agent": "x" * 101}, "agent is too long; at most 100 characters are taken"),
+        ({"colour": 1}, "colour is not known here"),
+        ({"agent": None}, "agent is null; it must be a text"),
+    ],
+)
+def test_a_request_of_a_wrong_form_is_told_what_is_allowed(
+    client: TestClient, asked: dict[str, Any], said: str
+) -> None:
+    assert refused(client, "act", **asked) == (422, said)
+
+
+def test_a_request_must_be_an_object(client: TestClient) -> None:
+    said = "the request is no JSON object; send one as application/json"
+    for body in (b"{nope", b"[1]", b""):
+        answer = client.post("/api/act", content=body, headers={"content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]) == (422, said)
+    assert client.post("/api/act", json={}).json()["error"] == "agent is missing"
+
+
 def test_views_of_a_run(client: TestClient, desk: Desk) -> None:
     base = "/api/agents/small"
     assert client.get(f"{base}/metrics").json() == []

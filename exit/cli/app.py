@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -62,6 +64,22 @@ def xit() -> None:
     """Train agents that search, and hold them against exact values."""
 
 
+def _once_ready(command: click.Command) -> click.Command:
+    """The command, its work done only after the process was made ready for it.
+
+    What is asked in a wrong way, and help, need not wait for JAX.
+    """
+    work = command.callback
+
+    @functools.wraps(work or print)
+    def made_ready(*args: Any, **kwargs: Any) -> Any:
+        click.get_current_context().ensure_object(Invocation).ready_fn()
+        return work(*args, **kwargs) if work else None
+
+    command.callback = made_ready
+    return command
+
+
 for _command in (
     games.games,
     train.train,
@@ -80,18 +98,21 @@ for _command in (
     sweep.sweep,
     serve.serve,
     doctor.doctor,
-    completion.completion,
 ):
-    xit.add_command(_command)
+    xit.add_command(_once_ready(_command))
+xit.add_command(completion.completion)
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, invocation: Invocation | None = None) -> int:
     """Run one command; by default the one the process was started with.
+
+    Args:
+      invocation: told whether the command was interrupted.
 
     Returns:
       The exit code: 0 success, 1 failure, 2 bad usage, 130 interrupted.
     """
-    invocation = Invocation()
+    invocation = invocation or Invocation()
     try:
         with _noting_interrupts(invocation):
             code = xit.main(arguments, prog_name="xit", standalone_mode=False, obj=invocation)
@@ -112,22 +133,26 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
-    if completion.VARIABLE not in os.environ:
-        # Importing and tracing make much that stays; looking for what does not takes a sixth of a start.
-        gc.set_threshold(50_000, 20, 100)
-        # Only now: a shell that waits for a completion is not to wait for JAX.
-        from exit.caches import keep_compiled_programs
-        from exit.devices import use_all_cores
-
-        use_all_cores()
-        keep_compiled_programs()
-    code = run()
-    if code == _INTERRUPTED:
+    invocation = Invocation(ready_fn=_get_ready)
+    code = run(invocation=invocation)
+    if invocation.interrupted:
         # Threads of XLA may still compile; tearing the interpreter down under them crashes it.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _get_ready() -> None:
+    """What a process needs once, before JAX starts."""
+    # Importing and tracing make much that stays; looking for what does not takes a sixth of a start.
+    gc.set_threshold(50_000, 20, 100)
+    # Only now, since it imports JAX.
+    from exit.caches import keep_compiled_programs
+    from exit.devices import use_all_cores
+
+    use_all_cores()
+    keep_compiled_programs()
 
 
 @contextlib.contextmanager

@@ -159,7 +159,7 @@ def _keys(game: "Game", path: Path) -> Any:
 def _show(figures: dict[str, Any]) -> None:
     positions = figures["positions"]
     console.show_table(
-        f"{figures['game']}: {positions['count']:,} positions ({positions['kind']}), "
+        f"{figures['game']}: {console.counted(positions['count'], 'position')} ({positions['kind']}), "
         f"{positions['critical']:,} critical",
         _COLUMNS,
         [_cells(row) for row in figures["budgets"]],
@@ -175,10 +175,12 @@ def _show(figures: dict[str, Any]) -> None:
             _show_adversary(row)
     if (overrides := figures["overrides"]) is not None:
         console.say(
-            f"in {overrides['budget']} simulations search changed {overrides['changed']:,} of the reflex's "
-            f"moves, {overrides['helped']:,} for the better, {overrides['hurt']:,} for the worse"
+            f"in {console.counted(overrides['budget'], 'simulation')} search changed "
+            f"{overrides['changed']:,} of the reflex's moves, "
+            f"{overrides['helped']:,} for the better, {overrides['hurt']:,} for the worse"
         )
-    console.say(f"wrong at every budget: {figures['wrong_at_every_budget']['count']:,} positions")
+    wrong = figures["wrong_at_every_budget"]["count"]
+    console.say(f"wrong at every budget: {console.counted(wrong, 'position')}")
 
 
 def _show_returns(figures: dict[str, Any]) -> None:

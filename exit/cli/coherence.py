@@ -80,7 +80,7 @@ def coherence(
 def _show(figures: dict[str, Any]) -> None:
     control = [row["mean_abs_value_residual"] for row in figures["control"]["depths"]]
     console.show_table(
-        f"{figures['game']}: {figures['positions']['all']['count']:,} positions "
+        f"{figures['game']}: {console.counted(figures['positions']['all']['count'], 'position')} "
         f"({figures['positions']['all']['kind']}), mean distances in reward units",
         (
             "depth",

@@ -232,11 +232,13 @@ def _show(artifact: "Artifact") -> None:
         agreement = console.percent(found["fidelity"])
         verdict = "certified from every seat" if found["certified"] else "not certified"
         console.say(
-            f"all {found['states']:,} states: {found['mistakes']:,} mistakes ({found['illegal']:,} illegal), "
-            f"mean regret {found['mean_regret']:.5g}; as the agent in {agreement}"
+            f"own play: {console.counted(found['met'], 'state')}, "
+            f"exploitability {found['exploitability']:.5g}, {verdict}"
         )
         console.say(
-            f"own play: {found['met']:,} states, exploitability {found['exploitability']:.5g}, {verdict}"
+            f"all states, also those it never meets: {found['mistakes']:,} mistakes in {found['states']:,} "
+            f"({found['illegal']:,} illegal), mean regret {found['mean_regret']:.5g}; "
+            f"as the agent in {agreement}"
         )
         if found["return"] is not None:
             share = "" if found["lost_share"] is None else f" ({100 * found['lost_share']:.4f} % lost)"

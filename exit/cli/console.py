@@ -121,6 +121,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 position`, `4,520 positions`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(rate: float | None) -> str:
     """A rate in percent; `-` where there is none."""
     return "-" if rate is None else f"{100 * rate:.2f}%"
@@ -135,7 +140,8 @@ class Progress:
     """Says on stderr how far a command is, once it takes longer than two seconds.
 
     On a terminal one line is kept up to date, with a bar where the whole is known; elsewhere a plain line
-    appears every five seconds, also while nothing new is told: compiling is silent.
+    appears every five seconds. While nothing new is told, as in compiling, it comes again with the time that
+    has passed, each time after twice as long.
     """
 
     def __init__(self, label: str) -> None:
@@ -145,7 +151,8 @@ class Progress:
         self._console = _PROGRESS_CONSOLE
         self._live = Live(self, console=self._console, transient=True, refresh_per_second=4)
         self._started = time.monotonic()
-        self._last_line = self._started - _PLAIN_INTERVAL_SECONDS + _PATIENCE_SECONDS
+        self._next_line = self._started + _PATIENCE_SECONDS
+        self._said, self._times_said = "", 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
 
@@ -184,12 +191,15 @@ class Progress:
         """A plain line, if there is no terminal and the last one is old enough."""
         with self._lock:
             now = time.monotonic()
-            is_due = now - self._last_line >= _PLAIN_INTERVAL_SECONDS and not self._ended.is_set()
-            if self._console.is_terminal or not is_due:
+            if self._console.is_terminal or now < self._next_line or self._ended.is_set():
                 return
-            self._last_line = now
             share = "" if self._fraction is None else f"{100 * self._fraction:.0f}%  "
-            click.echo(f"{self._label}  {share}{self._text}".rstrip(), err=True)
+            line = f"{self._label}  {share}{self._text}".rstrip()
+            self._times_said = self._times_said + 1 if line == self._said else 0
+            self._said = line
+            self._next_line = now + _PLAIN_INTERVAL_SECONDS * 2**self._times_said
+            passed = f" ({duration(now - self._started)})" if self._times_said else ""
+            click.echo(line + passed, err=True)
 
 
 def _bar(fraction: float | None) -> str:

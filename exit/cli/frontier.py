@@ -108,8 +108,8 @@ def frontier(
     positions = figures["positions"]
     for row in figures["agents"]:
         console.show_table(
-            f"{figures['game']}, {row['run']} after {row['iteration']} iterations: "
-            f"{positions['count']:,} positions ({positions['kind']})",
+            f"{figures['game']}, {row['run']} after {console.counted(row['iteration'], 'iteration')}: "
+            f"{console.counted(positions['count'], 'position')} ({positions['kind']})",
             _COLUMNS,
             [_cells(each) for each in row["budgets"]],
         )
@@ -240,7 +240,7 @@ def _show_recommendation(figures: dict[str, Any]) -> None:
     console.say(f"budget {figures['budget']}")
     console.say(
         f"mean regret {figures['mean_regret']:.5f} ({interval[0]:.5f} to {interval[1]:.5f}) over "
-        f"{figures['positions']['count']:,} positions ({figures['positions']['kind']}); "
+        f"{console.counted(figures['positions']['count'], 'position')} ({figures['positions']['kind']}); "
         f"at most {figures['promised_regret']:.5f} over as many others"
     )
     console.say(

@@ -12,14 +12,16 @@ from click.shell_completion import CompletionItem
 
 @dataclass
 class Invocation:
-    """What the handling of failures must know of the command that runs.
+    """The command that runs, as what surrounds it sees it.
 
     Attributes:
+      ready_fn: makes the process ready, before the command begins to work.
       debug: show tracebacks.
       interrupted: there was an interrupt from the keyboard.
       when_interrupted: what an interrupt from the keyboard means for the work done so far.
     """
 
+    ready_fn: Callable[[], None] = lambda: None
     debug: bool = False
     interrupted: bool = False
     when_interrupted: str = "interrupted"

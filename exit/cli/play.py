@@ -102,6 +102,10 @@ def _obey(match: "Match", side: tuple[int, ...], words: list[str]) -> _Reply:
             match.set_budget(int(number))
             _show(match)
             return "asked"
+        case ["budget", *rest]:
+            raise UserError(
+                f"{' '.join(rest) or 'nothing'!r} is no budget; enter budget and a whole number from 0"
+            )
         case ["undo"]:
             match.undo(side)
             return "moved"

@@ -91,7 +91,7 @@ def _moves(game: Game, line: str) -> Moves:
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise UserError(f"no list of whole numbers under 'moves'; write {form}")
     if len(numbers) > _MAX_MOVES:
-        raise UserError(f"{len(numbers)} moves; at most {_MAX_MOVES} are read")
+        raise UserError(f"there are {len(numbers):,} moves; at most {_MAX_MOVES} are read")
     if game.num_outcomes == 1:
         return [(number, 0) for number in numbers]
     if len(numbers) % 2:

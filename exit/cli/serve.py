@@ -72,7 +72,10 @@ def serve(
         in_background(lambda: _get_ready(desks))
         shown = f"[{host}]" if ":" in host else host
         console.say(f"http://{shown}:{where.getsockname()[1]}/ (stop with Ctrl-C)")
-        server.run()
+        try:
+            server.run()
+        except KeyboardInterrupt:
+            console.say("stopped")
 
 
 def _get_ready(desks: "list[Desk]") -> None:

@@ -70,7 +70,8 @@ def solve(
         raise TooLarge(f"{str(error).partition(';')[0]}, {remedy}") from error
     figures = summary(table)
     console.say(
-        f"{figures['game']}: {figures['states']:,} positions, {figures['terminal_states']:,} of them finished"
+        f"{figures['game']}: {console.counted(figures['states'], 'position')}, "
+        f"{figures['terminal_states']:,} of them finished"
     )
     console.say(f"value of the initial position, for the player to move: {_value(figures)}")
     console.say(f"solved in {figures['seconds']:.1f} s with at most {figures['peak_mb']:,.0f} MB")

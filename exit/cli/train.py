@@ -110,7 +110,7 @@ _FIGURES = {
     "value_loss": lambda value: f"value {value:.4f}",
     "reflex_mistake_rate": lambda value: f"mistakes: reflex {console.percent(value)}",
     "search_mistake_rate": lambda value: f"search {console.percent(value)}",
-    "amortized_depth": lambda value: f"absorbed {value:.0f} simulations",
+    "amortized_depth": lambda value: f"absorbed {console.counted(round(value), 'simulation')}",
     "actors_alive": lambda value: f"actors {value:.0f}",
     "actors_lost": lambda value: f"lost {value:.0f}",
 }
@@ -123,8 +123,8 @@ def _conclude(rows: list[dict[str, Any]], run_dir: Path, json_path: Path | None)
         last |= {name: value for name, value in row.items() if value is not None}
     if last:
         console.say(
-            f"trained {last['iteration']} iterations, {last['positions']:,} positions, "
-            f"in {console.duration(last['seconds'])}"
+            f"trained {console.counted(last['iteration'], 'iteration')}, "
+            f"{console.counted(last['positions'], 'position')}, in {console.duration(last['seconds'])}"
         )
     if "reflex_mistake_rate" in last:
         reflex, search = (console.percent(last.get(f"{kind}_mistake_rate")) for kind in ("reflex", "search"))

@@ -20,6 +20,7 @@ from exit.web import runs, thinking, truth
 from exit.web.desk import Desk
 from exit.web.gate import Gate
 from exit.web.position import Position, after, chances, check_action, described
+from exit.web.problems import sentence
 from exit.web.queue import Busy, Line
 from exit.web.schema import Act, Bound, Move, Problem, Think, Where
 
@@ -191,14 +192,12 @@ def _tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return JSONResponse({"error": f"{where or 'the request'}: {first['msg'].lower()}"}, 422)
+        return JSONResponse({"error": sentence(error.errors())}, 422)
 
     @app.exception_handler(HTTPException)
     def elsewhere(request: Request, error: HTTPException) -> JSONResponse:
-        sentence = "there is nothing under this address" if error.detail == "Not Found" else error.detail
-        return JSONResponse({"error": sentence}, error.status_code)
+        said = "there is nothing under this address" if error.detail == "Not Found" else error.detail
+        return JSONResponse({"error": said}, error.status_code)
 
 
 def _desk(table: Mapping[str, Desk], name: str) -> Desk:
