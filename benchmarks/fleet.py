@@ -37,7 +37,7 @@ from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
 from exit.fleet import ActorGroup, FleetConfig
 from exit.fleet.batch import Weights
-from exit.fleet.cluster import joined
+from exit.fleet.joining import joined
 from exit.iteration import init_run
 from exit.logs import read_metrics
 

@@ -94,13 +94,7 @@ class Agent:
           CheckpointError: no checkpoint can be read.
         """
         source = Path(source)
-        file = source if source.suffix == SUFFIX else None
-        if file is None and not source.exists() and len(source.parts) == 1:
-            file = trained_agent(source.name)
-            if file is None:
-                names = trained_names()
-                like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
-                raise UsageError(f"{source} holds no run, and no agent of this name comes with xit{like}")
+        file = _file_of(source)
         if file is None:
             info = read_info(source)
             config = _config_of(source, info)
@@ -258,6 +252,26 @@ class Agent:
             side_by_side=side_by_side,
             max_bytes=max_bytes,
         )
+
+
+def require_agent(source: Path | str) -> None:
+    """Raises UsageError where there plainly is no agent, before anything that takes long is begun."""
+    if _file_of(Path(source)) is None:
+        read_info(Path(source))
+
+
+def _file_of(source: Path) -> Path | None:
+    """The file that an agent is in; None if it is to be in a run's directory."""
+    if source.suffix == SUFFIX:
+        return source
+    if source.exists() or len(source.parts) != 1:
+        return None
+    file = trained_agent(source.name)
+    if file is None:
+        names = trained_names()
+        like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
+        raise UsageError(f"{source} holds no run, and no agent of this name comes with xit{like}")
+    return file
 
 
 def _config_of(source: Path, info: RunInfo) -> RunConfig:

@@ -71,7 +71,8 @@ def recommend(
     """The budget to use under some limits, and what to expect of it.
 
     With `max_regret` it is the least budget of which the limit can be promised; without, the one with the
-    least mean regret among those that keep to the others. Of budgets that are too slow regret is not measured.
+    least mean regret among those that keep to the others. The regret of those
+    that are too slow is not measured.
 
     Args:
       budgets: to choose from, each within the agent's capacity.
@@ -147,27 +148,34 @@ def _measure(
     seed: int,
     progress_fn: ProgressFn | None,
 ) -> _Measured:
-    """Milliseconds at some of the states, then regret at all of them, at the budgets that keep to the deadline."""
+    """Milliseconds at some of the states, then regret at all of them at the budgets that are quick enough."""
     report = progress_fn or (lambda what, done, total: None)
     measured = yardstick(exact, keys)
     some = np.random.default_rng(seed).permutation(len(keys))[:num_calls]
     time_calls = functools.partial(latencies, agent, rows_of(measured.states, some), calls=num_calls)
-    asked = sorted(set(budgets))
-    calls = time_calls(asked, progress_fn=lambda done, total: report("single calls", done, total))
-    slowness = np.quantile(calls, 0.95, axis=1)
-    in_time = slowness <= deadline_ms
-    if not in_time.any():
+    quick: dict[int, np.ndarray] = {}
+    slowness = np.inf
+    for budget in sorted(set(budgets)):
+        calls = time_calls(
+            [budget], progress_fn=lambda done, total, budget=budget: report(f"calls at {budget}", done, total)
+        )[0]
+        slowness = np.quantile(calls, 0.95)
+        if slowness > deadline_ms:
+            # Larger ones are slower still.
+            break
+        quick[budget] = calls
+    if not quick:
         raise UserError(
-            f"no budget from {asked[0]} to {asked[-1]} answers within {deadline_ms:g} ms; the quickest is "
-            f"{asked[int(slowness.argmin())]}, with {slowness.min():.3g} ms a call"
+            f"no budget from {min(budgets)} to {max(budgets)} answers within {deadline_ms:g} ms; the "
+            f"quickest is {min(budgets)}, with {slowness:.3g} ms a call"
         )
     curve = measure_frontier(
         agent.act,
         measured,
-        [budget for budget, fits in zip(asked, in_time, strict=True) if fits],
+        list(quick),
         progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),
     )
-    return _Measured(curve, calls[in_time], time_calls, greatest_regret(measured))
+    return _Measured(curve, np.stack(list(quick.values())), time_calls, greatest_regret(measured))
 
 
 def _choice(curve: Frontier, limits: Limits, greatest: float) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from exit.catalog import load_config, with_overrides
 from exit.errors import UsageError
-from exit.loop import train
+from exit.loop import ReportFn, train
 
 
 class Point(NamedTuple):
@@ -52,14 +52,16 @@ def grid(config_name: str, assignments: Sequence[str], num_seeds: int | None, fo
     return points
 
 
-def train_point(point: Point) -> None:
+def train_point(point: Point, report_fn: ReportFn | None = None) -> None:
     """Train one run of a sweep, from the start or from where it stopped.
 
     Raises:
       UserError: as `exit.loop.train` does.
     """
     config: Any = with_overrides(load_config(point.config_name), point.overrides)
-    train(config, point.run_dir, config_name=point.config_name, overrides=point.overrides)
+    train(
+        config, point.run_dir, config_name=point.config_name, overrides=point.overrides, report_fn=report_fn
+    )
 
 
 def _alternatives(assignment: str) -> list[str]:

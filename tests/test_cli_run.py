@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import signal
 import sys
@@ -384,8 +385,11 @@ def test_play_shows_exact_values_beside_each_move(
 def _interruptible() -> Iterator[None]:
     """Interrupts as in a terminal: processes in the background, and what they start, ignore them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ray, where another test has used it, leaves a handler of its own.
+    before_term = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGTERM, before_term)
 
 
 @pytest.mark.usefixtures("_interruptible")
@@ -398,7 +402,15 @@ def test_an_interrupt_says_how_to_go_on(
         except KeyboardInterrupt as error:
             raise ValueError("as array code may pass it on") from error
 
+    def terminated(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
     monkeypatch.setattr("exit.loop.train", interrupted)
     assert run([*trained.command[:2], "--run-dir", str(tmp_path / "run")]) == 130
-    said = capsys.readouterr().err
-    assert said.startswith("xit: interrupted; the same command continues from the last checkpoint")
+    assert capsys.readouterr().err == "xit: interrupted; the same command starts again\n"
+    monkeypatch.setattr("exit.loop.train", terminated)
+    assert run([*trained.command[:2], "--run-dir", str(trained.run_dir)]) == 143
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(
+        r"xit: interrupted; the same command continues after iteration \d+, the last checkpoint", said
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from exit.cli import run
 from exit.fleet import ActorGroup, FleetConfig
-from exit.fleet.cluster import joined
+from exit.fleet.joining import joined
 from tests import fleet_players
 from tests.small_run import train_small
 

@@ -13,7 +13,7 @@ from exit.cli import run
 from exit.errors import UsageError
 from exit.fleet import ActorGroup, FleetConfig
 from exit.fleet.batch import Batch, Weights
-from exit.fleet.cluster import joined
+from exit.fleet.joining import joined
 from exit.fleet.ledger import Identity, Ledger
 from tests import fleet_players
 from tests.small_run import config_file

@@ -7,7 +7,7 @@ import pytest
 
 from exit.fleet import ActorGroup, FleetConfig
 from exit.fleet.batch import Batch, Weights
-from exit.fleet.cluster import joined
+from exit.fleet.joining import joined
 from exit.fleet.ledger import Ledger
 from tests import fleet_players
 

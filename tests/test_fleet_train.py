@@ -66,6 +66,17 @@ def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
     process.communicate()
     kept = steps(run_dir)[-1]
     assert 6 <= kept < LAST
+    # As a scheduler ends a job: the command says how it goes on, and nothing else.
+    process = _start(run_dir, config)
+    _wait_for(process, run_dir, kept + 4)
+    process.terminate()
+    said = process.communicate(timeout=60)[1].decode().splitlines()
+    assert process.returncode == 128 + signal.SIGTERM, said
+    kept = steps(run_dir)[-1]
+    assert said[-1].startswith("xit: interrupted after the report of iteration ")
+    assert said[-1].endswith(f"; the same command continues after iteration {kept}, the last checkpoint")
+    strange = [line for line in said if line and not line.startswith(("xit: ", "training"))]
+    assert not strange
     process = _start(run_dir, config)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors.decode()
@@ -77,8 +88,8 @@ def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
     assert last["batches_asked"] == settled
     assert last["batches_ingested"] == LAST
     assert last["batches_refused"] == 0
-    # Of the first learner's actors, one was killed and one went with it; the third played to the end.
-    assert (last["actors_started"], last["actors_lost"], last["actors_alive"]) == (3, 1, 1)
+    # One was killed, two went with their learners; the fourth played to the end.
+    assert (last["actors_started"], last["actors_lost"], last["actors_alive"]) == (4, 1, 1)
     # One actor, asked for two batches at a time: the weights of the second are older.
     assert {row["weights_age"] for row in rows} <= {0, 1}
     assert all(row["stale_residual"] > 0 for row in rows)
@@ -92,7 +103,7 @@ def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
     [
         (["--actors", "2"], "need --fleet"),
         (["--fleet", "somewhere"], "no Ray has the address 'somewhere'"),
-        (["--fleet", "auto", "--actor-resources", "CPU=2"], "1 times and --actors 0"),
+        (["--fleet", "auto", "--actor-resources", "CPU=2"], "--actor-resources needs --actors"),
         (["--fleet", "auto", "--actors", "2", "--actor-resources", "two"], "bad resources 'two'"),
     ],
 )
@@ -111,6 +122,24 @@ def test_measuring_takes_the_same_options(command: str, capsys: Captured) -> Non
     assert "options of actors need --fleet" in capsys.readouterr().err
     assert run([command, "connect_four", "--fleet", "somewhere"]) == 2
     assert "no Ray has the address 'somewhere'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1:9", "ray://127.0.0.1:9", "127.0.0.1:99999", "no.such.host:6379"]
+)
+def test_where_nothing_listens_is_said_at_once(address: str, tmp_path: Path, capsys: Captured) -> None:
+    started = time.monotonic()
+    assert run(["train", "tic_tac_toe", "--run-dir", str(tmp_path), "--fleet", address]) == 1
+    assert f"error: nothing listens at {address} (" in capsys.readouterr().err
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("command", ["bench", "frontier"])
+def test_an_agent_that_is_not_there_is_named_before_ray_is_started(command: str, capsys: Captured) -> None:
+    assert run([command, "runs/nowhere", "--fleet", "auto"]) == 2
+    assert "runs/nowhere holds no run" in capsys.readouterr().err
+    assert run([command, "conect_four", "--fleet", "auto"]) == 2
+    assert "did you mean 'connect_four'" in capsys.readouterr().err
 
 
 def test_without_ray_it_says_what_to_install(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from exit.fleet import ActorGroup, FleetConfig
 from exit.fleet.batch import Weights
-from exit.fleet.cluster import joined
+from exit.fleet.joining import joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
 from exit.fleet.training import disagreement_of, remember

@@ -38,7 +38,10 @@ from exit.cli import (
 from exit.cli.options import Invocation, debug_option
 from exit.errors import UsageError, UserError
 
-_SUCCESS, _FAILURE, _BAD_USAGE, _INTERRUPTED = 0, 1, 2, 130
+_SUCCESS, _FAILURE, _BAD_USAGE = 0, 1, 2
+
+_SIGNALLED = 128
+"""Exit codes of commands that a signal stopped: this and its number."""
 
 # How errors of the array library begin when a device has no memory left.
 _XLA_OUT_OF_MEMORY = "RESOURCE_EXHAUSTED:"
@@ -110,7 +113,7 @@ def run(arguments: Sequence[str] | None = None, invocation: Invocation | None = 
       invocation: told whether the command was interrupted.
 
     Returns:
-      The exit code: 0 success, 1 failure, 2 bad usage, 130 interrupted.
+      The exit code: 0 success, 1 failure, 2 bad usage, 130 interrupted from the keyboard, 143 terminated.
     """
     invocation = invocation or Invocation()
     try:
@@ -121,8 +124,8 @@ def run(arguments: Sequence[str] | None = None, invocation: Invocation | None = 
         return _BAD_USAGE
     except Exception as error:
         if invocation.interrupted or isinstance(error, click.Abort):
-            click.echo(f"xit: {invocation.when_interrupted}", err=True)
-            return _INTERRUPTED
+            click.echo(f"xit: {invocation.when_interrupted()}", err=True)
+            return _SIGNALLED + (invocation.interrupted or signal.SIGINT)
         if invocation.debug:
             traceback.print_exc()
         message, code = _verdict(error)
@@ -157,21 +160,26 @@ def _get_ready() -> None:
 
 @contextlib.contextmanager
 def _noting_interrupts(invocation: Invocation) -> Iterator[None]:
-    """Notes an interrupt from the keyboard, which array code may pass on as an error of another kind."""
+    """Notes an interrupt, from the keyboard or a scheduler, which array code may pass on as another error."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        invocation.interrupted = True
+        invocation.interrupted = number
         raise KeyboardInterrupt
 
     # Another handler is someone else's wish, such as a shell's that ignores interrupts in the background.
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or not _in_main_thread():
-        yield
-        return
-    signal.signal(signal.SIGINT, interrupt)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = {
+        number: handler
+        for number, handler in usual.items()
+        if _in_main_thread() and signal.getsignal(number) is handler
+    }
+    for number in ours:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def _in_main_thread() -> bool:

@@ -94,6 +94,7 @@ def bench(
     """
     if positions is not None and max_positions is not None:
         raise UsageError("give --positions or --max-positions, not both")
+    fleet.check()
     from exit.bench import MAX_REACHED
     from exit.bench import bench as measure
     from exit.card import write_card
@@ -102,7 +103,7 @@ def bench(
     from exit.evaluate import Positions, positions_of
     from exit.plots import plot_bench
 
-    acts_of = fleet.acting()
+    acts_of = fleet.acting([source])
     agent = load_agent(source, budgets or (), max_simulations)
     console.prepare_json(json_path)
     budgets = budgets or _default_budgets(agent.search.max_simulations)

@@ -1,8 +1,9 @@
 """`--fleet` and its company: the same command on several machines."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,19 +45,19 @@ class FleetOptions:
             return None
         from exit.fleet import FleetConfig, group_of, parse_resources
 
-        resources = self.resources or ("CPU=1",) * len(self.counts)
-        if len(resources) != len(self.counts):
+        asked = [parse_resources(text) for text in self.resources] or [{"CPU": 1.0}] * len(self.counts)
+        if not self.counts and asked:
+            raise UsageError("--actor-resources needs --actors: say how many actors are to have them")
+        if len(asked) != len(self.counts):
             raise UsageError(
                 f"--actor-resources is given {len(self.resources)} times and --actors {len(self.counts)}; "
                 "give both once for each group of actors"
             )
-        groups = tuple(
-            group_of(count, parse_resources(text)) for count, text in zip(self.counts, resources, strict=True)
-        )
+        groups = tuple(group_of(count, each) for count, each in zip(self.counts, asked, strict=True))
         return FleetConfig(address=self.address, groups=groups, max_age=self.max_age)
 
-    def train_fn(self) -> Callable[..., None]:
-        """`exit.loop.train`, or what does the same with actors."""
+    def train_fn(self, stage_fn: Callable[[str], None]) -> Callable[..., None]:
+        """`exit.loop.train`, or what does the same with actors, and says what it waits for."""
         fleet = self.config()
         if fleet is None:
             from exit.loop import train
@@ -64,20 +65,23 @@ class FleetOptions:
             return train
         from exit.fleet.training import train_on_fleet
 
-        return functools.partial(train_on_fleet, fleet=fleet)
+        return functools.partial(train_on_fleet, fleet=fleet, stage_fn=stage_fn)
 
-    def acting(self) -> "Callable[[Agent], Acts] | None":
-        """What makes actors act for an agent, until the command ends; None for this process alone.
+    def acting(self, sources: Sequence[Path]) -> "Callable[[Agent], Acts] | None":
+        """What makes actors act for the agents of these sources, until the command ends; None for none.
 
         Called before JAX has threads, which the processes that Ray starts would be forked beside.
         """
-        self.check()
         fleet = self.config()
         if fleet is None:
             return None
+        from exit.agent import require_agent
         from exit.fleet.acting import acting_on_fleet
 
-        return click.get_current_context().with_resource(acting_on_fleet(fleet, console.warn))
+        for source in sources:
+            require_agent(source)
+        with console.Progress("starting Ray" if self.address == "auto" else f"joining Ray at {self.address}"):
+            return click.get_current_context().with_resource(acting_on_fleet(fleet, console.warn))
 
 
 def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -85,12 +85,13 @@ def frontier(
     Agents of several runs, or the snapshots of one (`xit train CONFIG --set snapshots=true`), show what
     training is worth in thinking.
     """
+    fleet.check()
     from exit.cli.exact import load_exact
     from exit.frontier import MAX_STATES, NUM_CALLS
     from exit.frontier import frontier as measure
     from exit.plots import plot_frontier
 
-    acts_of = fleet.acting()
+    acts_of = fleet.acting(sources)
     agents = [agent for source in sources for agent in _agents(source, max(budgets), snapshots)]
     console.prepare_json(json_path)
     exact = load_exact(agents[0].game)

@@ -17,14 +17,14 @@ class Invocation:
     Attributes:
       ready_fn: makes the process ready, before the command begins to work.
       debug: show tracebacks.
-      interrupted: there was an interrupt from the keyboard.
-      when_interrupted: what an interrupt from the keyboard means for the work done so far.
+      interrupted: number of the signal that asked the command to stop; 0 if none did.
+      when_interrupted: says what that means for the work done so far.
     """
 
     ready_fn: Callable[[], None] = lambda: None
     debug: bool = False
-    interrupted: bool = False
-    when_interrupted: str = "interrupted"
+    interrupted: int = 0
+    when_interrupted: Callable[[], str] = lambda: "interrupted"
 
 
 def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -55,9 +55,9 @@ def solve(
     from exit.game import solver_library_of
     from exit.solve import TooLarge, summary
 
-    context.ensure_object(
-        Invocation
-    ).when_interrupted = "interrupted; the same command goes on from what is on disk"
+    context.ensure_object(Invocation).when_interrupted = lambda: (
+        "interrupted; the same command goes on from what is on disk"
+    )
     game = with_overrides(load_game(game_name), assignments)
     console.prepare_json(json_path)
     try:

@@ -1,6 +1,6 @@
 """`xit sweep`: a grid of settings, one after another or side by side on a fleet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,37 +70,63 @@ def sweep(
     points = grid(config_name, assignments, seeds, folder.absolute())
     console.prepare_json(json_path)
     console.say(f"training {len(points)} runs of {config_name} in {folder}")
-    invocation.when_interrupted = "interrupted; the same command goes on with the runs that are not complete"
+    invocation.when_interrupted = lambda: (
+        "interrupted; the same command goes on with the runs that are not complete"
+    )
     failures: dict[int, UserError] = {}
     with console.Progress("sweep") as progress:
-        progress.update(f"0/{len(points)} runs", 0.0)
-        for done, (index, error) in enumerate(_trained(points, fleet), start=1):
+        ended: set[int] = set()
+
+        def say() -> None:
+            progress.update(*_standing(points, ended))
+
+        say()
+        for index, error in _trained(points, fleet, say):
             if error is not None:
                 failures[index] = error
                 console.warn(f"{points[index].run_dir.name}: {error}")
-            progress.update(f"{done}/{len(points)} runs", done / len(points))
+            ended.add(index)
+            say()
     _show([point for index, point in enumerate(points) if index not in failures], folder, json_path)
     if failures:
         raise UserError(f"{len(failures)} of {len(points)} runs failed; the same command tries them again")
 
 
-def _trained(points: "list[Point]", fleet: FleetOptions) -> "Iterator[tuple[int, UserError | None]]":
-    """Trains all; the index of each and what it failed with, as they end."""
+def _standing(points: "list[Point]", ended: Collection[int]) -> tuple[str, float]:
+    """Where the runs are, by their last reports, and the share of all work that is done."""
+    from exit.logs import read_metrics
+
+    text, share = f"{len(ended)}/{len(points)} runs", float(len(ended))
+    for index, point in enumerate(points):
+        if index not in ended and (rows := read_metrics(point.run_dir)):
+            text += f"  {point.run_dir.name} {rows[-1]['iteration']}/{rows[-1]['num_iterations']}"
+            share += (rows[-1]["iteration"] or 0) / (rows[-1]["num_iterations"] or 1)
+    return text, share / len(points)
+
+
+def _trained(
+    points: "list[Point]", fleet: FleetOptions, say_fn: Callable[[], None]
+) -> "Iterator[tuple[int, UserError | None]]":
+    """Trains all; the index of each and what it failed with, as they end.
+
+    Args:
+      say_fn: called on the way, to say where the runs are.
+    """
     from exit.sweep import train_point
 
     config = fleet.config()
     if config is not None:
-        from exit.fleet.cluster import joined
+        from exit.fleet.joining import joined
 
         with joined(config) as groups:
             # Only now: what Ray binds to is decided before it is imported.
             from exit.fleet.tasks import each_on_fleet
 
-            yield from each_on_fleet(train_point, points, groups)
+            yield from each_on_fleet(train_point, points, groups, say_fn)
         return
     for index, point in enumerate(points):
         try:
-            train_point(point)
+            train_point(point, lambda metrics: say_fn())
         except UserError as error:
             yield index, error
         else:

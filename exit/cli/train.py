@@ -1,6 +1,6 @@
 """`xit train`: self-play, search and learning, until the reflex has absorbed what search finds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,22 +63,19 @@ def train(
     from exit.logs import read_metrics
     from exit.plots import plot_training
 
-    train_fn = fleet.train_fn()
     if saved := steps(run_dir):
         console.say(f"continuing after iteration {saved[-1]}")
-    invocation.when_interrupted = (
-        f"interrupted; the same command continues from the last checkpoint, if {run_dir} has one yet"
-    )
     latest: dict[str, float | int | None] = {}
+    invocation.when_interrupted = lambda: _when_interrupted(latest, steps(run_dir))
     with console.Progress("training") as progress:
-        progress.update("preparing")
+        progress.update("compiling")
 
         def report(metrics: Mapping[str, float | int | None]) -> None:
             # Mistakes are measured now and then; the line keeps the last figure.
             latest.update({name: value for name, value in metrics.items() if value is not None})
             progress.update(_line(latest), (metrics["iteration"] or 0) / (metrics["num_iterations"] or 1))
 
-        train_fn(
+        fleet.train_fn(progress.update)(
             config,
             run_dir,
             config_name=config_name,
@@ -91,6 +88,13 @@ def train(
     rows = read_metrics(run_dir)
     _conclude(rows, run_dir, json_path)
     console.show_picture(lambda: plot_training(rows, run_dir / _PICTURE, title=f"{run_dir}: training"))
+
+
+def _when_interrupted(latest: Mapping[str, float | int | None], saved: Sequence[int]) -> str:
+    """How far the run was seen to come, and from where it will go on."""
+    reported = f" after the report of iteration {latest['iteration']}" if latest else ""
+    goes_on = f"continues after iteration {saved[-1]}, the last checkpoint" if saved else "starts again"
+    return f"interrupted{reported}; the same command {goes_on}"
 
 
 def _line(metrics: Mapping[str, float | int | None]) -> str:

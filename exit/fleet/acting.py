@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from exit.agent import Agent
 from exit.evaluate import CHUNK, Acts, Shared
-from exit.fleet.cluster import FleetConfig, joined
+from exit.fleet.cluster import FleetConfig
+from exit.fleet.joining import joined
 from exit.fleet.player import host_copy
 
 _PIECES = 4

@@ -22,6 +22,9 @@ class Plays(Protocol):
     def play(self, weights: Weights) -> Batch: ...
 
 
+StageFn = Callable[[str], None]
+"""Told what a run waits for before its first games."""
+
 MakePlayer = Callable[[int, ActorGroup], Plays]
 """The player of the actor with a number, of a group; made in the actor's process."""
 
@@ -32,6 +35,9 @@ class _Actor:
     def __init__(self, number: int, make_player: MakePlayer, group: ActorGroup) -> None:
         self._number, self._make_player, self._group = number, make_player, group
         self._player: Plays | None = None
+
+    def started(self) -> None:
+        """Answered once the process runs."""
 
     def play(self, weights: Weights) -> Batch:
         # Not in the constructor: what is raised there reaches the learner as a death, not as an error.
@@ -45,6 +51,7 @@ class _Member:
     """An actor of the crew.
 
     Attributes:
+      started: a call that is over once the process runs.
       delivered: batches.
       asked: batches.
     """
@@ -52,6 +59,7 @@ class _Member:
     number: int
     group: ActorGroup
     handle: Any
+    started: Any
     delivered: int = 0
     asked: int = 0
     gone: bool = False
@@ -75,14 +83,17 @@ class Crew:
         fleet: FleetConfig,
         ledger: Ledger,
         warn_fn: WarnFn,
+        stage_fn: StageFn | None = None,
     ) -> None:
         self._make_player, self._fleet, self._ledger, self._warn = make_player, fleet, ledger, warn_fn
+        self._stage = stage_fn or (lambda stage: None)
         self._members: list[_Member] = []
         self._calls: dict[Any, _Call] = {}
         self._arrived: collections.deque[Any] = collections.deque()
         self._weights: tuple[int, Any] | None = None
         self._deaths = 0
         self._heard = time.monotonic()
+        self._next_warning = 6 * PULSE
         for group in groups:
             for _ in range(group.count):
                 self._hire(group)
@@ -126,7 +137,7 @@ class Crew:
         number = self._ledger.actors_started
         self._ledger.actors_started += 1
         handle = hire(_Actor, group, number, self._make_player, group)
-        self._members.append(_Member(number, group, handle))
+        self._members.append(_Member(number, group, handle, handle.started.remote()))
 
     def _ask(self, weights: Weights) -> None:
         """Every actor has as much to do as the fleet allows."""
@@ -164,10 +175,22 @@ class Crew:
                 f"no games arrived for {silence:.0f} seconds from any of {len(self._members)} actors; "
                 "look whether the cluster has room for them (`ray status`) and whether the game hangs"
             )
-        if not any(member.delivered for member in self._members) and silence > 6 * PULSE:
+        if any(member.delivered for member in self._members):
+            return
+        started, missing = ray.wait(
+            [member.started for member in self._members], num_returns=len(self._members), timeout=0
+        )
+        self._stage(
+            f"{len(started)} of {len(self._members)} actors started, no games yet: actors compile first"
+        )
+        if missing and silence > self._next_warning:
+            self._next_warning = 2 * silence
             free = ray.available_resources()
             room = ", ".join(f"{name}={free.get(name, 0):g}" for name in ("CPU", "GPU"))
-            self._warn(f"no actor has played yet after {silence:.0f} seconds; Ray has {room} free")
+            self._warn(
+                f"after {silence:.0f} seconds {len(missing)} of {len(self._members)} actors have not "
+                f"started; Ray has {room} free"
+            )
 
     def _received(self, reference: Any, call: _Call) -> Batch | None:
         """What a call that is over brought; None where it was lost."""

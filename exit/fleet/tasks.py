@@ -16,13 +16,22 @@ Result = TypeVar("Result")
 _RETRIES = 3
 """Times that a piece of work is begun again when its process dies."""
 
+_PULSE = 2.0
+"""Seconds between looks at work that has not ended."""
+
 
 def each_on_fleet(
-    function: Callable[[Item], Result], items: Sequence[Item], groups: tuple[ActorGroup, ...]
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    groups: tuple[ActorGroup, ...],
+    wait_fn: Callable[[], None] | None = None,
 ) -> Iterator[tuple[int, Result | UserError]]:
     """`function(item)` for every item, as many at a time as there are actors; within `joined`.
 
     The function is imported by name where it runs. It is called again if its process dies.
+
+    Args:
+      wait_fn: called every few seconds while nothing ends.
 
     Yields:
       An item's index and its result, or the error that it ended with, as they come.
@@ -33,7 +42,12 @@ def each_on_fleet(
         while waiting and free:
             (index, item), group = waiting.pop(0), free.pop(0)
             running[_start(function, item, group)] = index, group
-        (done, *_), _ = ray.wait(list(running), num_returns=1)
+        over, _ = ray.wait(list(running), num_returns=1, timeout=_PULSE)
+        if not over:
+            if wait_fn is not None:
+                wait_fn()
+            continue
+        (done,) = over
         index, group = running.pop(done)
         free.append(group)
         yield index, _result(done)

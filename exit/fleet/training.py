@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from exit.checkpoint import WarnFn, steps
 from exit.devices import everywhere
 from exit.evaluate import rows_of
 from exit.fleet.batch import Batch, Weights
-from exit.fleet.cluster import ActorGroup, FleetConfig, joined
+from exit.fleet.cluster import ActorGroup, FleetConfig
+from exit.fleet.joining import joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
 from exit.fleet.staleness import Disagreement, Staleness, disagreement, looked_at
@@ -42,6 +43,7 @@ def train_on_fleet(
     report_fn: ReportFn | None = None,
     warn_fn: WarnFn | None = None,
     stop_iteration: int | None = None,
+    stage_fn: Callable[[str], None] | None = None,
 ) -> None:
     """Train as `exit.loop.train` does, in the same directories, on games that actors play.
 
@@ -52,16 +54,22 @@ def train_on_fleet(
     Reports also have the figures of `Ledger`, `Crew` and `Staleness`, `weights_age` (iterations of learning
     that the weights which played the batch were behind) and `play_seconds` (that the actor took).
 
+    Args:
+      stage_fn: told what the run waits for before its first games.
+
     Raises:
       UserError: as `train` does; what an actor raised; or there is no Ray.
     """
     run_dir, warn = Path(run_dir), warn_fn or (lambda message: None)
+    stage = stage_fn or (lambda text: None)
     if steps(run_dir):
         # Ray takes seconds to start; what is wrong with a run shows before.
         require_settings(run_dir, read_info(run_dir), config)
+    stage("starting Ray" if fleet.address == "auto" else f"joining Ray at {fleet.address}")
     # Ray comes first: its processes are forked from this one, which threads of JAX would disturb.
     with joined(fleet) as groups, contextlib.ExitStack() as stack:
-        iterations = _Iterations(config, run_dir, groups, fleet, warn, stack)
+        stage("compiling, then starting actors")
+        iterations = _Iterations(config, run_dir, groups, fleet, warn, stage, stack)
         train(
             config,
             run_dir,
@@ -84,10 +92,11 @@ class _Iterations:
         groups: tuple[ActorGroup, ...],
         fleet: FleetConfig,
         warn_fn: WarnFn,
+        stage_fn: Callable[[str], None],
         stack: contextlib.ExitStack,
     ) -> None:
         self._config, self._run_dir, self._groups, self._fleet = config, run_dir, groups, fleet
-        self._warn, self._stack = warn_fn, stack
+        self._warn, self._stage, self._stack = warn_fn, stage_fn, stack
         self._staleness = Staleness()
 
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
@@ -126,6 +135,7 @@ class _Iterations:
             fleet=self._fleet,
             ledger=self._ledger,
             warn_fn=self._warn,
+            stage_fn=self._stage,
         )
         self._stack.callback(crew.close)
         return crew
