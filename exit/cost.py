@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ def _count(compiled: jax.stages.Compiled) -> float:
 
 
 def latencies(
-    agent: Agent,
+    act_fn: Callable[[State, int], Any],
     states: State,
     budgets: Sequence[int],
     *,
@@ -76,12 +76,12 @@ def latencies(
     some = [rows_of(states, np.array([call % num_states])) for call in range(min(calls, num_states))]
     for budget in (0, 1):
         # Programs without a tree and with one.
-        jax.block_until_ready(agent.act(some[0], budget))
+        jax.block_until_ready(act_fn(some[0], budget))
     spent = np.zeros((len(budgets), calls))
     for index, budget in enumerate(budgets):
         for call in range(calls):
             begun = time.perf_counter()
-            jax.block_until_ready(agent.act(some[call % len(some)], budget))
+            jax.block_until_ready(act_fn(some[call % len(some)], budget))
             spent[index, call] = 1e3 * (time.perf_counter() - begun)
             if progress_fn is not None:
                 progress_fn(index * calls + call + 1, len(budgets) * calls)

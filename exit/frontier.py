@@ -146,7 +146,7 @@ def _measure(
         # In random order, as the states stand in no order of their own that calls would follow.
         some = np.random.default_rng(0).permutation(len(states.keys))[:num_calls]
         spent = latencies(
-            agent,
+            agent.act,
             rows_of(measured.states, some),
             [row["budget"] for row in rows],
             calls=num_calls,

@@ -20,7 +20,7 @@ from exit.evaluate import (
     resample,
     resampled_means,
 )
-from exit.recommend import Limits
+from exit.recommend import PRICES, Limits
 from exit.solve import exact_of
 from games.tic_tac_toe import TicTacToe
 from tests.small_run import train_small
@@ -161,12 +161,22 @@ def test_the_recommended_budget_keeps_its_promise(run_dir: Path, tmp_path: Path,
     found = json.loads(figures.read_text())
     assert found["budget"] > 0
     assert found["mean_regret"] <= found["promised_regret"] <= 0.3
-    smaller = [row for row in found["budgets"] if row["budget"] < found["budget"]]
-    assert all(row["promised_regret"] > 0.3 for row in smaller)
+    rows = found["budgets"]
+    assert [row["budget"] for row in rows if row["rule"] == "fixed"] == [0, 1, 4, 16, 64]
+    assert [(row["budget"], row["price"]) for row in rows if row["rule"] == "auto"] == [
+        (64, p) for p in PRICES
+    ]
+    quicker = [row for row in rows if row["mean_simulations"] < found["mean_simulations"]]
+    assert all(row["promised_regret"] > 0.3 for row in quicker)
     check = found["check"]
     assert (check["splits"], check["promised"] > 0) == (40, True)
     assert check["held"] >= 0.95 * check["promised"]
-    assert f"budget {found['budget']}\n" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    thinks = {"fixed": f"budget {found['budget']}", "auto": f"budget auto at a price of {found['price']}, "}
+    assert any(line.startswith(thinks[found["rule"]]) for line in said)
+    # A price that pays off beats the fixed budget that gives away as much.
+    fixed = [row for row in rows if row["rule"] == "fixed" and row["promised_regret"] <= 0.3]
+    assert found["mean_simulations"] <= min(row["mean_simulations"] for row in fixed)
     assert run([*command, "--max-mean-simulations", "3"]) == 0
     found = json.loads(figures.read_text())
     assert found["mean_simulations"] <= 3

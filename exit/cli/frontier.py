@@ -159,8 +159,9 @@ def recommend(
 ) -> None:
     """Say how much AGENT should think on this machine, under limits on regret, time or simulations.
 
-    With --max-regret it is the least budget of which that can be promised for positions nobody measured;
-    without, the one that gives away least within the other limits.
+    Fixed budgets are tried, and `auto` at four prices of a simulation. With --max-regret it is the rule with
+    the fewest simulations of which that can be promised for positions nobody measured; without, the one
+    that gives away least within the other limits. It takes minutes where the network is large.
     """
     from exit.cli.exact import load_exact
     from exit.frontier import MAX_STATES
@@ -238,7 +239,9 @@ def _show_exchange(fit: dict[str, Any] | None) -> None:
 
 def _show_recommendation(figures: dict[str, Any]) -> None:
     interval, latency, check = figures["ci95"]["mean_regret"], figures["latency_ms"], figures["check"]
-    console.say(f"budget {figures['budget']}")
+    most = console.counted(figures["budget"], "simulation")
+    auto = f"budget auto at a price of {figures['price']}, at most {most}" if figures["price"] else None
+    console.say(auto or f"budget {figures['budget']}")
     console.say(
         f"mean regret {figures['mean_regret']:.5f} ({interval[0]:.5f} to {interval[1]:.5f}) over "
         f"{console.counted(figures['positions']['count'], 'position')} ({figures['positions']['kind']}); "
