@@ -357,16 +357,19 @@ def test_a_whole_game_is_played_from_a_pipe(
 def test_play_obeys_commands_and_refuses_bad_ones(
     trained: _Run, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    _type(monkeypatch, "undo\nhint\nbudget 17\nbudget -3\nbudget 3\n4\n4\nundo\nfly\n9\nquit\n")
+    _type(monkeypatch, "undo\nhint\nbudget 17\nbudget -3\nbudget auto\nbudget 3\n4\n4\nundo\nfly\n9\nquit\n")
     assert run(["play", str(trained.run_dir), "--budget", "1"]) == 0
     output = capsys.readouterr().out
     assert "no move of yours to take back" in output
     assert "the agent would play" in output
     assert "17 is over the capacity of 16" in output
     assert "value" in output.split("budget 3")[1]
+    thought = re.search(r"at budget auto \((\d+) simulations?\)", output)
+    assert thought is not None
+    assert 0 <= int(thought[1]) <= _CAPACITY
     assert "4 is illegal here" in output
     assert "'fly' is no move" in output
-    assert "'-3' is no budget; enter budget and a whole number from 0" in output
+    assert "'-3' is no budget; enter budget and a whole number from 0, or auto" in output
     assert "9 is illegal here; legal are 0, 1, 2, 3, 4, 5, 6, 7, 8" in output
 
 

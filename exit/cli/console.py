@@ -40,14 +40,16 @@ def warn(line: str) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table; the first column is text, the others are figures."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     # A pipe has no width of its own, and lines broken there would be hard to read back.
     width = None if sys.stdout.isatty() else _PLAIN_WIDTH
-    Console(highlight=False, width=width).print(table)
+    out = Console(highlight=False, width=width)
+    # As a title of the table's it would be broken to its width.
+    out.print(Text(title, style="bold"), table)
 
 
 def prepare_json(path: Path | None) -> None:

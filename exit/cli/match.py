@@ -22,6 +22,7 @@ class Advice(NamedTuple):
 
     action: int
     value: float
+    simulations: int
     prior: dict[int, float]
     weights: dict[int, float]
     qvalues: dict[int, float]
@@ -50,12 +51,12 @@ class Match:
 
     Attributes:
       exact: exact values, if they are known.
-      budget: simulations a move.
+      budget: simulations a move, or "auto".
     """
 
     agent: Agent
     exact: Exact | None
-    budget: int
+    budget: int | str
     rng: np.random.Generator
     moments: list[_Moment] = field(default_factory=list)
     has_opponent: bool = False
@@ -87,10 +88,10 @@ class Match:
             raise UserError(f"{action} is illegal here; legal are {choice}")
         return action
 
-    def set_budget(self, budget: int) -> None:
+    def set_budget(self, budget: int | str) -> None:
         """Think that many simulations a move from now on; raises UserError over the agent's capacity."""
         capacity = self.agent.search.max_simulations
-        if budget > capacity:
+        if not isinstance(budget, str) and budget > capacity:
             remedy = f"start with --max-simulations {budget} to raise it"
             raise UserError(f"{budget} is over the capacity of {capacity} simulations; {remedy}")
         self.budget = budget
@@ -107,6 +108,7 @@ class Match:
         return Advice(
             action=int(found.action),
             value=float(found.value),
+            simulations=int(found.num_simulations),
             prior={action: float(found.prior[action]) for action in actions},
             weights={action: float(found.action_weights[action]) for action in actions},
             qvalues={action: float(found.qvalues[action]) for action in actions},
@@ -152,7 +154,7 @@ class Match:
         return np.asarray(self.agent.game.legal_actions(self.moments[-1].state))
 
 
-def open_match(agent: Agent, *, budget: int, seed: int) -> tuple[Match, str | None]:
+def open_match(agent: Agent, *, budget: int | str, seed: int) -> tuple[Match, str | None]:
     """A match at its start, and why there are no exact values if there are none."""
     exact, reason = None, None
     try:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from exit.cli import console
-from exit.cli.options import agent_argument, capacity_option, debug_option, manual
+from exit.cli.options import BudgetOrAuto, agent_argument, capacity_option, debug_option, manual
 from exit.errors import UserError
 
 if TYPE_CHECKING:
     from exit.cli.match import Match
 
-_HELP = "a move by its number, or: hint, budget N, undo, help, quit"
+_HELP = "a move by its number, or: hint, budget N|auto, undo, help, quit"
 _BUDGET = 64
 _SIDES: dict[str, tuple[int, ...]] = {"first": (0,), "second": (1,), "both": (0, 1)}
 
@@ -35,16 +35,17 @@ _Reply = Literal["moved", "asked", "quit"]
 )
 @click.option(
     "--budget",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Simulations a move. Default: 64, or the capacity if that is less.",
+    type=BudgetOrAuto(),
+    metavar="N|auto",
+    help="Simulations a move; auto thinks as long as it seems worth it. Default: 64, or the capacity if that "
+    "is less.",
 )
 @capacity_option
 @click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the chance outcomes."
 )
 @debug_option
-def play(source: Path, side: str, budget: int | None, max_simulations: int | None, seed: int) -> None:
+def play(source: Path, side: str, budget: int | str | None, max_simulations: int | None, seed: int) -> None:
     """Play against AGENT, with reflex, search and exact values beside each move.
 
     AGENT is a run directory, a file that `xit export` wrote, or the name of an agent that comes with xit.
@@ -52,7 +53,7 @@ def play(source: Path, side: str, budget: int | None, max_simulations: int | Non
     from exit.cli.loading import load_agent
     from exit.cli.match import open_match
 
-    agent = load_agent(source, () if budget is None else (budget,), max_simulations)
+    agent = load_agent(source, (budget,) if isinstance(budget, int) else (), max_simulations)
     if budget is None:
         budget = min(_BUDGET, agent.search.max_simulations)
     match, reason = open_match(agent, budget=budget, seed=seed)
@@ -98,14 +99,17 @@ def _obey(match: "Match", side: tuple[int, ...], words: list[str]) -> _Reply:
         case ["hint"]:
             console.say(f"the agent would play {match.named(match.advise().action)}")
             return "asked"
+        case ["budget", "auto"]:
+            match.set_budget("auto")
+            _show(match)
+            return "asked"
         case ["budget", number] if number.isascii() and number.isdigit():
             match.set_budget(int(number))
             _show(match)
             return "asked"
         case ["budget", *rest]:
-            raise UserError(
-                f"{' '.join(rest) or 'nothing'!r} is no budget; enter budget and a whole number from 0"
-            )
+            given = " ".join(rest) or "nothing"
+            raise UserError(f"{given!r} is no budget; enter budget and a whole number from 0, or auto")
         case ["undo"]:
             match.undo(side)
             return "moved"
@@ -146,5 +150,6 @@ def _show(match: "Match") -> None:
         columns.append("exact")
         formats.append(lambda action: f"{exact[action]:+.6g}{' *' if exact[action] >= best - 1e-9 else '  '}")
     rows = [[text(action) for text in formats] for action in sorted(advice.prior)]
-    value = f"player {match.player + 1} to move, value {advice.value:+.3f} at budget {match.budget}"
+    spent = f" ({console.counted(advice.simulations, 'simulation')})" if match.budget == "auto" else ""
+    value = f"player {match.player + 1} to move, value {advice.value:+.3f} at budget {match.budget}{spent}"
     console.show_table(value, columns, rows)
