@@ -270,7 +270,7 @@ def _file_of(source: Path) -> Path | None:
     if file is None:
         names = trained_names()
         like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
-        raise UsageError(f"{source} holds no run, and no agent of this name comes with xit{like}")
+        raise UsageError(f"there is no run in {source}, and no agent of this name comes with xit{like}")
     return file
 
 

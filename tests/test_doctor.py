@@ -31,4 +31,4 @@ def test_serve_says_what_is_wrong_with_a_port_or_an_agent(capsys: pytest.Capture
         assert run(["serve", "--port", str(port)]) == 1
     assert f"cannot serve on 127.0.0.1:{port}" in capsys.readouterr().err
     assert run(["serve", "no_such_run", "--port", "0"]) == 2
-    assert "no_such_run holds no run" in capsys.readouterr().err
+    assert "there is no run in no_such_run" in capsys.readouterr().err

@@ -73,7 +73,7 @@ def test_a_name_is_the_agent_that_comes_with_it(
     assert Agent.load("champion").source == file
     # What a user has made comes first.
     (tmp_path / "champion").mkdir()
-    with pytest.raises(UsageError, match="champion holds no run"):
+    with pytest.raises(UsageError, match="no run in champion"):
         Agent.load("champion")
 
 
@@ -81,7 +81,7 @@ def test_a_word_that_names_no_agent_is_answered_with_those_like_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match=r"conect_four holds no run, .*did you mean 'connect_four'"):
+    with pytest.raises(UsageError, match=r"no run in conect_four, .*did you mean 'connect_four'"):
         Agent.load("conect_four")
 
 

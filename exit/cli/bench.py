@@ -114,8 +114,10 @@ def bench(
     with console.Progress("measuring") as progress:
 
         def report(what: str, done: int, total: int) -> None:
-            share = f" of {total:,}" if total else ""
-            progress.update(f"{what}: {done:,}{share} positions", done / total if total else None)
+            if total:
+                progress.update(f"{what}: {done:,} of {total:,} positions", done / total)
+            else:
+                progress.update(f"{what}, followed through every reply: {done:,} positions")
 
         figures = measure(
             agent,

@@ -231,13 +231,14 @@ def _show(artifact: "Artifact") -> None:
     else:
         agreement = console.percent(found["fidelity"])
         verdict = "certified from every seat" if found["certified"] else "not certified"
+        everywhere = " (--everywhere grows a tree for these too)" if header["format"] == "tree" else ""
         console.say(
             f"own play: {console.counted(found['met'], 'state')}, "
             f"exploitability {found['exploitability']:.5g}, {verdict}"
         )
         console.say(
-            f"all states, also those it never meets: {found['mistakes']:,} mistakes in {found['states']:,} "
-            f"({found['illegal']:,} illegal), mean regret {found['mean_regret']:.5g}; "
+            f"all states, also those it never meets{everywhere}: {found['mistakes']:,} mistakes in "
+            f"{found['states']:,} ({found['illegal']:,} illegal), mean regret {found['mean_regret']:.5g}; "
             f"as the agent in {agreement}"
         )
         if found["return"] is not None:

@@ -153,7 +153,7 @@ class Progress:
         self._console = _PROGRESS_CONSOLE
         self._live = Live(self, console=self._console, transient=True, refresh_per_second=4)
         self._started = time.monotonic()
-        self._next_line = self._started + _PATIENCE_SECONDS
+        self._last_line = self._started + _PATIENCE_SECONDS - _PLAIN_INTERVAL_SECONDS
         self._said, self._times_said = "", 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -193,15 +193,14 @@ class Progress:
         """A plain line, if there is no terminal and the last one is old enough."""
         with self._lock:
             now = time.monotonic()
-            if self._console.is_terminal or now < self._next_line or self._ended.is_set():
-                return
             share = "" if self._fraction is None else f"{100 * self._fraction:.0f}%  "
             line = f"{self._label}  {share}{self._text}".rstrip()
-            self._times_said = self._times_said + 1 if line == self._said else 0
-            self._said = line
-            self._next_line = now + _PLAIN_INTERVAL_SECONDS * 2**self._times_said
-            passed = f" ({duration(now - self._started)})" if self._times_said else ""
-            click.echo(line + passed, err=True)
+            repeated = self._times_said if line == self._said else 0
+            due = self._last_line + _PLAIN_INTERVAL_SECONDS * (2 ** (repeated - 1) if repeated else 1)
+            if self._console.is_terminal or now < due or self._ended.is_set():
+                return
+            self._said, self._times_said, self._last_line = line, repeated + 1, now
+            click.echo(f"{line} ({duration(now - self._started)})" if repeated else line, err=True)
 
 
 def _bar(fraction: float | None) -> str:

@@ -101,11 +101,16 @@ def solve_at_any_size(game: Game, *, force: bool, use_symmetries: bool, max_memo
 
 def _reporter(game: Game, progress: console.Progress) -> Callable[[str, int, int], None]:
     """Shows what a solver says, and how long it will still take."""
-    forecast = Forecast(num_states_of(game))
+    known = num_states_of(game)
+    forecast = Forecast(known)
 
     def report(phase: str, layer: int, states: int) -> None:
         done = forecast.update(phase, layer, states)
         text = _PHASES[phase].format(layer=layer, states=states, total=forecast.num_found)
+        if phase == "enumerate" and known is None:
+            # What the layers grow to can only be guessed, and a guess of hours may stand for years.
+            progress.update(text)
+            return
         if done is not None and (left := forecast.seconds_left(done)) is not None:
             text += f", about {console.duration(left)} left"
         progress.update(text, done)

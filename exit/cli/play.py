@@ -57,7 +57,13 @@ def play(source: Path, side: str, budget: int | str | None, max_simulations: int
     if budget is None:
         budget = min(_BUDGET, agent.search.max_simulations)
     match, reason = open_match(agent, budget=budget, seed=seed)
-    console.say(f"{match.agent.game.name}; enter {_HELP}")
+    who = {"first": "you are player 1", "second": "you are player 2", "both": "you play both sides"}[side]
+    thinks = "as long as it seems worth it" if budget == "auto" else f"{budget} simulations a move"
+    console.say(f"{match.agent.game.name}: {who}, the agent thinks {thinks}; enter {_HELP}")
+    console.say(
+        "reflex and search: weights of the moves; Q and exact: what they earn, * where nothing earns more; the "
+        "agent plays the move that survives its search, which need not have the largest weight"
+    )
     if reason is not None:
         console.say(f"no exact values: {reason}")
     while not match.is_over:

@@ -47,8 +47,8 @@ def solve(
 ) -> None:
     """Solve GAME exactly from its rules, and keep the table on disk for the other commands.
 
-    A solution that takes longer than some seconds keeps what it has found on disk: if it is stopped, the
-    same command goes on.
+    A solution that takes longer than some seconds keeps what it has found on disk, in `tables` of the cache
+    directory (XIT_CACHE_DIR, or ~/.cache/xit): if it is stopped, the same command goes on.
     """
     from exit.catalog import load_game, with_overrides
     from exit.cli.exact import solve_at_any_size

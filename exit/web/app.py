@@ -182,6 +182,12 @@ def _serve_runs(app: FastAPI, table: Mapping[str, Desk]) -> None:
         return HTMLResponse(runs.card(_desk(table, name).agent), headers=_CARD_HEADERS)
 
 
+_OF_HTTP = {
+    404: "there is nothing under this address",
+    405: "this address takes another method; /openapi.json says which",
+}
+
+
 def _tell_problems(app: FastAPI) -> None:
     """Every failure as one sentence."""
 
@@ -196,7 +202,7 @@ def _tell_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def elsewhere(request: Request, error: HTTPException) -> JSONResponse:
-        said = "there is nothing under this address" if error.detail == "Not Found" else error.detail
+        said = _OF_HTTP.get(error.status_code, str(error.detail))
         return JSONResponse({"error": said}, error.status_code)
 
 
