@@ -73,7 +73,7 @@ def test_a_name_is_the_agent_that_comes_with_it(
     assert Agent.load("champion").source == file
     # What a user has made comes first.
     (tmp_path / "champion").mkdir()
-    with pytest.raises(UsageError, match="no run in champion"):
+    with pytest.raises(UsageError, match="champion holds no run"):
         Agent.load("champion")
 
 

@@ -141,9 +141,8 @@ def _show(found: dict[str, Any]) -> None:
     libraries = (f"{name} {version or 'missing'}" for name, version in found["libraries"].items())
     console.say(f"libraries   {', '.join(libraries)}")
     devices = found["devices"]
-    console.say(
-        f"devices     {', '.join(devices['list']) or devices['error']}; {console.counted(devices['cores'], 'core')}"
-    )
+    cores = console.counted(devices["cores"], "core")
+    console.say(f"devices     {', '.join(devices['list']) or devices['error']}; {cores}")
     console.say(f"memory      {found['memory_mb']:,} MB available")
     cache = found["cache"]
     console.say(

@@ -61,8 +61,8 @@ def play(source: Path, side: str, budget: int | str | None, max_simulations: int
     thinks = "as long as it seems worth it" if budget == "auto" else f"{budget} simulations a move"
     console.say(f"{match.agent.game.name}: {who}, the agent thinks {thinks}; enter {_HELP}")
     console.say(
-        "reflex and search: weights of the moves; Q and exact: what they earn, * where nothing earns more; the "
-        "agent plays the move that survives its search, which need not have the largest weight"
+        "reflex and search: weights of the moves; Q and exact: what they earn, * where nothing earns more; "
+        "the agent plays the move that survives its search, which need not have the largest weight"
     )
     if reason is not None:
         console.say(f"no exact values: {reason}")

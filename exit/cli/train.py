@@ -128,7 +128,8 @@ def _conclude(rows: list[dict[str, Any]], run_dir: Path, json_path: Path | None)
     if last:
         console.say(
             f"trained {console.counted(last['iteration'], 'iteration')}, "
-            f"{console.counted(last['positions'], 'position')}, in {console.duration(last['seconds'])} without compiling and measuring"
+            f"{console.counted(last['positions'], 'position')}, "
+            f"in {console.duration(last['seconds'])} without compiling and measuring"
         )
     if "reflex_mistake_rate" in last:
         reflex, search = (console.percent(last.get(f"{kind}_mistake_rate")) for kind in ("reflex", "search"))
