@@ -11,7 +11,7 @@ from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import Gumbel, SearchConfig
 from exit.selfplay import SelfPlayConfig
 from games.kelly import make
 
@@ -21,13 +21,20 @@ def config(
 ) -> RunConfig:
     return RunConfig(
         game=make(wealth, cap, rounds, bets_per_dollar, win_percent),
-        network=MLPConfig(width=256, num_blocks=2),
-        search=SearchConfig(max_simulations=64),
-        self_play=SelfPlayConfig(num_games=128, num_steps=8, budget=32, max_random_plies=rounds // 4),
-        replay=ReplayConfig(capacity=65_536),
-        learner=LearnerConfig(batch_size=512, num_updates=16),
-        num_iterations=300,
-        return_weight=0.0,
-        report_every=10,
-        checkpoint_every=50,
+        network=MLPConfig(width=128, num_blocks=2, activation="silu"),
+        search=SearchConfig(
+            max_simulations=64,
+            policy=Gumbel(max_num_considered_actions=8, rescale_values=False, value_scale=100.0),
+            prove=False,
+        ),
+        self_play=SelfPlayConfig(
+            num_games=128, num_steps=32, budget=8, max_random_plies=20, random_starts=0.9
+        ),
+        replay=ReplayConfig(capacity=16_384),
+        learner=LearnerConfig(batch_size=512, num_updates=64, averaging_decay=0.98, value_weight=8.0),
+        num_iterations=460,
+        return_weight=0.97,
+        final_return_weight=0.5,
+        report_every=20,
+        checkpoint_every=20,
     )
