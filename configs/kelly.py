@@ -31,8 +31,8 @@ def config(
             num_games=64, num_steps=64, budget=8, max_random_plies=20, random_starts=0.9
         ),
         replay=ReplayConfig(capacity=16_384),
-        learner=LearnerConfig(batch_size=512, num_updates=64, averaging_decay=0.98, value_weight=8.0),
-        num_iterations=420,
+        learner=LearnerConfig(batch_size=512, num_updates=64, averaging_decay=0.995, value_weight=8.0),
+        num_iterations=400,
         return_weight=1.0,
         final_return_weight=0.8,
         without_luck=True,
