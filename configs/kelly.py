@@ -24,17 +24,19 @@ def config(
         network=MLPConfig(width=128, num_blocks=2, activation="silu"),
         search=SearchConfig(
             max_simulations=64,
-            policy=Gumbel(max_num_considered_actions=8, rescale_values=False, value_scale=250.0),
+            policy=Gumbel(max_num_considered_actions=8, rescale_values=False, value_scale=60.0),
             prove=False,
         ),
         self_play=SelfPlayConfig(
             num_games=64, num_steps=64, budget=8, max_random_plies=20, random_starts=0.9
         ),
         replay=ReplayConfig(capacity=16_384),
-        learner=LearnerConfig(batch_size=512, num_updates=64, averaging_decay=0.995, value_weight=8.0),
-        num_iterations=400,
+        learner=LearnerConfig(
+            batch_size=512, num_updates=64, learning_rate=1e-3, averaging_decay=0.995, value_weight=8.0
+        ),
+        num_iterations=200,
         return_weight=1.0,
-        final_return_weight=0.8,
+        final_return_weight=0.0,
         without_luck=True,
         report_every=20,
         checkpoint_every=20,

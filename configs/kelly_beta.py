@@ -25,13 +25,18 @@ def config(
 ) -> RunConfig:
     return RunConfig(
         game=make(alpha, beta, rounds, wealth, cap, bets_per_dollar),
-        network=MLPConfig(width=128, num_blocks=2),
-        search=SearchConfig(max_simulations=64, policy=Gumbel(rescale_values=False, value_scale=20.0)),
-        self_play=SelfPlayConfig(num_games=128, num_steps=8, budget=16, max_random_plies=rounds),
+        network=MLPConfig(width=128, num_blocks=2, activation="silu"),
+        search=SearchConfig(
+            max_simulations=64, policy=Gumbel(rescale_values=False, value_scale=100.0), prove=False
+        ),
+        self_play=SelfPlayConfig(
+            num_games=128, num_steps=16, budget=16, max_random_plies=rounds, random_starts=0.9
+        ),
         replay=ReplayConfig(capacity=8_192),
-        learner=LearnerConfig(batch_size=512, num_updates=32, averaging_decay=0.98, value_weight=8.0),
-        num_iterations=150,
-        return_weight=0.0,
+        learner=LearnerConfig(batch_size=512, num_updates=48, averaging_decay=0.99, value_weight=8.0),
+        num_iterations=200,
+        return_weight=0.9,
+        without_luck=True,
         report_every=10,
         checkpoint_every=50,
     )

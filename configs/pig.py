@@ -9,7 +9,7 @@ from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import Gumbel, SearchConfig
 from exit.selfplay import SelfPlayConfig
 from games.pig import make
 
@@ -17,13 +17,17 @@ from games.pig import make
 def config(goal: int = 100) -> RunConfig:
     return RunConfig(
         game=make(goal),
-        network=MLPConfig(width=128, num_blocks=2),
-        search=SearchConfig(max_simulations=64),
-        self_play=SelfPlayConfig(num_games=128, num_steps=8, budget=16, max_random_plies=2 * goal),
+        network=MLPConfig(width=128, num_blocks=2, activation="silu"),
+        search=SearchConfig(
+            max_simulations=64, policy=Gumbel(rescale_values=False, value_scale=3.0), prove=False
+        ),
+        self_play=SelfPlayConfig(num_games=128, num_steps=16, budget=8, random_starts=0.9),
         replay=ReplayConfig(capacity=16_384),
-        learner=LearnerConfig(batch_size=512, num_updates=16, averaging_decay=0.98, value_weight=4.0),
-        num_iterations=240,
-        return_weight=0.7,
+        learner=LearnerConfig(batch_size=512, num_updates=32, averaging_decay=0.99, value_weight=4.0),
+        num_iterations=900,
+        return_weight=0.9,
+        final_return_weight=0.5,
+        without_luck=True,
         report_every=10,
         checkpoint_every=50,
     )

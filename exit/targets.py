@@ -39,7 +39,7 @@ def make_targets(
     Luck is how far what was played went beyond what search expected: the outcome that chance drew, and the
     move, where another than the policy's was tried. Without it, a target is the search's value and, of what
     later searches found that the network had not known, the share `return_weight` for each move in between
-    (Q(lambda) of Harutyunyan et al. 2016): the same mean, and far less noise where the network knows something.
+    (Q(lambda) of Harutyunyan et al. 2016). That has far less noise where the network knows something.
 
     Args:
       return_weight: in [0, 1].
@@ -47,9 +47,7 @@ def make_targets(
     """
     if without_luck:
         value = _without_luck(played, return_weight)
-        return Targets(
-            jax.tree.map(_flatten, played.state), _flatten(played.action_weights), _flatten(value)
-        )
+        return Targets(jax.tree.map(_flatten, played.state), _flatten(played.action_weights), _flatten(value))
 
     # After the last move: what makes its state's target the search's own value, unless the game ended.
     last_reward, last_discount = played.reward[-1], played.discount[-1]
@@ -68,7 +66,9 @@ def make_targets(
 def _without_luck(played: Trajectory, return_weight: float | Float[Array, ""]) -> Float[Array, "T B"]:
     """Values of search, corrected by what later searches found."""
 
-    def backup(surprise: Float[Array, " B"], now: Trajectory) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+    def backup(
+        surprise: Float[Array, " B"], now: Trajectory
+    ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
         target = jnp.clip(now.value + return_weight * now.discount * surprise, now.lower, now.upper)
         return target - now.prior_value, target
 

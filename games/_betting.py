@@ -86,8 +86,8 @@ def settled(
 def inputs(wealth: Int[Array, ""], rounds: Int[Array, ""], most: int, max_rounds: int) -> Float[Array, " n"]:
     """What a network sees of wealth and of the rounds to come, each on a linear and a logarithmic scale.
 
-    Numbers in [-1, 1], not steps: which bet is best depends on how the value curves, and every step would be a
-    kink in it.
+    Numbers in [-1, 1], not steps: which bet is best depends on how the value curves, and every step would be
+    a kink in it.
     """
     scales = [share_of(wealth, most), log_share_of(wealth, most)]
     scales += [share_of(rounds, max_rounds), log_share_of(rounds, max_rounds)]
@@ -96,7 +96,7 @@ def inputs(wealth: Int[Array, ""], rounds: Int[Array, ""], most: int, max_rounds
 
 @functools.cache
 def bet_features(most: int) -> Float[np.ndarray, "A F"]:
-    """What each bet is like: waves over its size on a linear and a logarithmic scale, so that near bets are."""
+    """What each bet is like: waves over its size, on a linear and a logarithmic scale."""
     bets = np.arange(most)
     scales = [bets / most, np.log1p(bets) / math.log1p(most)]
     return np.concatenate([np.cos(np.pi * np.outer(scale, range(1, _WAVES + 1))) for scale in scales], axis=1)
