@@ -32,7 +32,7 @@ def config(
         ),
         replay=ReplayConfig(capacity=16_384),
         learner=LearnerConfig(
-            batch_size=512, num_updates=64, learning_rate=1e-3, averaging_decay=0.995, value_weight=8.0
+            batch_size=512, num_updates=64, learning_rate=1e-3, averaging_decay=0.995, value_weight=50.0
         ),
         num_iterations=200,
         return_weight=1.0,
