@@ -27,15 +27,18 @@ def config(
         game=make(alpha, beta, rounds, wealth, cap, bets_per_dollar),
         network=MLPConfig(width=128, num_blocks=2, activation="silu"),
         search=SearchConfig(
-            max_simulations=64, policy=Gumbel(rescale_values=False, value_scale=100.0), prove=False
+            max_simulations=64, policy=Gumbel(rescale_values=False, value_scale=20.0), prove=False
         ),
         self_play=SelfPlayConfig(
             num_games=128, num_steps=16, budget=16, max_random_plies=rounds, random_starts=0.9
         ),
         replay=ReplayConfig(capacity=8_192),
-        learner=LearnerConfig(batch_size=512, num_updates=48, averaging_decay=0.99, value_weight=8.0),
-        num_iterations=200,
+        learner=LearnerConfig(
+            batch_size=512, num_updates=64, learning_rate=1e-3, averaging_decay=0.995, value_weight=50.0
+        ),
+        num_iterations=150,
         return_weight=0.9,
+        final_return_weight=0.0,
         without_luck=True,
         report_every=10,
         checkpoint_every=50,
