@@ -34,9 +34,9 @@ def config(
         learner=LearnerConfig(
             batch_size=512, num_updates=64, learning_rate=1e-3, averaging_decay=0.995, value_weight=50.0
         ),
-        num_iterations=200,
+        num_iterations=180,
         return_weight=1.0,
-        final_return_weight=0.0,
+        final_return_weight=0.8,
         without_luck=True,
         report_every=20,
         checkpoint_every=20,
