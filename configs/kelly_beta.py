@@ -36,7 +36,7 @@ def config(
         learner=LearnerConfig(
             batch_size=512, num_updates=64, learning_rate=1e-3, averaging_decay=0.995, value_weight=50.0
         ),
-        num_iterations=150,
+        num_iterations=110,
         return_weight=0.9,
         final_return_weight=0.0,
         without_luck=True,
