@@ -2,9 +2,14 @@
 
 xit train kelly_25_250_300
 
-There are as many actions as bets, of which search considers 16 at a time. A setting to start from, tuned
-for nothing yet: after 30 iterations of a smaller run (width 128, 16 simulations) the reflex earned $57,
-where Kelly's rule earns $226 and exact play $246.
+One seed took 726 CPU seconds of one core: the reflex earns $244.618, where exact play earns $246.208 and
+Kelly's rule $225.932 (`python benchmarks/belief_learning.py --games kelly_25_250_300`). It still got better:
+$239.985 after 40 iterations, $243.710 after 80.
+
+Chance decides most of what a game earns, so returns are learnt without luck; then they may reach as far as a
+game does, and what is known of the last rounds comes to the first ones soon. Search tries 8 bets, each once.
+Its Q-values count little against the prior, so that many small steps average out the errors of values; and
+policies are noisy targets, so that the value's loss is given 50 times the weight.
 """
 
 from exit.learner import LearnerConfig
