@@ -23,8 +23,6 @@ class MLPConfig:
 
     def __post_init__(self) -> None:
         _check_sizes(self, width=1, num_blocks=0)
-        if self.activation not in ("relu", "silu"):
-            raise ValueError(f"network.activation is {self.activation!r}; it must be relu or silu")
 
 
 @dataclass(frozen=True)
