@@ -1,8 +1,10 @@
 """Pig to 100 points, or to the goal in the name.
 
-`xit train pig_100`: three and a half minutes on one core. Not good yet: against perfect play the reflex of
-one seed earned -0.009 where perfect play earns 0.061, a loss of 0.035 in the chance to win, and it was
-still getting better at the end. Games are long, so that values are learnt first from how these end.
+`xit train pig_100`. One seed, looked at on the way and not followed to the end: against perfect play, which
+wins 0.5306 of games, the reflex lost 0.0169 of the chance to win after 46 iterations (65 CPU seconds of one
+core), 0.0035 after 134 (126) and 0.0017 after 233 (187), and was still getting better.
+
+Games are long and full of luck, so values are learnt from returns without it, which reach less far with time.
 """
 
 from exit.learner import LearnerConfig
