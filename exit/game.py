@@ -60,6 +60,9 @@ class Game(Protocol):
         so, where the rules tell tighter ones than `value_bounds`: what some simple policy earns for certain,
         and what nobody can exceed. The network's value lies between them, so that it learns only what the
         rules leave open.
+      `action_features: Float[np.ndarray, "A F"]`: numbers that tell what each action is like, for games with
+        many alike, such as the sizes of a bet. The network's policy is then linear in them, in place of one
+        number for each action, so that what is learnt of an action holds for those like it.
       `statistic_game: Game` and `statistic(state) -> State`: another game with the same moves, chance and
         rewards, and the state there that says of the past all that matters for the future. Exact values are
         then those of that game. A state that no play can reach is mapped to one that none can reach there.
@@ -181,6 +184,11 @@ def observed_value_bounds_of(
         return observed_value_bounds(observation)
     low, high = game.value_bounds
     return jnp.float32(low), jnp.float32(high)
+
+
+def action_features_of(game: Game) -> Float[np.ndarray, "A F"] | None:
+    """What each action is like, in numbers; None if the game does not say."""
+    return getattr(game, "action_features", None)
 
 
 def statistic_game_of(game: Game) -> Game | None:

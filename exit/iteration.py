@@ -33,6 +33,8 @@ class RunConfig:
       return_weight: share of the game's return in the value target, against the search's value.
       final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
         learnt from how long games end are true early and noisy; those of search the other way round.
+      without_luck: leave out of the returns what chance, or a move that was only tried, brought beyond what
+        search expected; see `exit.targets.make_targets`. For games of chance.
       report_every: iterations between reports, each with a measurement if the game is solved.
       checkpoint_every: iterations between checkpoints.
       keep_checkpoints: checkpoints kept.
@@ -52,6 +54,7 @@ class RunConfig:
     num_iterations: int = 100
     return_weight: float = 0.5
     final_return_weight: float | None = None
+    without_luck: bool = False
     report_every: int = 10
     checkpoint_every: int = 10
     keep_checkpoints: int = 3
@@ -184,7 +187,8 @@ def _play_and_remember(
 ) -> tuple[State, Replay, PlayFigures]:
     """Positions to go on from and the replay after an iteration's self-play."""
     games, played, figures = play(games, params, rng_key, config=config)
-    replay = ring.add(replay, make_targets(played, return_weight=return_weight))
+    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
+    replay = ring.add(replay, targets)
     return *everywhere((games, replay)), figures
 
 

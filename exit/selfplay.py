@@ -58,6 +58,7 @@ class Trajectory(NamedTuple):
       state: positions searched.
       action_weights: the search's improved policy.
       value: the search's value of the state.
+      prior_value: the network's.
       lower: proven bound below the state's exact value.
       upper: proven bound above it; equal to `lower` where the search has solved the state.
       reward: brought by the move played.
@@ -67,6 +68,7 @@ class Trajectory(NamedTuple):
     state: State
     action_weights: Float[Array, "T B A"]
     value: Float[Array, "T B"]
+    prior_value: Float[Array, "T B"]
     lower: Float[Array, "T B"]
     upper: Float[Array, "T B"]
     reward: Float[Array, "T B"]
@@ -159,6 +161,7 @@ def self_play(
             state=state,
             action_weights=result.action_weights,
             value=result.value,
+            prior_value=result.prior_value,
             lower=result.lower,
             upper=result.upper,
             reward=brought.reward,

@@ -24,7 +24,9 @@ class Targets(NamedTuple):
     value: Float[Array, "..."]
 
 
-def make_targets(played: Trajectory, *, return_weight: float | Float[Array, ""]) -> Targets:
+def make_targets(
+    played: Trajectory, *, return_weight: float | Float[Array, ""], without_luck: bool = False
+) -> Targets:
     """Examples from a trajectory, flattened to one leading axis of T * B, time first.
 
     The value target mixes the outcome of the game with the search's own values: a lambda-return
@@ -34,9 +36,18 @@ def make_targets(played: Trajectory, *, return_weight: float | Float[Array, ""])
     The last move's state has no successor in the trajectory: its target is the search's value unless
     the game ended there.
 
+    Luck is how far what was played went beyond what search expected: the outcome that chance drew, and the
+    move, where another than the policy's was tried. Without it, a target is the search's value and, of what
+    later searches found that the network had not known, the share `return_weight` for each move in between
+    (Q(lambda) of Harutyunyan et al. 2016). That has far less noise where the network knows something.
+
     Args:
       return_weight: in [0, 1].
+      without_luck: leave luck out.
     """
+    if without_luck:
+        value = _without_luck(played, return_weight)
+        return Targets(jax.tree.map(_flatten, played.state), _flatten(played.action_weights), _flatten(value))
 
     # After the last move: what makes its state's target the search's own value, unless the game ended.
     last_reward, last_discount = played.reward[-1], played.discount[-1]
@@ -49,8 +60,21 @@ def make_targets(played: Trajectory, *, return_weight: float | Float[Array, ""])
         return target, target
 
     _, value = jax.lax.scan(backup, bootstrap, played, reverse=True)
+    return Targets(jax.tree.map(_flatten, played.state), _flatten(played.action_weights), _flatten(value))
 
-    def flatten(leaf: Array) -> Array:
-        return leaf.reshape(-1, *leaf.shape[2:])
 
-    return Targets(jax.tree.map(flatten, played.state), flatten(played.action_weights), flatten(value))
+def _without_luck(played: Trajectory, return_weight: float | Float[Array, ""]) -> Float[Array, "T B"]:
+    """Values of search, corrected by what later searches found."""
+
+    def backup(
+        surprise: Float[Array, " B"], now: Trajectory
+    ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+        target = jnp.clip(now.value + return_weight * now.discount * surprise, now.lower, now.upper)
+        return target - now.prior_value, target
+
+    return jax.lax.scan(backup, jnp.zeros_like(played.value[-1]), played, reverse=True)[1]
+
+
+def _flatten(leaf: Array) -> Array:
+    """Time and games on one axis."""
+    return leaf.reshape(-1, *leaf.shape[2:])

@@ -1,18 +1,21 @@
 """What games of betting on a coin share: wealth counted in the smallest bet, and when a game is over."""
 
+import functools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Int32
+from jaxtyping import Array, Bool, Float, Int, Int32, Key
 
 from exit.game import Step
-from games._numbers import log_share_of, share_of, thermometer
+from games._numbers import log_share_of, share_of
 
 _MAX_BETS, _MAX_ROUNDS = 25_000, 10_000
-_WEALTH_STEPS, _LOG_WEALTH_STEPS, _ROUND_STEPS, _LOG_ROUND_STEPS = 32, 16, 16, 8
+_WEALTH, _ROUNDS = 0, 2
+_WAVES = 12
 
-NUM_INPUTS = _WEALTH_STEPS + _LOG_WEALTH_STEPS + _ROUND_STEPS + _LOG_ROUND_STEPS
+NUM_INPUTS = 4
 """Length of `inputs`."""
 
 
@@ -48,6 +51,14 @@ def legal_bets(wealth: Int[Array, ""], rounds: Int[Array, ""], most: int) -> Boo
     return (jnp.arange(most) <= wealth) & ~is_over(wealth, rounds, most)
 
 
+def random_wealth(rng_key: Key[Array, ""], most: int) -> Int32[Array, ""]:
+    """A wealth at which the game goes on: half of the time any, else of any order of magnitude."""
+    key_even, key_log, key_which = jax.random.split(rng_key, 3)
+    even = jax.random.randint(key_even, (), 1, most, jnp.int32)
+    size = jnp.exp(jax.random.uniform(key_log) * math.log(most)).astype(jnp.int32)
+    return jnp.where(jax.random.bernoulli(key_which), even, jnp.clip(size, 1, most - 1))
+
+
 def settled(
     wealth: Int[Array, ""],
     rounds: Int[Array, ""],
@@ -73,20 +84,27 @@ def settled(
 
 
 def inputs(wealth: Int[Array, ""], rounds: Int[Array, ""], most: int, max_rounds: int) -> Float[Array, " n"]:
-    """What a network sees of wealth and of the rounds to come, each on a linear and a logarithmic scale."""
-    return jnp.concatenate(
-        [
-            thermometer(share_of(wealth, most), _WEALTH_STEPS),
-            thermometer(log_share_of(wealth, most), _LOG_WEALTH_STEPS),
-            thermometer(share_of(rounds, max_rounds), _ROUND_STEPS),
-            thermometer(log_share_of(rounds, max_rounds), _LOG_ROUND_STEPS),
-        ]
-    )
+    """What a network sees of wealth and of the rounds to come, each on a linear and a logarithmic scale.
+
+    Numbers in [-1, 1], not steps: which bet is best depends on how the value curves, and every step would be
+    a kink in it.
+    """
+    scales = [share_of(wealth, most), log_share_of(wealth, most)]
+    scales += [share_of(rounds, max_rounds), log_share_of(rounds, max_rounds)]
+    return 2 * jnp.stack(scales) - 1
+
+
+@functools.cache
+def bet_features(most: int) -> Float[np.ndarray, "A F"]:
+    """What each bet is like: waves over its size, on a linear and a logarithmic scale."""
+    bets = np.arange(most)
+    scales = [bets / most, np.log1p(bets) / math.log1p(most)]
+    return np.concatenate([np.cos(np.pi * np.outer(scale, range(1, _WAVES + 1))) for scale in scales], axis=1)
 
 
 def rounds_of(seen: Float[Array, " n"], max_rounds: int) -> Float[Array, ""]:
     """The rounds to come, of what `inputs` tells."""
-    return max_rounds * jnp.mean(seen[-_ROUND_STEPS - _LOG_ROUND_STEPS : -_LOG_ROUND_STEPS])
+    return max_rounds * (seen[_ROUNDS] + 1) / 2
 
 
 def value_bounds(
@@ -99,7 +117,7 @@ def value_bounds(
       max_win_prob: that a round to come can have.
       cap: in dollars.
     """
-    wealth = cap * jnp.mean(seen[:_WEALTH_STEPS])
+    wealth = cap * (seen[_WEALTH] + 1) / 2
     growth = jnp.log(jnp.maximum(2 * max_win_prob, 1.0)) * rounds_of(seen, max_rounds)
     return wealth, jnp.minimum(wealth * jnp.exp(jnp.minimum(growth, math.log(_MAX_BETS))), cap)
 

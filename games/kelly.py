@@ -56,7 +56,7 @@ class Kelly:
     unit: float = 1.0
     win_prob: float = 0.6
 
-    version = 1
+    version = 2
     num_outcomes = 2
 
     def __post_init__(self) -> None:
@@ -85,6 +85,11 @@ class Kelly:
         return (betting.NUM_INPUTS,)
 
     @property
+    def action_features(self) -> Float[np.ndarray, "A F"]:
+        """What each bet is like."""
+        return betting.bet_features(self.most)
+
+    @property
     def value_bounds(self) -> tuple[float, float]:
         return (0.0, float(self.cap))
 
@@ -106,7 +111,7 @@ class Kelly:
         """Any wealth below the cap, any rounds."""
         key_wealth, key_rounds = jax.random.split(rng_key)
         return KellyState(
-            wealth=jax.random.randint(key_wealth, (), 1, self.most, jnp.int32),
+            wealth=betting.random_wealth(key_wealth, self.most),
             rounds=jax.random.randint(key_rounds, (), 1, self.rounds + 1, jnp.int32),
         )
 

@@ -14,12 +14,11 @@ from jaxtyping import Array, Bool, Float, Int, Int32, Key, UInt32
 
 from exit.game import BaselineFn, Step
 from games import _betting as betting
-from games._numbers import packed, thermometer, unpacked
+from games._numbers import packed, unpacked
 
 EXAMPLES = ("kelly_beta_3_2_20",)
 
 _MAX_COUNT = 1e6
-_MEAN_STEPS = 32
 
 
 class KellyBetaState(NamedTuple):
@@ -61,7 +60,7 @@ class KellyBeta:
     cap: int = 100
     unit: float = 1.0
 
-    version = 1
+    version = 2
     num_outcomes = 2
 
     def __post_init__(self) -> None:
@@ -91,7 +90,12 @@ class KellyBeta:
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        return (betting.NUM_INPUTS + _MEAN_STEPS + 2,)
+        return (betting.NUM_INPUTS + 2,)
+
+    @property
+    def action_features(self) -> Float[np.ndarray, "A F"]:
+        """What each bet is like."""
+        return betting.bet_features(self.most)
 
     @property
     def value_bounds(self) -> tuple[float, float]:
@@ -125,7 +129,7 @@ class KellyBeta:
         key_wealth, key_thrown, key_wins = jax.random.split(rng_key, 3)
         thrown = jax.random.randint(key_thrown, (), 0, self.rounds, jnp.int32)
         wins = jax.random.randint(key_wins, (), 0, thrown + 1, jnp.int32)
-        wealth = jax.random.randint(key_wealth, (), 1, self.most, jnp.int32)
+        wealth = betting.random_wealth(key_wealth, self.most)
         return KellyBetaState(wealth=wealth, wins=wins, losses=thrown - wins)
 
     def legal_actions(self, state: KellyBetaState) -> Bool[Array, " A"]:
@@ -154,7 +158,7 @@ class KellyBeta:
         count = np.float32(self.alpha + self.beta + 1) + state.wins + state.losses
         belief = jnp.stack([2 * mean - 1, 2 * jnp.sqrt(mean * (1 - mean) / count)])
         money = betting.inputs(state.wealth, self._left(state), self.most, self.rounds)
-        return jnp.concatenate([money, thermometer(mean, _MEAN_STEPS), belief]).astype(jnp.float32)
+        return jnp.concatenate([money, belief]).astype(jnp.float32)
 
     def observed_value_bounds(
         self, observation: Float[Array, " inputs"]
@@ -163,7 +167,7 @@ class KellyBeta:
         money = observation[: betting.NUM_INPUTS]
         left = betting.rounds_of(money, self.rounds)
         count = self.alpha + self.beta + self.rounds - left
-        wins = count * jnp.mean(observation[betting.NUM_INPUTS : betting.NUM_INPUTS + _MEAN_STEPS])
+        wins = count * (observation[betting.NUM_INPUTS] + 1) / 2
         # The mean that the last bet has after a win in each one before it.
         before_last = jnp.maximum(left - 1, 0.0)
         best = (wins + before_last) / (count + before_last)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Int32, Key, UInt32
 
 from exit.game import BaselineFn, Step
-from games._numbers import packed, share_of, thermometer, unpacked
+from games._numbers import packed, share_of, unpacked
 
 EXAMPLES = ("pig_100",)
 
@@ -22,7 +22,7 @@ HOLD, ROLL = range(2)
 _SIDES = 6
 _MAX_GOAL = 1000
 _HOLD_AT = 20
-_STEPS = 25
+_NUM_INPUTS = 5
 
 
 class PigState(NamedTuple):
@@ -55,10 +55,10 @@ class Pig:
 
     goal: int = 100
 
-    version = 1
+    version = 2
     num_actions = 2
     num_outcomes = _SIDES
-    observation_shape = (3 * _STEPS + 2 * _STEPS,)
+    observation_shape = (_NUM_INPUTS,)
     value_bounds = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -113,11 +113,13 @@ class Pig:
         return after, Step(reward=jnp.where(won, 1.0, 0.0), discount=discount)
 
     def observe(self, state: PigState) -> Float[Array, " inputs"]:
-        """Points of both, the turn's sum, what holding would leave to go, and how far ahead it would be."""
+        """Points of both, the turn's sum, what holding would make of it, and how far ahead that would be.
+
+        Numbers in [-1, 1], not steps, each of which would be a kink in the value.
+        """
         kept = state.mine + state.turn
         shares = [share_of(each, self.goal) for each in (*state, kept)]
-        ahead = (1 + share_of(kept - state.theirs, self.goal)) / 2
-        return thermometer(jnp.stack([*shares, ahead]), _STEPS).reshape(-1)
+        return jnp.stack([*(2 * share - 1 for share in shares), share_of(kept - state.theirs, self.goal)])
 
     @property
     def _radices(self) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 
 from exit.game import Step
@@ -199,6 +200,14 @@ class ActionsNamedAlike(TwoHeaps):
         return "take"
 
 
+class FeaturesOfTooFewActions(TwoHeaps):
+    action_features = np.zeros((1, 2))
+
+
+class FeaturesNan(TwoHeaps):
+    action_features = np.full((TwoHeaps.num_actions, 2), np.nan)
+
+
 class RandomStateOver(TwoHeaps):
     """Of its states, one in nine is over."""
 
@@ -246,6 +255,8 @@ BROKEN = (
     (StatisticForgetful(), "statistic must keep legal actions, chances, rewards"),
     (RandomStateOver(), "random_state must draw unfinished states"),
     (RandomStateOutside(), "the state that random_state draws must be that of its key"),
+    (FeaturesOfTooFewActions(), "action_features must be floating ["),
+    (FeaturesNan(), "action_features must be finite"),
     (ActionsNamedAlike(), "action_name must give each action a text of its own"),
 )
 """Each broken game with a part of the message that names its fault."""

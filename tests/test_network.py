@@ -10,6 +10,7 @@ import pytest
 from exit.game import Game, State
 from exit.network import ConvConfig, MLPConfig, NetworkConfig, PredictFn, make_network
 from games.connect_four import ConnectFour
+from games.kelly import Kelly
 from games.tic_tac_toe import TicTacToe
 from tests.planted import BonusHeap, Chain
 from tests.tiny import random_params, random_states
@@ -67,6 +68,31 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(config: MLPConfig
     for head, other in zip(together, others, strict=True):
         np.testing.assert_array_equal(head[:3], other[:3])
         assert not np.array_equal(head[3:], other[3:])
+
+
+def test_what_is_learnt_of_a_bet_holds_for_near_ones() -> None:
+    """A step towards one bet makes its neighbours likelier than far bets."""
+    game = Kelly(25, 250, 10)
+    predict = make_network(MLP, game).predict
+    params = random_params(game, MLP, scale=0.0)
+    seen = game.observe(game.init())[None]
+    grads = jax.grad(lambda params: jax.nn.log_softmax(predict(params, seen)[0])[0, 20])(params)
+    logits = predict(jax.tree.map(jnp.add, params, grads), seen)[0][0]
+    assert abs(int(jnp.argmax(logits)) - 20) <= 1
+    assert min(logits[19:22]) > max(logits[3], logits[60])
+
+
+def test_a_smooth_network_has_no_kinks() -> None:
+    """Along a line, second differences of a perceptron with SiLU vanish with the square of the step."""
+    game = Kelly(25, 250, 10)
+    line = jnp.linspace(0, 1, 1001)[:, None] * jnp.ones(game.observation_shape)
+
+    def sharpest(config: MLPConfig) -> float:
+        logits = make_network(config, game).predict(random_params(game, config, scale=1.0), line)[0]
+        return float(jnp.abs(jnp.diff(logits, n=2, axis=0)).max())
+
+    smooth = MLPConfig(width=8, num_blocks=1, activation="silu")
+    assert sharpest(smooth) < 0.2 * sharpest(MLP)
 
 
 def test_equal_arguments_give_the_same_functions() -> None:

@@ -253,7 +253,8 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
     number = jnp.arange(value.size, dtype=jnp.int32).reshape(value.shape)
     weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
     unbounded = jnp.full(value.shape, jnp.inf)
-    return Trajectory({"number": number}, weights, value, -unbounded, unbounded, reward, discount)
+    states = {"number": number}
+    return Trajectory(states, weights, value, value, -unbounded, unbounded, reward, discount)
 
 
 def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:
@@ -322,6 +323,32 @@ def test_targets_are_lambda_returns(games: Any, return_weight: float) -> None:
     for game in range(2):
         expected = _returns(value[:, game], reward[:, game], discount[:, game], return_weight)
         np.testing.assert_allclose(found[game::2], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("return_weight", "expected"),
+    [
+        # Search found 0.1 more than the network at the third position, and 0.2 less at the second.
+        (0.0, [0.1, -0.2, 0.3, 0.4]),
+        (1.0, [0.1 + 0.3, -0.2 - 0.1, 0.3, 0.4]),
+        (0.5, [0.1 + 0.5 * 0.25, -0.2 - 0.5 * 0.1, 0.3, 0.4]),
+    ],
+)
+def test_targets_without_luck_by_hand(return_weight: float, expected: list[float]) -> None:
+    """The turn passes every time, the third move wins, and another game begins."""
+    played = _trajectory([0.1, -0.2, 0.3, 0.4], [0, 0, 1, 0], [-1, -1, 0, -1])
+    played = played._replace(prior_value=jnp.array([[0.1], [0.0], [0.2], [0.9]]))
+    found = make_targets(played, return_weight=return_weight, without_luck=True).value
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("return_weight", [0.5, 1.0])
+def test_luck_is_left_out_where_the_network_knows_everything(return_weight: float) -> None:
+    """A game goes better and better for the player by chance, which the network's values follow."""
+    values = [0.5, 0.8, 0.9, 1.0]
+    played = _trajectory(values, [0, 0, 0, 1], [1, 1, 1, 0])
+    found = make_targets(played, return_weight=return_weight, without_luck=True).value
+    np.testing.assert_allclose(found, values, atol=1e-6)
 
 
 def test_an_example_keeps_its_state_and_its_policy() -> None:

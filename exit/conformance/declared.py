@@ -6,9 +6,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from exit.conformance.failures import GameError, called, failure
-from exit.game import Game, action_name_of, statistic_names_of, statistics_of, symmetries_of
+from exit.game import (
+    Game,
+    action_features_of,
+    action_name_of,
+    statistic_names_of,
+    statistics_of,
+    symmetries_of,
+)
 
 
 def declared_game(game: object) -> Game:
@@ -51,6 +59,7 @@ def check_types(game: Game) -> None:
     if hasattr(game, "observed_value_bounds"):
         for bound in result("observed_value_bounds", result("observe", state)):
             _check_array(game, "each of observed_value_bounds", bound, (), jnp.floating)
+    _check_action_features(game)
     _check_statistics(game, state)
     after, step = result("apply", state, number, number)
     _check_same_type(game, "apply", after, state)
@@ -70,6 +79,14 @@ def check_types(game: Game) -> None:
     )
     if not all(isinstance(name, str) for name in names) or len(set(names)) < num_actions:
         raise failure(game, "action_name must give each action a text of its own")
+
+
+def _check_action_features(game: Game) -> None:
+    features = called(game, "action_features", lambda: action_features_of(game))
+    if features is not None:
+        _check_array(game, "action_features", np.asarray(features), (game.num_actions, None), jnp.floating)
+        if not np.isfinite(features).all():
+            raise failure(game, "action_features must be finite")
 
 
 def _check_statistics(game: Game, state: Any) -> None:

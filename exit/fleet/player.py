@@ -86,7 +86,7 @@ def _play(
 ) -> tuple[State, Targets, PlayFigures, Int[Array, ""], Float[Array, " n"]]:
     """Positions to go on from, examples, figures, how many games ended, and the values of some examples."""
     games, played, figures = play(games, params, rng_key, config=config)
-    targets = make_targets(played, return_weight=return_weight)
+    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
     rows = looked_at(config.game, config.self_play.num_examples)
     some = jax.tree.map(lambda leaf: leaf[rows], targets.state)
     _, values = make_network(config.network, config.game).predict(params, jax.vmap(config.game.observe)(some))

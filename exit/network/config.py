@@ -1,6 +1,7 @@
 """Kinds of networks and their sizes."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -11,11 +12,14 @@ class MLPConfig:
       width: units of the residual stream.
       num_blocks: residual blocks of two dense layers each.
       bfloat16: compute in bfloat16; parameters and outputs stay float32.
+      activation: "relu"; or "silu" (Elfwing et al. 2018), which has no kinks, for games in which the best of
+        many actions depends on how the value curves.
     """
 
     width: int = 256
     num_blocks: int = 2
     bfloat16: bool = False
+    activation: Literal["relu", "silu"] = "relu"
 
     def __post_init__(self) -> None:
         _check_sizes(self, width=1, num_blocks=0)

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from exit.game import Game, observed_value_bounds_of
+from exit.game import Game, action_features_of, observed_value_bounds_of
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
 from exit.network.sequence import SequenceTrunk
-from exit.network.trunks import ConvTrunk, MLPTrunk
+from exit.network.trunks import ConvTrunk, MLPTrunk, activation_fn
 
 
 class _PolicyValueNet(nnx.Module):
@@ -27,9 +27,12 @@ class _PolicyValueNet(nnx.Module):
         num_features = self.trunk.num_features
         # Heads start at zero: an untrained reflex is uniform and values every state at the middle.
         zeros = nnx.initializers.zeros_init()
-        self.policy = nnx.Linear(num_features, game.num_actions, kernel_init=zeros, rngs=rngs)
+        features = action_features_of(game)
+        num_scores = game.num_actions if features is None else features.shape[1]
+        self.policy = nnx.Linear(num_features, num_scores, kernel_init=zeros, rngs=rngs)
         self.value_hidden = nnx.Linear(num_features, 64, dtype=dtype, rngs=rngs)
         self.value = nnx.Linear(64, 1, kernel_init=zeros, rngs=rngs)
+        self.activate = activation_fn(config.activation if isinstance(config, MLPConfig) else "relu")
         self.game = game
 
     def __call__(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -38,8 +41,10 @@ class _PolicyValueNet(nnx.Module):
     def answer(self, x: jax.Array, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Prior logits and value by features; the observation tells the bounds of the value."""
         low, high = jax.vmap(lambda seen: observed_value_bounds_of(self.game, seen))(observation)
-        logit = self.value(nnx.relu(self.value_hidden(x)).astype(jnp.float32))[:, 0]
-        return self.policy(x.astype(jnp.float32)), low + (high - low) * jax.nn.sigmoid(logit)
+        logit = self.value(self.activate(self.value_hidden(x)).astype(jnp.float32))[:, 0]
+        scores, features = self.policy(x.astype(jnp.float32)), action_features_of(self.game)
+        prior_logits = scores if features is None else scores @ jnp.asarray(features, jnp.float32).T
+        return prior_logits, low + (high - low) * jax.nn.sigmoid(logit)
 
 
 class Modules:

@@ -1,5 +1,8 @@
 """Trunks: from an observation to a feature vector, layer by layer."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -10,16 +13,24 @@ Layers = dict[str, jax.Array]
 """What each layer makes of a batch, `[B, ...]`, the last one being the features."""
 
 
+def activation_fn(name: Literal["relu", "silu"]) -> Callable[[jax.Array], jax.Array]:
+    """What follows a layer, by its name in the configuration."""
+    return {"relu": nnx.relu, "silu": nnx.silu}[name]
+
+
 class DenseBlock(nnx.Module):
     """Pre-normalised residual block of two dense layers."""
 
-    def __init__(self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(
+        self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs, activation: Literal["relu", "silu"] = "relu"
+    ):
+        self.activate = activation_fn(activation)
         self.norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
         self.widen = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
         self.narrow = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return x + self.narrow(nnx.relu(self.widen(self.norm(x))))
+        return x + self.narrow(self.activate(self.widen(self.norm(x))))
 
 
 class MLPTrunk(nnx.Module):
@@ -31,14 +42,16 @@ class MLPTrunk(nnx.Module):
             size *= axis
         self.num_features = config.width
         self.stem = nnx.Linear(size, config.width, dtype=dtype, rngs=rngs)
-        self.blocks = nnx.List([DenseBlock(config.width, dtype, rngs) for _ in range(config.num_blocks)])
+        self.activate = activation_fn(config.activation)
+        blocks = [DenseBlock(config.width, dtype, rngs, config.activation) for _ in range(config.num_blocks)]
+        self.blocks = nnx.List(blocks)
 
     def layers(self, x: jax.Array) -> Layers:
-        x = nnx.relu(self.stem(x.reshape(x.shape[0], -1)))
+        x = self.activate(self.stem(x.reshape(x.shape[0], -1)))
         found = {"stem": x}
         for index, block in enumerate(self.blocks):
             found[f"block {index + 1}"] = x = block(x)
-        return found | {"features": nnx.relu(x)}
+        return found | {"features": self.activate(x)}
 
 
 class _PooledBlock(nnx.Module):
