@@ -169,7 +169,12 @@ def _start(ray: ModuleType, fleet: FleetConfig, folder: str) -> None:
 
 def _join(ray: ModuleType, address: str) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        if address.startswith("ray://"):
+            # The level of logging would be handed on to the server, which does not start with it.
+            logging.getLogger("ray").setLevel(logging.CRITICAL)
+            ray.init(address=address, log_to_driver=False)
+        else:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:
         raise UserError(_why_not_joined(address, _first_line(error))) from error
 
