@@ -1,5 +1,6 @@
 """A cluster of several nodes, each a raylet of this machine: they come and go, and their memory is full."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +25,9 @@ def cluster() -> Iterator[Any]:
         for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"):
             # The second binds to the loopback address; it is read when Ray is imported.
             patch.setenv(name, "0")
+        if "RAY_AUTH_MODE" not in os.environ:
+            # Nodes and this process are to agree, whether a token is kept in the home or not.
+            patch.setenv("RAY_AUTH_MODE", "disabled")
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "object_store_memory": _STORE, "include_dashboard": False}
