@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -174,13 +175,22 @@ def test_every_failure_is_one_line(
     assert expected in line
 
 
-def test_silent_work_goes_on_saying_what_it_is(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    for name, seconds in (
-        ("_PATIENCE_SECONDS", 0.1),
-        ("_PLAIN_INTERVAL_SECONDS", 0.2),
-        ("_LOOK_SECONDS", 0.01),
-    ):
-        monkeypatch.setattr(console, name, seconds)
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[float, float], None]:
+    """Makes progress speak after so many seconds of silence, and again after so many."""
+
+    def hurry(patience: float, interval: float) -> None:
+        monkeypatch.setattr(console, "_PATIENCE_SECONDS", patience)
+        monkeypatch.setattr(console, "_PLAIN_INTERVAL_SECONDS", interval)
+        monkeypatch.setattr(console, "_LOOK_SECONDS", 0.01)
+
+    return hurry
+
+
+def test_silent_work_goes_on_saying_what_it_is(
+    hurry: Callable[[float, float], None], capsys: Captured
+) -> None:
+    hurry(0.1, 0.2)
     with console.Progress("starting") as progress:
         progress.update("compiling")
         time.sleep(0.45)
@@ -193,14 +203,9 @@ def test_silent_work_goes_on_saying_what_it_is(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_what_stays_as_it_is_is_said_less_and_less_often(
-    monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    hurry: Callable[[float, float], None], capsys: Captured
 ) -> None:
-    for name, seconds in (
-        ("_PATIENCE_SECONDS", 0.0),
-        ("_PLAIN_INTERVAL_SECONDS", 0.05),
-        ("_LOOK_SECONDS", 0.01),
-    ):
-        monkeypatch.setattr(console, name, seconds)
+    hurry(0.0, 0.05)
     with console.Progress("solving") as progress:
         time.sleep(1.0)
         said = capsys.readouterr().err.splitlines()
