@@ -23,6 +23,7 @@ from exit.search import (
     Thought,
     TooMuchThought,
     advance,
+    grown,
     search,
     search_curve,
     think,
@@ -30,6 +31,7 @@ from exit.search import (
     think_until,
 )
 from exit.search.config import is_side_by_side
+from exit.search.grown import tree_of
 from games.tic_tac_toe import TicTacToe
 from tests.planted import Dice
 from tests.tiny import NET, after, random_params, random_states, row, stack
@@ -53,7 +55,7 @@ def thinker_of(policy: Policy = ANYTIME, game: Game = GAME, prove: bool = False)
 
 def rows_of(thought: Thought, action: int) -> tuple[Any, int]:
     """The rows in which a root action is simulated, and the root's place there."""
-    return vars(thought_module)["_tree_of"](jax.tree.map(np.asarray, thought.tree), action)
+    return tree_of(jax.tree.map(np.asarray, thought.tree), action)
 
 
 def state_of(thought: Thought) -> State:
@@ -217,7 +219,7 @@ def test_a_tree_over_the_memory_allowed_is_refused_before_it_is_made(
     thinker = thinker_of()._replace(max_bytes=10**6)
     thought = think(thinker, GAME.init(), 40)
     made: list[Any] = []
-    monkeypatch.setattr(thought_module.np, "zeros", lambda *shape: made.append(shape))
+    monkeypatch.setattr(grown.np, "zeros", lambda *shape: made.append(shape))
     with pytest.raises(TooMuchThought, match=r"1,048,576 rows needs .* 1 MB are allowed; .* rows fit"):
         think_more(thinker, thought, 1_000_000)
     assert not made

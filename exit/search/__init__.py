@@ -5,8 +5,9 @@ from exit.search.bounds import move_bounds
 from exit.search.config import PUCT, Gumbel, Policy, SearchConfig, prefix_consistent, without_noise
 from exit.search.forest import Findings
 from exit.search.grow import StopFn
+from exit.search.grown import TooMuchThought
 from exit.search.result import SearchResult
-from exit.search.thought import Thinker, Thought, TooMuchThought, advance, think, think_more, think_until
+from exit.search.thought import Thinker, Thought, advance, think, think_more, think_until
 from exit.search.worth import information, worth_of_thinking
 
 __all__ = [

@@ -11,31 +11,24 @@ from jaxtyping import Array, Int
 
 from exit.devices import Team, for_step, in_step, team_size
 from exit.game import Game, State
-from exit.memory import available_bytes
 from exit.network import Params, PredictFn
 from exit.programs import Kept, kept
 from exit.search import side_by_side
 from exit.search.api import plant_at, plant_side_by_side
 from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
-from exit.search.forest import Findings, Forest, by_levels, findings, num_rows
+from exit.search.forest import Findings, Forest, findings, num_rows
 from exit.search.grow import grow
-from exit.search.halving import before_first
-from exit.search.node import Limits, Node
+from exit.search.grown import Grown, alone, dealt, enlarged, nodes_of, rows_used, tree_of
+from exit.search.node import Limits
 from exit.search.noise import Noise
 from exit.search.result import SearchResult, summarise
 from exit.search.side_by_side import SideBySide, grow_side_by_side
-from exit.search.subtree import share, subtree, with_room
-from exit.search.tree import UNVISITED, Nodes, Tree
+from exit.search.subtree import subtree
+from exit.search.tree import UNVISITED
 from exit.search.worth import worth_of_thinking
 
 _FIRST_ROWS = 512
 """Rows that a thought starts with; they double as it grows."""
-
-_SHARE_OF_AVAILABLE = 0.8
-
-
-class TooMuchThought(ValueError):
-    """The tree would not fit in the memory allowed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +43,7 @@ class Thought:
     """
 
     result: SearchResult
-    tree: Forest | SideBySide
+    tree: Grown
 
 
 class Thinker(NamedTuple):
@@ -121,7 +114,7 @@ def think_until(
     """
     require_prefix_consistent(thinker.config)
 
-    def go_on(tree: Forest | SideBySide, reach: int) -> tuple[Forest | SideBySide, SearchResult]:
+    def go_on(tree: Grown, reach: int) -> tuple[Grown, SearchResult]:
         arguments = _placed(thinker, tree, np.minimum(budget, reach))
         return jax.block_until_ready(_grow_in_place(*arguments, **_program(thinker)))
 
@@ -159,7 +152,7 @@ def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -
       ValueError: the move is illegal, or the outcome cannot happen.
     """
     tree = jax.tree.map(np.asarray, thought.tree)
-    nodes, root = _tree_of(tree, action)
+    nodes, root = tree_of(tree, action)
     state = jax.tree.map(lambda leaf: jnp.asarray(leaf[root]), nodes.state)
     _check_move(thinker.game, state, action, outcome)
     base = int(nodes.child[root, action])
@@ -168,8 +161,8 @@ def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -
         return think(thinker, after, 0)
     below = subtree(nodes, base + outcome)
     if isinstance(tree, SideBySide):
-        return _continue(thinker, _dealt(tree, below), 0)
-    return _continue(thinker, _alone(thinker, tree, below), 0)
+        return _continue(thinker, dealt(tree, below), 0)
+    return _continue(thinker, alone(tree, below, thinker.config), 0)
 
 
 def _check_move(game: Game, state: State, action: int, outcome: int) -> None:
@@ -184,13 +177,13 @@ def _check_move(game: Game, state: State, action: int, outcome: int) -> None:
         )
 
 
-def _continue(thinker: Thinker, tree: Forest | SideBySide, budget: int) -> Thought:
+def _continue(thinker: Thinker, tree: Grown, budget: int) -> Thought:
     if budget < 0:
         raise ValueError(f"budget {budget} is negative; it must be at least 0")
     # Roots count as rows, which a tree has already.
-    needed = int(np.asarray(_rows_used(tree)).max()) + _num_rows(thinker, 1, budget) - 1
-    if needed > _nodes_of(tree).parent.shape[-1]:
-        tree = _enlarged(tree, 1 << (needed - 1).bit_length(), thinker.max_bytes)
+    needed = int(np.asarray(rows_used(tree)).max()) + _num_rows(thinker, 1, budget) - 1
+    if needed > nodes_of(tree).parent.shape[-1]:
+        tree = enlarged(tree, 1 << (needed - 1).bit_length(), thinker.max_bytes)
     # On the host, where nothing is compiled for it.
     spent = np.asarray(tree.node.visits).sum(axis=-1) if isinstance(tree, SideBySide) else tree.spent
     arguments = _placed(thinker, tree, np.asarray(spent).astype(np.int32) + np.int32(budget))
@@ -209,29 +202,10 @@ def _num_rows(thinker: Thinker, num_states: int, budget: int) -> int:
     return num_rows(num_states, budget, thinker.game)
 
 
-def _nodes_of(tree: Forest | SideBySide) -> Nodes:
-    return (tree.forest if isinstance(tree, SideBySide) else tree).tree.nodes
-
-
-def _rows_used(tree: Forest | SideBySide) -> Array:
-    return (tree.forest if isinstance(tree, SideBySide) else tree).tree.size
-
-
-def _tree_of(tree: Forest | SideBySide, action: int) -> tuple[Nodes, int]:
-    """The rows in which a root action of a single state is simulated, as NumPy arrays, and the root there."""
-    if not isinstance(tree, SideBySide):
-        return tree.tree.nodes, int(tree.root[0])
-    count = tree.forest.root.shape[0]
-    # An action that does not exist is refused later.
-    place = int(np.flatnonzero(tree.order[0] == action)[0]) if action in tree.order[0] else 0
-    nodes = jax.tree.map(lambda leaf: leaf[place % count], tree.forest.tree.nodes)
-    return nodes, int(tree.forest.root[place % count, place // count])
-
-
 @kept(static=("rows", "game", "predict", "config"))
 def _plant(
     params: Params, state: State, *, rows: int, game: Game, predict: PredictFn, config: SearchConfig
-) -> Forest | SideBySide:
+) -> Grown:
     zeros = jnp.zeros((jax.tree.leaves(state)[0].shape[0], game.num_actions))
     noise, program = Noise(zeros, zeros), {"game": game, "predict": predict, "config": config}
     if not is_side_by_side(config.policy):
@@ -245,9 +219,7 @@ def _plant(
     return tree._replace(forest=forest)
 
 
-def _placed(
-    thinker: Thinker, tree: Forest | SideBySide, budget: Int[np.ndarray, " B"]
-) -> tuple[Params, Forest | SideBySide, Any]:
+def _placed(thinker: Thinker, tree: Grown, budget: Int[np.ndarray, " B"]) -> tuple[Params, Grown, Any]:
     """What a tree is grown with, on the devices that grow it."""
     if not isinstance(tree, SideBySide):
         return thinker.params, tree, budget
@@ -259,13 +231,13 @@ def _placed(
 
 def _grow(
     params: Params,
-    tree: Forest | SideBySide,
+    tree: Grown,
     budget: Int[Array, " B"],
     *,
     game: Game,
     predict: PredictFn,
     config: SearchConfig,
-) -> tuple[Forest | SideBySide, SearchResult]:
+) -> tuple[Grown, SearchResult]:
     limits, program = Limits.of(game), {"game": game, "predict": predict, "config": config}
 
     def summary(found: Findings) -> SearchResult:
@@ -285,7 +257,7 @@ def _grow(
     return rest._replace(forest=forest), result
 
 
-def _grow_one(params: Params, tree: Forest | SideBySide, budget: Int[Array, " 1"], **program: Any) -> Any:
+def _grow_one(params: Params, tree: Grown, budget: Int[Array, " 1"], **program: Any) -> Any:
     """As `_grow` for a single state; its result has no batch axis."""
     tree, result = _grow(params, tree, budget, **program)
     return tree, jax.tree.map(lambda leaf: leaf[0], result)
@@ -294,71 +266,3 @@ def _grow_one(params: Params, tree: Forest | SideBySide, budget: Int[Array, " 1"
 _grow_copy = Kept(_grow_one, static=("game", "predict", "config"))
 # Writes into the tree that it is given, which is gone then.
 _grow_in_place = Kept(_grow, static=("game", "predict", "config"), donate=("tree",))
-
-
-def _enlarged(tree: Forest | SideBySide, num_rows: int, max_bytes: int | None) -> Forest | SideBySide:
-    """The same trees with room for `num_rows` rows; on the host, where nothing is compiled for it."""
-    nodes = _nodes_of(tree)
-    before = nodes.parent.shape[-1]
-    row_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(nodes)) / before
-    if max_bytes is None:
-        max_bytes = int(_SHARE_OF_AVAILABLE * available_bytes())
-    # The grown tree lies beside the one handed over.
-    if 2 * row_bytes * num_rows > max_bytes:
-        fitting = 1 << max(0, int(max_bytes / (2 * row_bytes))).bit_length() - 1
-        raise TooMuchThought(
-            f"a tree of {num_rows:,} rows needs {2 * row_bytes * num_rows / 1e6:,.0f} MB, "
-            f"{max_bytes / 1e6:,.0f} MB are allowed; {fitting:,} rows fit: think less or allow more memory"
-        )
-    axis = nodes.parent.ndim - 1
-
-    def pad(leaf: Array) -> np.ndarray:
-        larger = np.zeros((*leaf.shape[:axis], num_rows, *leaf.shape[axis + 1 :]), leaf.dtype)
-        larger[(slice(None),) * axis + (slice(before),)] = leaf
-        return larger
-
-    nodes = jax.tree.map(pad, nodes)
-    if isinstance(tree, SideBySide):
-        grown = tree.forest.tree._replace(nodes=nodes)
-        return tree._replace(forest=tree.forest._replace(tree=grown))
-    return tree._replace(tree=tree.tree._replace(nodes=nodes))
-
-
-def _alone(thinker: Thinker, tree: Forest, below: Nodes) -> Forest:
-    """A forest of one tree, that of these rows."""
-    num_rows = tree.tree.nodes.parent.shape[0]
-    num_actions = below.visits.shape[-1]
-    return tree._replace(
-        tree=Tree(jnp.int32(len(below.parent)), with_room(below, num_rows)),
-        root=np.zeros(1, np.int32),
-        prior_logits=below.prior_logits[:1],
-        explore=below.prior_logits[:1],
-        spent=below.visits[:1].sum(axis=-1).astype(np.int32),
-        halving=before_first(1, num_actions) if by_levels(thinker.config) else None,
-    )
-
-
-def _dealt(tree: SideBySide, below: Nodes) -> SideBySide:
-    """These rows dealt to the devices, each root action with what lies below it."""
-    count, num_rows = tree.forest.tree.nodes.parent.shape
-    num_actions = below.visits.shape[-1]
-    prior_logits = jnp.asarray(below.prior_logits[:1])
-    order = side_by_side.deal(prior_logits, prior_logits, count)
-    own = np.asarray(order)[0].reshape(-1, count)
-    dealt = [share(below, np.minimum(own[:, index], num_actions - 1)) for index in range(count)]
-    padded = [with_room(nodes, max(num_rows, len(nodes.parent))) for nodes in dealt]
-    nodes = jax.tree.map(lambda *leaves: np.stack(leaves), *padded)
-    only_action = np.minimum(own.T, num_actions - 1).astype(np.int32)
-    spent = np.where(num_actions > own.T, below.visits[0][only_action], 0).astype(np.int32)
-    forest = tree.forest._replace(
-        tree=Tree(jnp.array([len(nodes.parent) for nodes in dealt], jnp.int32), nodes),
-        root=np.broadcast_to(np.arange(len(own), dtype=np.int32), only_action.shape),
-        prior_logits=np.broadcast_to(below.prior_logits[:1], (*only_action.shape, num_actions)),
-        explore=np.broadcast_to(below.prior_logits[:1], (*only_action.shape, num_actions)),
-        spent=spent,
-        only_action=only_action,
-    )
-    columns = {name: getattr(below, name) for name in Node._fields}
-    node = Node(**jax.tree.map(lambda column: column[:1], columns))
-    start = before_first(1, num_actions)
-    return SideBySide(forest, order, node, below.prior_logits[:1], below.prior_logits[:1], start)
