@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Clock:
-    """Wall time of training, measurements excluded, over all the processes of a run."""
+    """Wall time of training, over all the processes of a run, without measuring and compiling."""
 
     seconds: float
     iterations: int
     begun: float = field(default_factory=time.perf_counter)
     here: float = 0.0
     first: float = 0.0
+    compiling: float | None = None
 
     def pause(self) -> None:
         self.here += time.perf_counter() - self.begun
@@ -33,8 +34,12 @@ class Clock:
         """
         done = iteration - self.iterations
         per_iteration = (self.here - self.first) / (done - 1) if done > 1 else self.here
+        if done > 1 and self.compiling is None:
+            self.compiling = max(0.0, self.first - per_iteration)
+        # The first iteration alone does not tell how much of it was compiling.
+        trained = 0.0 if self.compiling is None else self.here - self.compiling
         return {
             "positions_per_second": examples / max(per_iteration, 1e-9),
-            "seconds": self.seconds + self.here,
+            "seconds": self.seconds + trained,
             "seconds_left": per_iteration * (num_iterations - iteration),
         }

@@ -47,6 +47,7 @@ def train(
     report_fn: ReportFn | None = None,
     warn_fn: WarnFn | None = None,
     stop_iteration: int | None = None,
+    stop_fn: Callable[[], bool] | None = None,
     iterate_fn: IterateFn | None = None,
 ) -> None:
     """Train in a directory, from the start or from where a run of the same configuration stopped.
@@ -62,6 +63,7 @@ def train(
         two mistake rates being None where the game is not solved or has no such state.
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
+      stop_fn: asked after every iteration; True stops in the same manner.
       iterate_fn: an iteration; `iterate` if left out. Its figures are reported with the others.
 
     Raises:
@@ -79,9 +81,10 @@ def train(
         state = _start(config, run_dir, warn)
         measure = _measurement(config, warn)
         last = config.num_iterations if stop_iteration is None else min(stop_iteration, config.num_iterations)
+        iterate_fn, stop_fn = iterate_fn or _alone(config), stop_fn or (lambda: False)
         writer = open_metrics(run_dir, int(state.iteration))
         try:
-            for metrics in _run(config, run_dir, state, last, measure, iterate_fn or _alone(config)):
+            for metrics in _run(config, run_dir, state, last, measure, iterate_fn, stop_fn):
                 writer.write(metrics)
                 if report_fn is not None:
                     report_fn(metrics)
@@ -109,8 +112,9 @@ def _run(
     last: int,
     measure: MeasureFn,
     iterate_fn: IterateFn,
+    stop_fn: Callable[[], bool],
 ) -> Iterator[dict[str, float | int | None]]:
-    """Iterate to `last`, yielding figures; every checkpoint follows the report of its iteration."""
+    """Iterate to `last` or until told to stop, yielding figures; every checkpoint follows its report."""
     examples = config.self_play.num_examples
     rows = read_metrics(run_dir)
     earlier: Mapping[str, Any] | None = rows[-1] if rows else None
@@ -125,7 +129,7 @@ def _run(
             )
         if iteration == clock.iterations + 1:
             clock.end_first()
-        ended = iteration == last
+        ended = iteration == last or stop_fn()
         saves = iteration % config.checkpoint_every == 0 or ended
         snaps = config.snapshots and iteration.bit_count() == 1
         if iteration % config.report_every == 0 or saves or snaps:
@@ -149,6 +153,8 @@ def _run(
         if saves:
             trees = {"acting": state.learner.averaged_params, "run": state}
             save(run_dir, iteration, trees, keep=config.keep_checkpoints)
+        if ended:
+            return
 
 
 def _alone(config: RunConfig) -> IterateFn:

@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -399,18 +399,23 @@ def _interruptible() -> Iterator[None]:
 def test_an_interrupt_says_how_to_go_on(
     trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
+    def interrupted_twice(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt as error:
             raise ValueError("as array code may pass it on") from error
 
-    def terminated(*_: object, **__: object) -> None:
+    def terminated(*_: object, stop_fn: Callable[[], bool], **__: object) -> None:
+        assert not stop_fn()
         signal.raise_signal(signal.SIGTERM)
+        assert stop_fn()
 
-    monkeypatch.setattr("exit.loop.train", interrupted)
+    monkeypatch.setattr("exit.loop.train", interrupted_twice)
     assert run([*trained.command[:2], "--run-dir", str(tmp_path / "run")]) == 130
-    assert capsys.readouterr().err == "xit: interrupted; the same command starts again\n"
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("xit: interrupted: stopping after this iteration")
+    assert second == "xit: interrupted; the same command starts again"
     monkeypatch.setattr("exit.loop.train", terminated)
     assert run([*trained.command[:2], "--run-dir", str(trained.run_dir)]) == 143
     said = capsys.readouterr().err.splitlines()[-1]

@@ -54,6 +54,21 @@ def test_a_run_in_parts_ends_bit_for_bit_where_it_ends_in_one(
         assert_same_bits(saved_state(tmp_path, iteration), saved_state(whole, iteration))
 
 
+def test_a_run_that_is_told_to_stop_keeps_what_it_has_done(whole: Path, tmp_path: Path) -> None:
+    asked: list[None] = []
+
+    def stop_fn() -> bool:
+        asked.append(None)
+        return len(asked) == 1
+
+    # Where it would not have kept a checkpoint.
+    config = replace(CONFIG, checkpoint_every=4)
+    assert [row["iteration"] for row in train_tiny(tmp_path, config, stop_fn=stop_fn)] == [1]
+    assert steps(tmp_path) == [1]
+    train_tiny(tmp_path, config)
+    assert_same_bits(saved_state(tmp_path, 4, config), saved_state(whole, 4))
+
+
 def test_the_share_of_returns_moves_over_the_run() -> None:
     def targets(config: RunConfig, iteration: int) -> np.ndarray:
         state = init_run(config)._replace(iteration=jnp.int32(iteration))

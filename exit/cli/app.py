@@ -163,8 +163,11 @@ def _noting_interrupts(invocation: Invocation) -> Iterator[None]:
     """Notes an interrupt, from the keyboard or a scheduler, which array code may pass on as another error."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        again = invocation.interrupted
         invocation.interrupted = number
-        raise KeyboardInterrupt
+        if invocation.ending_fn is None or again:
+            raise KeyboardInterrupt
+        invocation.ending_fn()
 
     # Another handler is someone else's wish, such as a shell's that ignores interrupts in the background.
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}

@@ -18,12 +18,14 @@ class Invocation:
       ready_fn: makes the process ready, before the command begins to work.
       debug: show tracebacks.
       interrupted: number of the signal that asked the command to stop; 0 if none did.
+      ending_fn: called when first interrupted, by a command that then ends by itself; None ends it at once.
       when_interrupted: says what that means for the work done so far.
     """
 
     ready_fn: Callable[[], None] = lambda: None
     debug: bool = False
     interrupted: int = 0
+    ending_fn: Callable[[], None] | None = None
     when_interrupted: Callable[[], str] = lambda: "interrupted"
 
 

@@ -75,6 +75,7 @@ def train(
             latest.update({name: value for name, value in metrics.items() if value is not None})
             progress.update(_line(latest), (metrics["iteration"] or 0) / (metrics["num_iterations"] or 1))
 
+        invocation.ending_fn = _say_that_it_ends
         fleet.train_fn(progress.update)(
             config,
             run_dir,
@@ -82,12 +83,19 @@ def train(
             overrides=assignments,
             report_fn=report,
             warn_fn=console.warn,
+            stop_fn=lambda: bool(invocation.interrupted),
         )
+    if invocation.interrupted and (latest.get("iteration") or 0) < config.num_iterations:
+        raise KeyboardInterrupt
     if not latest:
         console.say("the run was complete already")
     rows = read_metrics(run_dir)
     _conclude(rows, run_dir, json_path)
     console.show_picture(lambda: plot_training(rows, run_dir / _PICTURE, title=f"{run_dir}: training"))
+
+
+def _say_that_it_ends() -> None:
+    console.warn("interrupted: stopping after this iteration, with a checkpoint; again stops at once")
 
 
 def _when_interrupted(latest: Mapping[str, float | int | None], saved: Sequence[int]) -> str:

@@ -43,6 +43,7 @@ def train_on_fleet(
     report_fn: ReportFn | None = None,
     warn_fn: WarnFn | None = None,
     stop_iteration: int | None = None,
+    stop_fn: Callable[[], bool] | None = None,
     stage_fn: Callable[[str], None] | None = None,
 ) -> None:
     """Train as `exit.loop.train` does, in the same directories, on games that actors play.
@@ -78,6 +79,7 @@ def train_on_fleet(
             report_fn=report_fn,
             warn_fn=warn_fn,
             stop_iteration=stop_iteration,
+            stop_fn=stop_fn,
             iterate_fn=iterations,
         )
 

@@ -1,6 +1,5 @@
 """New nodes: the rules, the network, and what is known of a node before it is visited."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -68,8 +67,8 @@ def outcomes(
     if num_wanted is None:
         prior_logits, value, *memory = predict(params, observation)
     else:
-        wanted = num_wanted * limits.num_outcomes
-        prior_logits, value, *memory = _predict_first(params, observation, wanted, predict)
+        found = _predict_first(params, observation, num_wanted, limits.num_outcomes, predict)
+        prior_logits, value, *memory = found
     next_state = with_memory(next_state, memory)
     prob = None
     if limits.num_outcomes > 1:
@@ -84,19 +83,35 @@ def outcomes(
 
 
 def _predict_first(
-    params: Params, observation: Any, num_wanted: Int[Array, ""], predict: PredictFn
+    params: Params, observation: Any, num_wanted: Int[Array, ""], num_outcomes: int, predict: PredictFn
 ) -> tuple[Any, ...]:
-    """What the network says of the first rows, in the narrowest of some batches that holds them."""
+    """What the network says of the outcomes in the first states, state by state; of the others, zeros.
+
+    A core takes as long for rows together as one by one, and a program that has the network once is compiled
+    sooner than one that has it for several widths.
+    """
+
+    def predict_next(state: Int[Array, ""]) -> tuple[Any, ...]:
+        first = state * num_outcomes
+        return predict(
+            params,
+            jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, num_outcomes), observation),
+        )
+
+    def put(state: Int[Array, ""], found: tuple[Any, ...]) -> tuple[Any, ...]:
+        first = state * num_outcomes
+        return jax.tree.map(
+            lambda leaf, new: jax.lax.dynamic_update_slice_in_dim(leaf, new, first, axis=0),
+            found,
+            predict_next(state),
+        )
+
     num_rows = jax.tree.leaves(observation)[0].shape[0]
-    widths = sorted({1} | {-(-num_rows * part // 4) for part in (1, 2, 4)})
-
-    def predict_rows(width: int) -> tuple[Any, ...]:
-        found = predict(params, jax.tree.map(lambda leaf: leaf[:width], observation))
-        beyond = num_rows - width
-        return jax.tree.map(lambda leaf: jnp.pad(leaf, ((0, beyond), *[(0, 0)] * (leaf.ndim - 1))), found)
-
-    narrowest = jnp.sum(num_wanted > jnp.array(widths[:-1], jnp.int32))
-    return jax.lax.switch(narrowest, [functools.partial(predict_rows, width) for width in widths])
+    nothing = jax.tree.map(
+        lambda leaf: jnp.zeros((num_rows, *leaf.shape[1:]), leaf.dtype),
+        jax.eval_shape(predict_next, jnp.int32(0)),
+    )
+    return jax.lax.fori_loop(0, num_wanted, put, nothing)
 
 
 class _Way(NamedTuple):
