@@ -17,6 +17,7 @@ class Advice(NamedTuple):
 
     Attributes:
       budget: simulations a move.
+      iteration: of training, after which the agent that was measured stood.
       why: one or two sentences.
       mean_regret: at this budget, in reward units.
       mean_simulations: spent on a position.
@@ -24,6 +25,7 @@ class Advice(NamedTuple):
     """
 
     budget: int
+    iteration: int
     why: str
     mean_regret: float
     mean_simulations: float
@@ -52,7 +54,8 @@ def advise(
     Raises:
       UserError: nothing that was measured keeps to the limits, or what they need was not measured.
     """
-    rows = budgets_of(frontier, run)
+    agent = measured_of(frontier, run)
+    rows = budgets_of(agent)
     if max_regret is None and deadline_ms is None:
         chosen, why = _enough(rows)
     else:
@@ -64,6 +67,7 @@ def advise(
     )
     return Advice(
         int(chosen["budget"]),
+        int(agent["iteration"]),
         f"{why} ({spent}{timed}).",
         float(chosen["mean_regret"]),
         float(chosen["mean_simulations"]),
@@ -71,8 +75,8 @@ def advise(
     )
 
 
-def budgets_of(frontier: Mapping[str, Any], run: Path) -> list[Row]:
-    """What was measured of a run's newest agent, least budget first.
+def measured_of(frontier: Mapping[str, Any], run: Path) -> Row:
+    """The newest of a run's agents that was measured.
 
     Of an agent that went by another name, where none goes by the run's: directories are moved.
     """
@@ -80,8 +84,12 @@ def budgets_of(frontier: Mapping[str, Any], run: Path) -> list[Row]:
     here = run.resolve()
     own = [agent for agent in agents if Path(agent["run"]).resolve() == here]
     own = own or [agent for agent in agents if Path(agent["run"]).name == here.name] or agents
-    rows = max(own, key=lambda agent: agent["iteration"])["budgets"]
-    return sorted(rows, key=lambda row: row["budget"])
+    return max(own, key=lambda agent: agent["iteration"])
+
+
+def budgets_of(agent: Row) -> list[Row]:
+    """What was measured of an agent, least budget first."""
+    return sorted(agent["budgets"], key=lambda row: row["budget"])
 
 
 def _enough(rows: Sequence[Row]) -> tuple[Row, str]:

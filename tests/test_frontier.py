@@ -133,10 +133,10 @@ def test_the_frontier_shows_training_and_thinking_pay(
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = json.loads(figures.read_text())
     assert found["positions"] == {"kind": "critical, stratified", "count": 300, "strata": 7}
-    assert [agent["iteration"] for agent in found["agents"]] == [1, 2, 4, 8, 16]
+    assert [agent["iteration"] for agent in found["agents"]] == [1, 2, 4, 8, 16, 17]
     first, last = found["agents"][0], found["agents"][-1]
-    assert last["training"]["positions"] == 16 * 256
-    assert last["training"]["examples"] == 16 * 512
+    assert last["training"]["positions"] == 17 * 256
+    assert last["training"]["examples"] == 17 * 512
     assert last["training"]["flops"] > 10 * first["training"]["flops"]
     for agent in found["agents"]:
         rows = agent["budgets"]

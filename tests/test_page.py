@@ -253,6 +253,61 @@ def test_a_mistake_is_told_and_explained(page: Page, address: str) -> None:
     expect(page.locator("#why")).to_contain_text("perfect play goes on")
 
 
+def test_a_mistake_stays_when_an_agent_has_answered(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&moves=4.0.3.1&budget=1")
+    done(page, "simulation")
+    page.locator('.target[data-action="8"]').click()
+    expect(page.locator("#played li")).to_have_count(6)
+    for _ in range(2):
+        expect(page.locator("#note")).to_contain_text("Player 1: 8 was a mistake")
+        expect(page.locator("#played .wrong").filter(has_text="5. 8")).to_have_count(1)
+        page.get_by_role("button", name="Why?").click()
+        expect(page.locator("#why")).to_contain_text("perfect play goes on")
+        page.reload()
+    page.locator("#undo").click()
+    expect(page.locator("#played li")).to_have_count(4)
+    expect(page.locator("#note")).to_contain_text("Player 2: 1 was a mistake")
+
+
+def test_a_pause_outlasts_a_reload_and_a_change_of_seats(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&moves=4.0.3&budget=1&paused=1")
+    pause = page.locator("#pause")
+    for _ in range(2):
+        done(page, "simulation")
+        expect(pause).to_have_text("Go on")
+        expect(page.locator("#played li")).to_have_count(3)
+        page.reload()
+    page.locator("#swap").click()
+    done(page, "simulation")
+    expect(pause).to_have_text("Go on")
+    expect(page.locator("#played li")).to_have_count(3)
+    pause.click()
+    page.locator("#swap").click()
+    expect(page.locator("#played li")).to_have_count(4)
+
+
+def test_a_link_that_leads_nowhere_still_gives_a_board(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{address}#agent=ttt&moves=99&budget=lots")
+    expect(page.locator("#trouble")).to_contain_text("action 99 (move 1) is illegal")
+    expect(page.locator(".target")).to_have_count(9)
+    page.goto(f"{address}#agent=nope&budget=1{YOU}")
+    expect(page.locator("#trouble")).to_contain_text(
+        'No agent of the name "nope" is served here; this is ttt.'
+    )
+    page.close()
+
+
+def test_auto_shows_how_long_it_thinks(page: Page, address: str) -> None:
+    page.goto(f"{address}#agent=ttt&budget=auto{YOU}")
+    done(page, "simulation")
+    first = page.locator("#state").inner_text()
+    page.locator("#longer").click()
+    expect(page.locator("#state")).not_to_have_text(first)
+    page.reload()
+    expect(page.locator("#state")).to_have_text(first)
+
+
 def test_a_whole_game_by_keys_alone(page: Page, address: str) -> None:
     page.goto(f"{address}#agent=ttt&budget=1{YOU}")
     expect(page.locator(".target")).to_have_count(9)

@@ -46,7 +46,7 @@ states_option = click.option(
     epilog=manual(
         "xit frontier runs/connect_four_4x4 --budgets 0,4,16,64",
         "xit frontier runs/connect_four_4x4 --snapshots",
-        reads="the AGENTs or the snapshots of their runs, and exact values of their game",
+        reads="the AGENTs, with --snapshots those of their runs too, and exact values of their game",
         writes="frontier.json and frontier.png in the run directory "
         "(below runs/ for an agent that is a file), or the picture to --out",
     )
@@ -60,7 +60,9 @@ states_option = click.option(
     metavar="N",
     help="Single calls to time at each budget; 0 times none. Default: 24.",
 )
-@click.option("--snapshots", is_flag=True, help="Measure every snapshot of the runs, not their newest agent.")
+@click.option(
+    "--snapshots", is_flag=True, help="Measure every snapshot of the runs, besides their newest agent."
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -190,18 +192,18 @@ def recommend(
 
 
 def _agents(source: Path, most: int, snapshots: bool) -> "Iterator[Agent]":
-    """The agent of a source, or those of all its snapshots, with room for the greatest budget."""
+    """The agent of a source, after those of all its snapshots if asked, with room for the greatest budget."""
     from exit.agent import Agent
     from exit.portable import snapshot_iterations
 
     agent = Agent.load(source, warn_fn=console.warn)
     capacity = max(most, agent.search.max_simulations)
-    kept = snapshot_iterations(source) if snapshots else [None]
-    if not kept:
+    kept = snapshot_iterations(source) if snapshots else []
+    if snapshots and not kept:
         raise UsageError(
             f"{source} keeps no snapshots; train with --set snapshots=true, or leave --snapshots out"
         )
-    for step in kept:
+    for step in (*(step for step in kept if step < agent.step), None):
         yield Agent.load(source, step=step, max_simulations=capacity, warn_fn=console.warn)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -51,12 +52,16 @@ class Unknown(UserError):
 
 
 def make_app(
-    desks: Sequence[Desk], limits: Limits | None = None, hosts: frozenset[str] | None = None
+    desks: Sequence[Desk],
+    limits: Limits | None = None,
+    hosts: frozenset[str] | None = None,
+    closing: threading.Event | None = None,
 ) -> Gate:
     """The application that serves these agents and nothing else.
 
     Args:
       hosts: names that it answers to; None answers to any.
+      closing: set by others when streams are to end.
     """
     limits = limits or Limits()
     app = FastAPI(
@@ -68,7 +73,8 @@ def make_app(
         responses=_PROBLEMS,
     )
     table = {desk.name: desk for desk in desks}
-    lines = thinking.Lines(Line(limits.searches, limits.waiting), Line(1, 1 << 20))
+    searches, turn = Line(limits.searches, limits.waiting), Line(1, 1 << 20)
+    lines = thinking.Lines(searches, turn, closing or threading.Event())
     _tell_problems(app)
     _serve_page(app)
     _serve_positions(app, table)
@@ -123,6 +129,12 @@ def _serve_search(app: FastAPI, table: Mapping[str, Desk], lines: thinking.Lines
     @app.post("/api/act", summary="One answer after so much thinking, as `xit act` gives it")
     def act(asked: Act) -> dict[str, Any]:
         desk, found = _unfinished(table, asked)
+        capacity = desk.agent.search.max_simulations
+        if isinstance(asked.budget, int) and asked.budget > capacity:
+            raise UserError(
+                f"budget {asked.budget} is over the {capacity} simulations that one answer may take here; "
+                "ask for less, stream with /api/think, or start `xit serve` with --max-simulations"
+            )
         with lines.searches.place(), lines.turn.place():
             result = desk.agent.act(found.state, asked.budget, deadline_ms=asked.deadline_ms)
             return thinking.result_of(found, jax.device_get(result))

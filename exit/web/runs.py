@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from exit.advice import advise, budgets_of
+from exit.advice import advise, budgets_of, measured_of
 from exit.agent import Agent
 from exit.errors import UserError
 from exit.figures import read_figures
@@ -44,7 +44,7 @@ def advice(agent: Agent, max_regret: float | None, deadline_ms: float | None) ->
         rows = [
             {name: float(row[name]) for name in ("budget", "mean_regret", "mistake_rate")}
             | {"interval": row["ci95"]["mean_regret"]}
-            for row in budgets_of(found, agent.source)
+            for row in budgets_of(measured_of(found, agent.source))
         ]
         positions = {"count": int(found["positions"]["count"]), "kind": str(found["positions"]["kind"])}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -1,5 +1,6 @@
 """The server: agents at their desks, what is compiled ahead, and the loop that answers."""
 
+import logging
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -78,21 +79,35 @@ def bind(host: str, port: int) -> socket.socket:
     return taken
 
 
+class _Server(uvicorn.Server):
+    """Ends streams when it is told to end, and says nothing of requests that it cuts off."""
+
+    def __init__(self, config: uvicorn.Config, closing: threading.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._closing.set()
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+
 class Server:
     """A server of some desks on a socket that is bound already."""
 
     def __init__(self, desks: Sequence[Desk], where: socket.socket, limits: Limits | None = None) -> None:
         host = where.getsockname()[0]
         own = _LOOPBACK if host in ("127.0.0.1", "::1") else None
+        closing = threading.Event()
         config = uvicorn.Config(
-            make_app(desks, limits, own),
+            make_app(desks, limits, own, closing),
             log_level="warning",
             timeout_graceful_shutdown=_GRACE_SECONDS,
             limit_concurrency=512,
             h11_max_incomplete_event_size=1 << 16,
         )
         self._socket = where
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, closing)
 
     def run(self) -> None:
         """Serves until it is interrupted or told to stop."""

@@ -1,5 +1,6 @@
 """Thinking as a stream of answers, in chunks short enough to be watched and stopped."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -28,7 +29,8 @@ class Limit(NamedTuple):
       total: simulations that the position is to have in all.
       more: simulations on top of what it has.
       seconds: of thinking, waiting in line not counted.
-      auto: as soon as one more simulation is worth no more than its price.
+      auto: as soon as one more simulation is worth no more than its price, from the reflex on, so that one
+        sees how long that is; at the agent's capacity at the latest, as everywhere.
     """
 
     total: int | None = None
@@ -43,10 +45,12 @@ class Lines(NamedTuple):
     Attributes:
       searches: those at work, who take turns.
       turn: the one that computes: programs that several devices run in step must not meet.
+      closing: set once the server stops; thinking then ends.
     """
 
     searches: Line
     turn: Line
+    closing: threading.Event
 
 
 def answers(
@@ -66,7 +70,12 @@ def answers(
     try:
         while ahead := lines.searches.ahead(ticket, _TOLD_EVERY):
             yield {"ahead": ahead}
-        yield from _thinking(desk, position, limit, lines.turn, max_simulations)
+            if lines.closing.is_set():
+                return
+        for event in _thinking(desk, position, limit, lines.turn, max_simulations):
+            yield event
+            if lines.closing.is_set():
+                return
     except UserError as error:
         yield {"error": str(error)}
     finally:
@@ -79,10 +88,10 @@ def _thinking(
     if not desk.is_warm:
         yield {"preparing": True}
     with turn.place():
-        thought = desk.thought(position, limit.total)
+        thought = desk.thought(position, 0 if limit.auto else limit.total)
     begun, chunk = time.monotonic(), _FIRST_CHUNK
     had = spent = int(thought.result.num_simulations)
-    target = max_simulations
+    target = min(max_simulations, desk.agent.search.max_simulations) if limit.auto else max_simulations
     if limit.total is not None:
         target = min(target, limit.total)
     if limit.more is not None:

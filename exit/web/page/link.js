@@ -16,19 +16,21 @@ export const budgetOf = (key) => BUDGETS[placeOf(key)] || BUDGETS[placeOf(DEFAUL
 // What a link says, with what is usual where it says nothing or something unknown.
 export function read(agents) {
   const said = new URLSearchParams(location.hash.slice(1));
-  const agent = agents.find(({ name }) => name === said.get("agent")) || agents[0];
+  const asked = said.get("agent"), known = agents.find(({ name }) => name === asked), agent = known || agents[0];
   const numbers = (said.get("moves") || "").split(".").filter((word) => /^\d{1,9}$/.test(word)).map(Number);
-  const known = new Set(["you", ...agents.filter(({ game }) => game === agent.game).map(({ name }) => name)]);
+  const players = new Set(["you", ...agents.filter(({ game }) => game === agent.game).map(({ name }) => name)]);
   const seats = [0, 1].map((seat) => {
     const [who, key] = (said.getAll("seat")[seat] || "").split("|");
-    return { who: known.has(who) ? who : seat ? agent.name : "you", key: placeOf(key) >= 0 ? key : "slider" };
+    return { who: players.has(who) ? who : seat ? agent.name : "you", key: placeOf(key) >= 0 ? key : "slider" };
   });
   const budget = placeOf(said.get("budget")) >= 0 ? said.get("budget") : DEFAULT;
-  return { agent, moves: numbers, seats, budget, reveal: said.get("show") !== "0" };
+  const unknown = known ? null : asked;
+  return { agent, unknown, moves: numbers, seats, budget, reveal: said.get("show") !== "0", paused: said.get("paused") === "1" };
 }
 
-export function write({ agent, moves, seats, budget, reveal }) {
+export function write({ agent, moves, seats, budget, reveal, paused }) {
   const said = new URLSearchParams({ agent: agent.name, moves: moves.join("."), budget, show: reveal ? "1" : "0" });
   for (const { who, key } of seats) said.append("seat", `${who}|${key}`);
+  if (paused) said.set("paused", "1");
   history.replaceState(null, "", `#${said}`);
 }

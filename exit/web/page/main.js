@@ -11,11 +11,20 @@ const $ = (id) => document.getElementById(id);
 const PACE_MS = 350;
 
 // What is shown; `answer` and `exact` are of `position`, null until they are known.
-const now = { agents: [], agent: null, moves: [], seats: [], budget: "64", reveal: true, position: null, answer: null, exact: null, hint: false, paused: false };
+const now = { agents: [], agent: null, moves: [], seats: [], budget: "64", reveal: true, position: null, answer: null, exact: null, hint: false, paused: false, told: null };
 let thinking = null;
 let turn = 0;
+// What was found of moves, by the moves up to and with them; null of those that give nothing away.
+const mistakes = new Map();
 
-const say = (sentence) => { $("live").textContent = sentence; };
+// Added to what was said just before, which may not have been read out yet.
+function say(sentence) {
+  const line = document.createElement("p");
+  line.textContent = sentence;
+  $("live").append(line);
+  while ($("live").children.length > 3) $("live").firstChild.remove();
+}
+
 const isSingle = () => now.position && now.position.played.every((move) => move.player === 0) && now.agent.single;
 const seatToMove = () => now.seats[now.position.player];
 const isYours = () => now.paused || seatToMove().who === "you";
@@ -24,7 +33,6 @@ function trouble(error) {
   if (error.name === "AbortError") return;
   $("trouble").textContent = error.message;
   $("trouble").hidden = false;
-  say("");
 }
 
 const guarded = (work) => (...given) => Promise.resolve(work(...given)).catch(trouble);
@@ -42,13 +50,11 @@ async function play(action) {
   if (now.position.over) return;
   halt();
   const mine = ++turn;
-  const before = now.moves;
-  const position = await post("/api/play", { agent: now.agent.name, moves: before, action });
+  const position = await post("/api/play", { agent: now.agent.name, moves: now.moves, action });
   if (mine !== turn) return;
   const move = position.played.at(-1);
   arrive(position);
   say(`${player(move.player, isSingle())} played ${moveText(move)}. ${position.verdict || ""}`);
-  judge(before, action, move).catch(() => {});
 }
 
 function arrive(position) {
@@ -58,7 +64,7 @@ function arrive(position) {
   const chosen = guarded(play);
   draw($("board"), $("extra"), position, now.agent, chosen);
   list(position, chosen);
-  for (const id of ["note", "why"]) $(id).hidden = true;
+  if (!now.told) $("note").hidden = true;
   $("coherence").textContent = $("exact").textContent = "";
   $("moves-frame").hidden = position.over;
   showPlayed();
@@ -136,6 +142,7 @@ function refresh() {
   mark(now.answer, now.reveal ? now.exact : null, now);
   fill(now.answer, now.exact, now.reveal);
   if (now.answer && now.position && !now.position.over) showValue();
+  $("longer").disabled = now.position.over || Boolean(now.answer && now.answer.proven);
   if (thinking && now.answer) $("state").textContent = `thinking: ${now.answer.simulations.toLocaleString("en")}`;
 }
 
@@ -153,19 +160,42 @@ function showValue() {
   if (now.exact) pins[0].style.left = `${share(now.exact.value)}%`;
 }
 
-// Says so where a move gave something away.
-async function judge(before, action, move) {
-  const mine = turn;
-  const found = await post("/api/why", { agent: now.agent.name, moves: before, action });
-  if (mine !== turn || !(found.regret > 1e-9)) return;
-  const chip = $("played").lastElementChild.firstElementChild;
-  chip.classList.add("wrong");
+const keyOf = (place) => now.moves.slice(0, (now.agent.chance ? 2 : 1) * (place + 1)).join(".");
+
+// Says so where a move gave something away, also when the answer to it is played already.
+async function judge(place) {
+  const { agent, moves } = now, key = keyOf(place), move = now.position.played[place], from = (agent.chance ? 2 : 1) * place;
+  if (mistakes.has(key)) return;
+  mistakes.set(key, null);
+  let found;
+  try {
+    found = await post("/api/why", { agent: agent.name, moves: moves.slice(0, from), action: moves[from] });
+  } catch {
+    mistakes.delete(key);
+    return;
+  }
+  if (agent !== now.agent || !(found.regret > 1e-9)) return;
   const words = `${player(move.player, isSingle())}: ${move.name} was a mistake. It gives away ${shown(found.regret).replace("+", "")}.`;
+  mistakes.set(key, { found, words });
+  showMistakes();
+  if (now.told === key) say(words);
+}
+
+// Marks the moves that gave something away; the note is of the newest since a person last moved.
+function showMistakes() {
+  const { played } = now.position, keys = played.map((_, i) => keyOf(i));
+  keys.forEach((key, i) => $("played").children[i].firstElementChild.classList.toggle("wrong", Boolean(mistakes.get(key))));
+  const yours = played.findLastIndex((move) => now.seats[move.player].who === "you");
+  const told = keys.slice(yours < 0 ? -1 : yours).findLast((key) => mistakes.get(key)) || null;
+  if (told === now.told && told !== null) return;
+  now.told = told;
+  $("why").hidden = true;
+  if (told === null) return;
+  const { found, words } = mistakes.get(told);
   $("note").className = "note mistake";
   $("note").innerHTML = `${escaped(words)}<button type="button">Why?</button>`;
   $("note").hidden = false;
   $("note").firstElementChild.addEventListener("click", () => explain(found));
-  say(words);
 }
 
 function explain(found) {
@@ -183,6 +213,9 @@ function showPlayed() {
   }
   $("played").scrollTop = $("played").scrollHeight;
   $("undo").disabled = !now.moves.length;
+  showMistakes();
+  const last = now.position.played.length - 1;
+  for (let place = Math.max(0, last - 1); place <= last; place++) judge(place);
 }
 
 // Takes moves back to where a person was to move.
@@ -215,7 +248,6 @@ function showSeats() {
 }
 
 async function reseat() {
-  pauseAgents(false);
   showSeats();
   await go(now.moves);
 }
@@ -240,7 +272,8 @@ function chooseBudget(simulations) {
 
 // Another agent, or everything that a link says.
 async function open(said) {
-  Object.assign(now, said, { paused: false });
+  Object.assign(now, said, { told: null });
+  mistakes.clear();
   $("agent").value = now.agent.name;
   const { game, step, solver } = now.agent;
   $("about").textContent = `${game}, ${step.toLocaleString("en")} iterations of training${solver ? `, exact values by ${solver}` : ""}`;
@@ -249,7 +282,15 @@ async function open(said) {
   showBudget();
   showSeats();
   follow($("run"), now.agent, guarded((line) => { pauseAgents(true); $("board").scrollIntoView({ block: "nearest" }); return go(line); }), guarded(chooseBudget), trouble);
-  await go(now.moves);
+  try {
+    await go(now.moves);
+  } catch (error) {
+    if (!said.moves.length) throw error;
+    // A link that leads nowhere still gives a board.
+    await go([]);
+    throw error;
+  }
+  if (said.unknown) throw new Error(`No agent of the name "${said.unknown}" is served here; this is ${now.agent.name}.`);
 }
 
 function listen() {
@@ -274,6 +315,8 @@ function listen() {
 
 function noteHint() {
   if (!now.answer) return;
+  now.told = null;
+  $("why").hidden = true;
   $("note").className = "note";
   $("note").textContent = `The agent would play ${nameOf(now.answer.action)}.`;
   $("note").hidden = false;
@@ -291,7 +334,7 @@ async function begin() {
   now.agents = await get("/api/agents");
   $("agent").innerHTML = now.agents.map(({ name }) => `<option>${escaped(name)}</option>`).join("");
   listen();
-  await open(read(now.agents));
+  await open(read(now.agents)).catch(trouble);
   document.documentElement.dataset.ready = "yes";
 }
 

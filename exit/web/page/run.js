@@ -17,7 +17,7 @@ function curve(rows, key, title, share) {
   const label = share ? `${(100 * most).toPrecision(3)}%` : most.toPrecision(3), last = points.at(-1)[1];
   const now = share ? `${(100 * last).toPrecision(3)}%` : last.toPrecision(3);
   return `<figure><figcaption class="small">${title}: ${now} after ${to} iterations</figcaption>`
-    + `<svg viewBox="0 0 350 120" role="img" aria-label="${title} from ${label} at most to ${now}"><path d="M40 10V100H345" class="axis"/>`
+    + `<svg viewBox="-12 0 362 120" role="img" aria-label="${title} from ${label} at most to ${now}"><path d="M40 10V100H345" class="axis"/>`
     + `<path d="M${points.map(place).join("L")}" class="curve"/><text x="36" y="19" text-anchor="end" class="small">${label}</text>`
     + `<text x="345" y="114" text-anchor="end" class="small">iteration ${to}</text></svg></figure>`;
 }
@@ -39,8 +39,9 @@ async function frontier(agent, place, choose) {
     const span = (row, side) => (row.interval || [row.mean_regret, row.mean_regret])[side];
     const band = [...budgets.map((row, i) => at(i, span(row, 1))), ...budgets.map((row, i) => at(i, span(row, 0))).reverse()];
     const every = Math.ceil(budgets.length / 8);
-    place.innerHTML = `<figure><figcaption class="small">What thinking buys: mean regret in ${positions.count.toLocaleString("en")} critical positions, by budget</figcaption>`
-      + `<svg viewBox="0 0 350 132" role="img" aria-label="Mean regret from ${budgets[0].mean_regret.toPrecision(3)} at budget ${budgets[0].budget} to ${budgets.at(-1).mean_regret.toPrecision(3)} at ${budgets.at(-1).budget}; recommended is ${recommended.budget}">`
+    const older = recommended.iteration === agent.step ? "" : `, of the agent after ${recommended.iteration.toLocaleString("en")} iterations, not of this one`;
+    place.innerHTML = `<figure><figcaption class="small">What thinking buys: mean regret in ${positions.count.toLocaleString("en")} critical positions, by budget${older}</figcaption>`
+      + `<svg viewBox="-12 0 362 132" role="img" aria-label="Mean regret from ${budgets[0].mean_regret.toPrecision(3)} at budget ${budgets[0].budget} to ${budgets.at(-1).mean_regret.toPrecision(3)} at ${budgets.at(-1).budget}; recommended is ${recommended.budget}">`
       + `<path d="M40 10V100H345" class="axis"/><path d="M${x(chosen).toFixed(1)} 10V100" class="chosen"/>`
       + `<path d="M${band.join("L")}Z" class="under"/><path d="M${budgets.map((row, i) => at(i, row.mean_regret)).join("L")}" class="curve"/>`
       + `<circle cx="${x(chosen).toFixed(1)}" cy="${y(budgets[chosen].mean_regret).toFixed(1)}" r="5" class="first"/>`
@@ -79,6 +80,12 @@ export function follow(section, agent, set, choose, trouble) {
   clearInterval(timer);
   const [drawn, bought, measured] = ["#curves", "#frontier", "#bench"].map((id) => section.querySelector(id));
   const refresh = () => section.open && curves(agent, drawn).catch(trouble);
+  if (!agent.is_run) {
+    drawn.innerHTML = '<p class="small">This agent is one file, without a run directory; nothing was recorded with it.</p>';
+    bought.textContent = measured.textContent = "";
+    section.ontoggle = null;
+    return;
+  }
   const begin = () => { if (section.open) { refresh(); frontier(agent, bought, choose).catch(trouble); gallery(agent, measured, set); } };
   section.ontoggle = begin;
   timer = setInterval(() => { if (!document.hidden) refresh(); }, EVERY_MS);

@@ -29,8 +29,9 @@ export function whyText(found) {
 }
 
 export function answerText(answer) {
-  if (answer.proven) return `proven after ${answer.simulations.toLocaleString("en")} simulations`;
-  return answer.simulations ? `${answer.simulations.toLocaleString("en")} simulations` : "reflex alone";
+  const spent = `${answer.simulations.toLocaleString("en")} simulation${answer.simulations === 1 ? "" : "s"}`;
+  if (answer.proven) return `proven after ${spent}`;
+  return answer.simulations ? spent : "reflex alone";
 }
 
 export const sentence = (words) => words[0].toUpperCase() + words.slice(1) + (words.endsWith(".") ? "" : ".");
