@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Kept:
         path = folder / f"{self._name}-{digest}{_SUFFIX}"
         if (found := _read(path)) is not None:
             return found
-        with _not_kept_by_jax():
+        with _NOT_KEPT_BY_JAX:
             program = self._apart.lower(*arguments, **static).compile()
         _write(path, program)
         return program
@@ -217,16 +217,30 @@ def _keep(path: Path, content: bytes) -> None:
         part.replace(path)
 
 
-@contextlib.contextmanager
-def _not_kept_by_jax() -> Iterator[None]:
-    """What is compiled here is not written to JAX's cache too."""
-    name = "jax_persistent_cache_min_compile_time_secs"
-    before = jax.config.values[name]
-    jax.config.update(name, float("inf"))
-    try:
-        yield
-    finally:
-        jax.config.update(name, before)
+class _Apart:
+    """While it is entered, by whichever threads, what is compiled is not written to JAX's cache too."""
+
+    _NAME = "jax_persistent_cache_min_compile_time_secs"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entered, self._before = 0, 0.0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._entered:
+                self._before = jax.config.values[self._NAME]
+                jax.config.update(self._NAME, float("inf"))
+            self._entered += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._entered -= 1
+            if not self._entered:
+                jax.config.update(self._NAME, self._before)
+
+
+_NOT_KEPT_BY_JAX = _Apart()
 
 
 def _may_keep() -> bool:
