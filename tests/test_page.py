@@ -267,6 +267,9 @@ def test_a_mistake_stays_when_an_agent_has_answered(page: Page, address: str) ->
     page.locator("#undo").click()
     expect(page.locator("#played li")).to_have_count(4)
     expect(page.locator("#note")).to_contain_text("Player 2: 1 was a mistake")
+    page.locator('.target[data-action="5"]').click()
+    expect(page.locator("#turn")).to_contain_text("The game is over")
+    expect(page.locator("#note")).to_be_hidden()
 
 
 def test_a_pause_outlasts_a_reload_and_a_change_of_seats(page: Page, address: str) -> None:

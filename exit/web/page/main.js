@@ -187,14 +187,14 @@ function showMistakes() {
   keys.forEach((key, i) => $("played").children[i].firstElementChild.classList.toggle("wrong", Boolean(mistakes.get(key))));
   const yours = played.findLastIndex((move) => now.seats[move.player].who === "you");
   const told = keys.slice(yours < 0 ? -1 : yours).findLast((key) => mistakes.get(key)) || null;
-  if (told === now.told && told !== null) return;
+  if (told === now.told) return;
   now.told = told;
   $("why").hidden = true;
+  $("note").hidden = told === null;
   if (told === null) return;
   const { found, words } = mistakes.get(told);
   $("note").className = "note mistake";
   $("note").innerHTML = `${escaped(words)}<button type="button">Why?</button>`;
-  $("note").hidden = false;
   $("note").firstElementChild.addEventListener("click", () => explain(found));
 }
 
