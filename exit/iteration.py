@@ -130,10 +130,28 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
         state.learner.averaged_params,
         key_play,
         return_weight_at(state.iteration, config=config),
-        config=config,
+        config=of_playing(config),
     )
     state, metrics = update(state._replace(replay=replay, games=games), config=config)
     return state, metrics, figures
+
+
+def of_playing(config: RunConfig) -> RunConfig:
+    """The settings that self-play depends on, the others as in any run: what one compiles serves the next."""
+    return replace(
+        config,
+        reanalysis=ReanalysisConfig(),
+        learner=LearnerConfig(),
+        num_iterations=1,
+        return_weight=0.0,
+        final_return_weight=None,
+        report_every=1,
+        checkpoint_every=1,
+        keep_checkpoints=1,
+        snapshots=False,
+        start_from=None,
+        seed=0,
+    )
 
 
 def play(

@@ -42,6 +42,12 @@ _CONFIG = (
 )
 _FOR_DEBUGGING = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
 
+# Two passes over loops in loops, as searches are: a fifth of the time that compiling one takes, for code that is
+# as fast.
+_SOONER: dict[str, Any] = {
+    "xla_disable_hlo_passes": "while-loop-invariant-code-motion,simplify-while-loops",
+}
+
 _BEGUN_NS = time.time_ns()
 
 
@@ -96,7 +102,7 @@ class Kept:
         if (found := _read(path)) is not None:
             return found
         with _NOT_KEPT_BY_JAX:
-            program = self._apart.lower(*arguments, **static).compile()
+            program = self._apart.lower(*arguments, **static).compile(compiler_options=_SOONER)
         _write(path, program)
         return program
 

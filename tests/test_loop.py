@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import exit.iteration as iteration_module
 import exit.loop as loop_module
 from exit.checkpoint import steps
 from exit.evaluate import EvaluationConfig
@@ -67,6 +68,21 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_has_done(whole: Path, tmp_path
     assert steps(tmp_path) == [1]
     train_tiny(tmp_path, config)
     assert_same_bits(saved_state(tmp_path, 4, config), saved_state(whole, 4))
+
+
+def test_runs_that_play_alike_share_what_is_compiled_for_it() -> None:
+    config = replace(CONFIG, self_play=replace(CONFIG.self_play, sample_fraction=0.5))
+    programs = iteration_module._play_and_remember
+    iterate(init_run(config), config=config)
+    before = programs.num_programs()
+    other = replace(
+        config, seed=7, num_iterations=9, learner=replace(config.learner, learning_rate=1e-3), report_every=3
+    )
+    iterate(init_run(other), config=other)
+    assert programs.num_programs() == before
+    drawn = replace(config, self_play=replace(config.self_play, sample_fraction=0.75))
+    iterate(init_run(drawn), config=drawn)
+    assert programs.num_programs() == before + 1
 
 
 def test_the_share_of_returns_moves_over_the_run() -> None:

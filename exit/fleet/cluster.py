@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from exit.errors import UsageError
 
+_LAST_PORT = 0xFFFF
+
 
 @dataclass(frozen=True)
 class ActorGroup:
@@ -50,7 +52,8 @@ class FleetConfig:
     patience: float = 900.0
 
     def __post_init__(self) -> None:
-        if self.address != "auto" and not re.fullmatch(r"(ray://)?[^:/\s]+:\d+", self.address):
+        place = re.fullmatch(r"(ray://)?[^:/\s]+:(\d{1,5})", self.address)
+        if self.address != "auto" and (place is None or int(place[2]) > _LAST_PORT):
             raise UsageError(
                 f"no Ray has the address {self.address!r}; give auto, HOST:PORT or ray://HOST:PORT"
             )

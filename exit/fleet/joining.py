@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 from exit.errors import UserError
 from exit.fleet.cluster import ActorGroup, FleetConfig
+from exit.fleet.reaching import other_port, require_ray, require_reachable_as
 
 _LONGEST_FOLDER = 30
 """Of the folder of a local Ray: sockets lie below it, and the system bounds their paths."""
@@ -38,9 +38,6 @@ _PRIORITY = {"RAY_worker_niceness": "0"}
 _TOKEN = "RAY_AUTH_TOKEN"
 _TOKENS_ASKED = "RAY_AUTH_MODE"
 
-_REACHABLE_SECONDS = 5.0
-"""After which nothing listens at an address. Ray itself tries for a minute."""
-
 
 @contextlib.contextmanager
 def joined(fleet: FleetConfig) -> Iterator[tuple[ActorGroup, ...]]:
@@ -53,7 +50,7 @@ def joined(fleet: FleetConfig) -> Iterator[tuple[ActorGroup, ...]]:
     """
     local = fleet.address == "auto"
     if not local:
-        _require_listener(fleet.address)
+        require_ray(fleet.address)
     for name, value in (_QUIET | _tokens(local) | (_LOOPBACK | _PRIORITY if local else {})).items():
         os.environ.setdefault(name, value)
     ray = _import_ray()
@@ -71,7 +68,9 @@ def joined(fleet: FleetConfig) -> Iterator[tuple[ActorGroup, ...]]:
         if folder is not None:
             _start(ray, fleet, folder)
         else:
-            _join(ray, fleet.address)
+            require_reachable_as(ray.util.get_node_ip_address(), fleet.address)
+            with _ending_at_once():
+                _join(ray, fleet.address)
         _restore(terminate)
         yield fleet.groups or _one_for_each_core(ray)
 
@@ -89,18 +88,21 @@ def _tokens(local: bool) -> dict[str, str]:
     return {}
 
 
-def _require_listener(address: str) -> None:
-    """Raise UserError where nothing listens, before Ray is imported and tries for a minute."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+@contextlib.contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Signals end the process as they find it: while Ray's own code waits, Python does not hear of them."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = {number: handler for number, handler in before.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
+        heard = {}
+    for number in heard:
+        signal.signal(number, signal.SIG_DFL)
     try:
-        socket.create_connection((host, int(port)), timeout=_REACHABLE_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        server = "its client server (usually port 10001)" if address.startswith("ray://") else "its head"
-        raise UserError(
-            f"nothing listens at {address} ({reason}); start a cluster there, as `ray start --head "
-            f"--port=6379` does, and give the address of {server}"
-        ) from error
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
 
 
 def _restore(handler: Any) -> None:
@@ -187,9 +189,9 @@ def _why_not_joined(address: str, reason: str) -> str:
             "where it has none"
         )
     return (
-        f"no Ray at {address} ({reason}); `ray status` there tells whether it is well, and both sides need "
-        "the same versions of Python and Ray, and the same token (`ray get-auth-token`) or "
-        f"{_TOKENS_ASKED}=disabled"
+        f"no Ray at {address} ({reason}); {other_port(address)}`ray status` there tells whether it is well, "
+        "and both sides need the same versions of Python and Ray, and the same token "
+        f"(`ray get-auth-token`) or {_TOKENS_ASKED}=disabled"
     )
 
 

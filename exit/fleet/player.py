@@ -15,7 +15,7 @@ from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 from exit.fleet.staleness import looked_at
 from exit.game import State
-from exit.iteration import RunConfig, play, return_weight_at
+from exit.iteration import RunConfig, of_playing, play, return_weight_at
 from exit.network import Params, make_network
 from exit.programs import kept
 from exit.selfplay import PlayFigures, initial_states
@@ -43,7 +43,7 @@ class Player:
     """Plays on in its own B games; every batch depends on the seed, its identity and the weights so far."""
 
     def __init__(self, number: int, config: RunConfig) -> None:
-        self._number, self._config = number, config
+        self._number, self._config, self._playing = number, config, of_playing(config)
         self._sequence = 0
         self._games: State | None = None
 
@@ -52,14 +52,14 @@ class Player:
         started = time.perf_counter()
         key_starts, key_games = _keys(self._config.seed, self._number)
         if self._games is None:
-            self._games = _starts(key_starts, config=self._config)
+            self._games = _starts(key_starts, config=self._playing)
         key_play = jax.random.fold_in(key_games, self._sequence)
         self._games, targets, figures, num_games, values = _play(
             self._games,
             weights.params,
             key_play,
             return_weight_at(weights.version, config=self._config),
-            config=self._config,
+            config=self._playing,
         )
         leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(targets)]
         self._sequence += 1
