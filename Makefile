@@ -8,9 +8,12 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(LOCK)
 # A few processes help; more only cost memory. The order of the files is that of tests/conftest.py.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-# Compiling is what most tests wait for: programs that are not optimised are made in a third of the time. The
-# flags are of the locked XLA; others may not know them.
-QUICKLY := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# Compiling is what most tests wait for: programs that are not optimised are made in a third of the time, and
+# the passes over loops are half of what is then left for a search. The flags are of the locked XLA; others may
+# not know them.
+QUICKLY := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false \
+  --xla_cpu_parallel_codegen_split_count=1 --xla_llvm_disable_expensive_passes=true \
+  --xla_disable_hlo_passes=while-loop-invariant-code-motion,simplify-while-loops,while-loop-trip-count-annotator"
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
   --extra dev --extra docs --extra bitbully --extra pgx --extra openspiel --extra onnx --extra fleet \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
