@@ -24,6 +24,9 @@ assert not any(name in sys.modules for name in _CHECKED), "imported before the s
 check_once()
 install_import_hook(_CHECKED, "tests.checking.checked")
 
+# Tracing makes so many objects that looking for cycles among them takes a tenth of the time if left as it is.
+gc.set_threshold(50_000, 20, 100)
+
 # Compilation makes the first example slow, so a deadline would fail at random.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("repeatable")
