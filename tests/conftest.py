@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from tests.checking import check_once
+
 # What one test has compiled, no other test and no process that a test starts compiles again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".compiled"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
@@ -19,7 +21,11 @@ _CHECKED = ("exit", "games")
 
 # The hook rewrites modules as they are imported; one imported earlier would stay unchecked, unnoticed.
 assert not any(name in sys.modules for name in _CHECKED), "imported before the shape checks were installed"
-install_import_hook(_CHECKED, "beartype.beartype")
+check_once()
+install_import_hook(_CHECKED, "tests.checking.checked")
+
+# Tracing makes so many objects that looking for cycles among them takes a tenth of the time if left as it is.
+gc.set_threshold(50_000, 20, 100)
 
 # Compilation makes the first example slow, so a deadline would fail at random.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
