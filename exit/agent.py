@@ -34,7 +34,6 @@ from exit.search import (
     Thinker,
     Thought,
     advance,
-    prepare,
     think,
     think_more,
     think_until,
@@ -226,10 +225,6 @@ class Agent:
           UsageError: the budget is negative, or the tree would not fit in the memory allowed.
         """
         return _asked(partial(think, room=room), self._thinker(max_bytes), state, budget)
-
-    def prepare(self, state: State, *, room: int = 0, max_bytes: int | None = None) -> None:
-        """Compile what `think` and `think_more` need for states like this one, sooner than they would."""
-        prepare(self._thinker(max_bytes), state, room=room)
 
     def think_more(self, thought: Thought, budget: int, *, max_bytes: int | None = None) -> Thought:
         """Add simulations to a thought: n and then m give the same as n + m at once, up to rounding.

@@ -18,7 +18,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ _CONFIG = (
 )
 _FOR_DEBUGGING = ("jax_debug_nans", "jax_debug_infs", "jax_disable_jit")
 
-# Two passes over loops in loops, as searches are: a fifth of the time that compiling one takes, for code that is
-# as fast.
+# Two passes over loops in loops, as searches are: a fifth of the time that compiling one takes, for code that
+# is as fast.
 _SOONER: dict[str, Any] = {
     "xla_disable_hlo_passes": "while-loop-invariant-code-motion,simplify-while-loops",
 }
@@ -101,7 +101,7 @@ class Kept:
         path = folder / f"{self._name}-{digest}{_SUFFIX}"
         if (found := _read(path)) is not None:
             return found
-        with _NOT_KEPT_BY_JAX:
+        with _not_kept_by_jax():
             program = self._apart.lower(*arguments, **static).compile(compiler_options=_SOONER)
         _write(path, program)
         return program
@@ -223,30 +223,16 @@ def _keep(path: Path, content: bytes) -> None:
         part.replace(path)
 
 
-class _Apart:
-    """While it is entered, by whichever threads, what is compiled is not written to JAX's cache too."""
-
-    _NAME = "jax_persistent_cache_min_compile_time_secs"
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._entered, self._before = 0, 0.0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._entered:
-                self._before = jax.config.values[self._NAME]
-                jax.config.update(self._NAME, float("inf"))
-            self._entered += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._entered -= 1
-            if not self._entered:
-                jax.config.update(self._NAME, self._before)
-
-
-_NOT_KEPT_BY_JAX = _Apart()
+@contextlib.contextmanager
+def _not_kept_by_jax() -> Iterator[None]:
+    """What is compiled here is not written to JAX's cache too."""
+    name = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.values[name]
+    jax.config.update(name, float("inf"))
+    try:
+        yield
+    finally:
+        jax.config.update(name, before)
 
 
 def _may_keep() -> bool:

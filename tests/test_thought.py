@@ -24,7 +24,6 @@ from exit.search import (
     TooMuchThought,
     advance,
     grown,
-    prepare,
     search,
     search_curve,
     think,
@@ -201,22 +200,6 @@ def test_an_illegal_move_is_refused_by_name() -> None:
         advance(thinker, thought, 3)
     with pytest.raises(ValueError, match="the game is over"):
         advance(thinker, advance(thinker, thought, 2), 5)
-
-
-@pytest.mark.parametrize("game", [GAME, Dice()], ids=["side by side", "chance"])
-def test_what_is_prepared_is_not_compiled_by_the_first_thought(game: Game) -> None:
-    thinker = thinker_of(replace(ANYTIME, max_num_considered_actions=6), game)
-    programs = [vars(thought_module)[name] for name in ("_plant", "_grow_copy")]
-
-    def made() -> list[int]:
-        return [program.num_programs() for program in programs]
-
-    before = made()
-    prepare(thinker, game.init(), room=1000)
-    prepared = made()
-    assert all(after > num for after, num in zip(prepared, before, strict=True))
-    think_more(thinker, think(thinker, game.init(), 2, room=1000), 3)
-    assert made() == prepared
 
 
 def test_a_doubling_of_the_tree_compiles_once() -> None:

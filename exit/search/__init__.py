@@ -7,7 +7,7 @@ from exit.search.forest import Findings
 from exit.search.grow import StopFn
 from exit.search.grown import TooMuchThought
 from exit.search.result import SearchResult
-from exit.search.thought import Thinker, Thought, advance, prepare, think, think_more, think_until
+from exit.search.thought import Thinker, Thought, advance, think, think_more, think_until
 from exit.search.worth import information, worth_of_thinking
 
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "information",
     "move_bounds",
     "prefix_consistent",
-    "prepare",
     "search",
     "search_curve",
     "think",

@@ -1,8 +1,6 @@
 """Thinking about one state for as long as one likes: a tree that is kept, continued and moved along."""
 
-import functools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +12,7 @@ from jaxtyping import Array, Int
 from exit.devices import Team, for_step, in_step, team_size
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.programs import Kept, kept, remembered
+from exit.programs import Kept, kept
 from exit.search import side_by_side
 from exit.search.api import plant_at, plant_side_by_side
 from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
@@ -75,32 +73,11 @@ def think(thinker: Thinker, state: State, budget: int, *, room: int = 0) -> Thou
       TooMuchThought: so many simulations do not fit in the memory allowed; nothing is allocated.
     """
     require_prefix_consistent(thinker.config)
-    state, rows = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state), _first_rows(thinker, room)
+    rows = max(_FIRST_ROWS, 2 * _num_rows(thinker, 1, 0))
+    if room:
+        rows = max(rows, 1 << (_num_rows(thinker, 1, room) - 1).bit_length())
+    state = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state)
     return _continue(thinker, _plant(thinker.params, state, rows=rows, **_program(thinker)), budget)
-
-
-def prepare(thinker: Thinker, state: State, *, room: int = 0) -> None:
-    """Compile what `think` with so much room and `think_more` need, one beside the other."""
-    require_prefix_consistent(thinker.config)
-    state, rows = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state), _first_rows(thinker, room)
-    program = _program(thinker)
-    plant = functools.partial(_plant, rows=rows, **program)
-    # Tracing takes longer than finding a program that is kept.
-    shapes = remembered(
-        "planted", lambda: jax.eval_shape(plant, thinker.params, state), team_size(), rows, *program.values()
-    )
-    nothing = jax.device_put(jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes))
-    arguments = _placed(thinker, nothing, np.zeros(1, np.int32))
-    with ThreadPoolExecutor(1) as beside:
-        growing = beside.submit(_grow_copy, *arguments, **program)
-        plant(thinker.params, state)
-        growing.result()
-
-
-def _first_rows(thinker: Thinker, room: int) -> int:
-    """Rows that a tree starts with, to have so much room."""
-    least = max(_FIRST_ROWS, 2 * _num_rows(thinker, 1, 0))
-    return max(least, 1 << (_num_rows(thinker, 1, room) - 1).bit_length()) if room else least
 
 
 def think_more(thinker: Thinker, thought: Thought, budget: int) -> Thought:

@@ -80,10 +80,6 @@ class Desk:
             return self.agent.think(_on_device(position), 0, room=ROOM, max_bytes=_TREE_BYTES)
         return kept
 
-    def prepare(self, position: Position) -> None:
-        """Compiles what thinking needs, sooner than the first thought would."""
-        self.agent.prepare(_on_device(position), room=ROOM, max_bytes=_TREE_BYTES)
-
     def keep(self, position: Position, thought: Thought) -> None:
         """Remembers a tree, unless a larger one is known."""
         with self._lock:

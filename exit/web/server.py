@@ -44,7 +44,6 @@ def find_exact(desk: Desk, exact_fn: Callable[[Agent], Exact]) -> None:
 def warm_up(desk: Desk) -> None:
     """Compiles what the first move of a game needs."""
     start = desk.book.at(())
-    desk.prepare(start)
     desk.more(desk.thought(start), 1)
 
 
