@@ -92,6 +92,7 @@ def test_actors_and_the_learner_may_be_killed(tmp_path: Path) -> None:
     assert (last["actors_started"], last["actors_lost"], last["actors_alive"]) == (4, 1, 1)
     # One actor, asked for two batches at a time: the weights of the second are older.
     assert {row["weights_age"] for row in rows} <= {0, 1}
+    assert all(row["learn_seconds"] > 0 and row["play_seconds"] > 0 for row in rows)
     assert all(row["stale_residual"] > 0 for row in rows)
     assert rows[kept]["batches_lost"] >= last["batches_lost"] - 1
     agent = Agent.load(run_dir)

@@ -100,7 +100,7 @@ def fleet_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(min=1),
         multiple=True,
         metavar="N",
-        help="Actors of the fleet. Default: one for each core. May be repeated, for actors of several kinds.",
+        help="Actors of the --fleet. Default: one for each core. Repeated for actors of several kinds.",
     )
     @click.option(
         "--actor-resources",
@@ -127,6 +127,6 @@ max_age_option = click.option(
     "--max-age",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Drop games played by weights more than N iterations old. Default: use all.",
+    help="With --fleet: drop games played by weights more than N iterations old. Default: use all.",
 )
 """For commands that have `fleet_options`, below this one."""

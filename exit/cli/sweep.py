@@ -69,7 +69,7 @@ def sweep(
         config_name = str(Path(config_name).resolve())
     points = grid(config_name, assignments, seeds, folder.absolute())
     console.prepare_json(json_path)
-    console.say(f"training {len(points)} runs of {config_name} in {folder}")
+    console.say(f"training {console.counted(len(points), 'run')} of {config_name} in {folder}")
     invocation.when_interrupted = lambda: (
         "interrupted; the same command goes on with the runs that are not complete"
     )

@@ -110,8 +110,8 @@ def _line(metrics: Mapping[str, float | int | None]) -> str:
     parts = [f"{metrics['iteration']}/{metrics['num_iterations']}"]
     for name, text in _FIGURES.items():
         value = metrics.get(name)
-        if value is not None:
-            parts.append(text(value))
+        if value is not None and (said := text(value)):
+            parts.append(said)
     return "  ".join(parts)
 
 
@@ -124,6 +124,7 @@ _FIGURES = {
     "search_mistake_rate": lambda value: f"search {console.percent(value)}",
     "amortized_depth": lambda value: f"absorbed {console.counted(round(value), 'simulation')}",
     "actors_alive": lambda value: f"actors {value:.0f}",
+    "actors_starting": lambda value: f"starting {value:.0f}" if value else "",
     "actors_lost": lambda value: f"lost {value:.0f}",
 }
 

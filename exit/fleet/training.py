@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,8 @@ def train_on_fleet(
     run may go on without a fleet, or with another one. Which batch comes when is not repeatable.
 
     Reports also have the figures of `Ledger`, `Crew` and `Staleness`, `weights_age` (iterations of learning
-    that the weights which played the batch were behind) and `play_seconds` (that the actor took).
+    that the weights which played the batch were behind), `play_seconds` (that the actor took) and
+    `learn_seconds` (that taking in the batch and the updates took).
 
     Args:
       stage_fn: told what the run waits for before its first games.
@@ -104,10 +106,11 @@ class _Iterations:
     def __call__(self, state: RunState) -> tuple[RunState, LearnerMetrics, Mapping[str, Any]]:
         version, params = int(state.iteration), state.learner.averaged_params
         batch = self._crew.next_batch(Weights(version, host_copy(params)))
+        begun = time.perf_counter()
         if len(batch.values):
             self._staleness.add(version - batch.version, disagreement_of(batch, params, config=self._config))
         replay = remember(state.replay, batch.leaves)
-        state, metrics = update(state._replace(replay=replay), config=self._config)
+        state, metrics = jax.block_until_ready(update(state._replace(replay=replay), config=self._config))
         figures = {
             **batch.figures,
             **self._ledger.figures(),
@@ -115,6 +118,7 @@ class _Iterations:
             **self._staleness.figures(),
             "weights_age": version - batch.version,
             "play_seconds": batch.seconds,
+            "learn_seconds": time.perf_counter() - begun,
         }
         return state, metrics, figures
 
