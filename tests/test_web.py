@@ -1,12 +1,15 @@
 """The endpoints of the page: what they answer, what they refuse, and who waits."""
 
+import gc
 import json
 import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from importlib import resources
 from typing import Any
+from urllib.request import Request, urlopen
 
 import jax
 import numpy as np
@@ -17,7 +20,7 @@ from hypothesis import strategies as st
 
 from exit.figures import keep_figures
 from exit.solve import exact_moves_of_keys, table_of
-from exit.web import Desk, Limits, make_app
+from exit.web import Desk, Limits, Server, bind, in_background, make_app
 from exit.web.position import Book, chances, described, stride_of
 from exit.web.queue import Busy, Line
 from exit.web.thinking import Limit, Lines, answers
@@ -280,7 +283,7 @@ def test_a_line_serves_in_order_and_says_who_is_ahead() -> None:
 
 
 def test_searches_beyond_the_places_wait_and_are_told_so(desk: Desk) -> None:
-    lines = Lines(Line(1, 4), Line(1, 4))
+    lines = Lines(Line(1, 4), Line(1, 4), threading.Event())
     taken = lines.searches.enter()
     stream = answers(desk, desk.book.at((0,)), Limit(total=4), lines, 64)
     assert next(stream) == {"ahead": 1}
@@ -289,12 +292,38 @@ def test_searches_beyond_the_places_wait_and_are_told_so(desk: Desk) -> None:
 
 
 def test_a_stream_that_is_closed_stops_thinking_and_keeps_its_tree(desk: Desk) -> None:
-    lines, position = Lines(Line(1, 4), Line(1, 4)), desk.book.at((5,))
+    lines, position = Lines(Line(1, 4), Line(1, 4), threading.Event()), desk.book.at((5,))
     stream = answers(desk, position, Limit(total=100_000), lines, 100_000)
     seen = [next(stream) for _ in range(3)][-1]["answer"]["simulations"]
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert lines.searches.ahead(lines.searches.enter(), 0.0) == 0
     assert desk.thought(position).result.num_simulations == seen > 0
+
+
+@pytest.fixture
+def served(desk: Desk) -> Iterator[str]:
+    """The address of a server with places for two; nothing is freed there by chance."""
+    with bind("127.0.0.1", 0) as where:
+        server = Server([desk], where, Limits(searches=2))
+        thread = in_background(server.run)
+        gc.disable()
+        yield f"http://127.0.0.1:{where.getsockname()[1]}"
+        gc.enable()
+        server.stop()
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def test_readers_who_go_away_make_room_for_others_at_once(served: str) -> None:
+    def stream(moves: list[int], **limit: Any) -> HTTPResponse:
+        body = json.dumps({"agent": "small", "moves": moves, **limit}).encode()
+        return urlopen(Request(f"{served}/api/think", body, {"content-type": "application/json"}), timeout=20)
+
+    for first in range(8):
+        with stream([first], more=100_000) as answer:
+            assert answer.readline().startswith(b"data: ")
+    with stream([8], total=2) as answer:
+        assert b'"done": true' in answer.read()
 
 
 def test_many_clients_at_once_all_get_their_own_answer(client: TestClient, desk: Desk) -> None:

@@ -1,5 +1,6 @@
 """`xit serve`: a page to play and think on."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,10 +73,9 @@ def serve(
         in_background(lambda: _get_ready(desks))
         shown = f"[{host}]" if ":" in host else host
         console.say(f"http://{shown}:{where.getsockname()[1]}/ (stop with Ctrl-C)")
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             server.run()
-        except KeyboardInterrupt:
-            console.say("stopped")
+        console.say("stopped")
 
 
 def _get_ready(desks: "list[Desk]") -> None:

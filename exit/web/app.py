@@ -3,7 +3,7 @@
 import json
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -19,7 +19,7 @@ from exit import __version__
 from exit.errors import UserError
 from exit.web import runs, thinking, truth
 from exit.web.desk import Desk
-from exit.web.gate import Gate
+from exit.web.gate import Gate, Receive, Scope, Send
 from exit.web.position import Position, after, chances, check_action, described
 from exit.web.problems import sentence
 from exit.web.queue import Busy, Line
@@ -151,7 +151,7 @@ def _serve_search(app: FastAPI, table: Mapping[str, Desk], lines: thinking.Lines
             raise UserError("give exactly one of total, more, seconds and auto")
         limit = thinking.Limit(asked.total, asked.more, asked.seconds, asked.auto)
         stream = thinking.answers(desk, found, limit, lines, limits.simulations)
-        return StreamingResponse(_events(stream), media_type="text/event-stream")
+        return _Events(stream)
 
 
 def _serve_truth(app: FastAPI, table: Mapping[str, Desk], lines: thinking.Lines) -> None:
@@ -236,10 +236,18 @@ def _unfinished(table: Mapping[str, Desk], where: Where) -> tuple[Desk, Position
     return desk, position
 
 
-def _events(stream: Iterator[dict[str, Any]]) -> Iterator[str]:
-    try:
-        for event in stream:
-            yield f"data: {json.dumps(event)}\n\n"
-    finally:
-        # A reader who went away stops the thinking.
-        getattr(stream, "close", lambda: None)()
+class _Events(StreamingResponse):
+    """Server-sent events; a reader who goes away ends the thinking at once, and makes room for others."""
+
+    def __init__(self, stream: Generator[dict[str, Any], None, None]) -> None:
+        super().__init__(
+            (f"data: {json.dumps(event)}\n\n" for event in stream), media_type="text/event-stream"
+        )
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # No thread is at work on it: those that are begun are waited for.
+            self._stream.close()

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -55,7 +55,7 @@ class Lines(NamedTuple):
 
 def answers(
     desk: Desk, position: Position, limit: Limit, lines: Lines, max_simulations: int
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """What is known of the moves, again and again while it is thought about, the last marked `done`.
 
     While others are served first, `{"ahead": n}` instead, and once, `{"preparing": True}` before a program is
