@@ -1,6 +1,7 @@
 """Addresses at which no Ray can be are refused before Ray is asked; no Ray runs here."""
 
 import contextlib
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from exit.errors import UserError
-from exit.fleet import reaching
+from exit.fleet import joining, reaching
 from exit.fleet.reaching import other_port, require_ray, require_reachable_as
 
 _SETTINGS_FRAME = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
@@ -53,6 +54,21 @@ def test_what_listens_for_loopback_alone_is_not_where_ray_looks(answering: int) 
         require_reachable_as("127.0.0.2", address)
     require_reachable_as("127.0.0.2", f"ray://{address}")
     require_reachable_as("127.0.0.2", f"192.0.2.1:{answering}")
+
+
+def test_while_ray_joins_a_signal_ends_the_process_as_it_is() -> None:
+    heard: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, frame: heard.append(number)) for number in numbers]
+    try:
+        with joining._ending_at_once():
+            assert [signal.getsignal(number) for number in numbers] == [signal.SIG_DFL] * 2
+        for number in numbers:
+            signal.raise_signal(number)
+        assert heard == list(numbers)
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def test_the_port_of_the_other_server_is_pointed_out() -> None:

@@ -87,8 +87,8 @@ def _predict_first(
 ) -> tuple[Any, ...]:
     """What the network says of the outcomes in the first states, state by state; of the others, zeros.
 
-    A core takes as long for rows together as one by one, and a program that has the network once is compiled
-    sooner than one that has it for several widths.
+    A program that has the network once is compiled sooner than one that has it for several widths; towers of
+    convolutions take a core no longer for rows one by one than for rows together.
     """
 
     def predict_next(state: Int[Array, ""]) -> tuple[Any, ...]:
