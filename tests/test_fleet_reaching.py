@@ -21,12 +21,14 @@ def answering(request: pytest.FixtureRequest) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            connection, _ = server.accept()
-            with connection, contextlib.suppress(ConnectionError):
-                connection.recv(100)
-                connection.sendall(request.param)
-                # Until the other side has had enough.
-                connection.recv(100)
+            # The test may be over before anything is accepted or answered.
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(100)
+                    connection.sendall(request.param)
+                    # Until the other side has had enough.
+                    connection.recv(100)
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
