@@ -8,6 +8,11 @@ at the threshold with the regret of a fixed budget there. Fixed budgets are char
 95 % come from drawing states again. In brackets: against sequential halving planned for the whole budget,
 in place of the repeated halving that can be stopped.
 
+Gates look at a state before its first simulation, and decide with the value of information from then on: what
+the agent foresees that a search of the largest budget would gain (charged with one simulation), and how
+far its policy is from its own look ahead (charged with one for each move). Both are brought to scale by the
+searches of the states that teach.
+
 Then the rule of `budget="auto"`, value of information, at one price of a simulation for all games: for each
 game the geometric mean of the prices that suit the other games; and the wall time of batches of 256
 states with it, in turns with the fixed budget, beside the simulations that both spend. --quick takes few
@@ -25,6 +30,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from exit.agent import Agent
 from exit.cli.exact import load_exact
+from exit.coherence import coherence
 from exit.devices import use_all_cores
 from exit.evaluate import Yardstick, critical_states, decide, regrets, rows_of, yardstick
 from exit.evaluate.allocation import (
@@ -37,13 +43,19 @@ from exit.evaluate.allocation import (
 )
 from exit.evaluate.stopping import (
     RULES,
+    at_first,
     features,
     gain_seen_later,
+    gate_ratio,
+    gated,
     information_score,
     oracle,
     stops_of,
     within,
 )
+from exit.foresight import foresee, teach
+from exit.game import State
+from exit.network import make_network
 
 _LOOKS = np.array([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256], np.int32)
 _TARGETS = (16, 64, 256)
@@ -64,7 +76,11 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
     tried = looks.of(tried_on)
     rules = {name: rule(tried) for name, rule in RULES.items()}
     rules["learned"] = _learned(looks.of(taught_on), tried)
-    rules["oracle"] = oracle(tried)
+    extra = dict.fromkeys(rules, np.zeros(len(tried_on), np.int32))
+    for name, (gate, cost) in _gates(agent, measured.states).items():
+        stops = _gated(looks.of(taught_on), gate[taught_on], cost[taught_on], tried, gate[tried_on])
+        rules[name], extra[name] = stops, cost[tried_on]
+    rules["oracle"], extra["oracle"] = oracle(tried), np.zeros(len(tried_on), np.int32)
     planned = _planned(agent, measured, tried_on)
     fixed = fixed_spending(tried)
     return {
@@ -74,7 +90,7 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
         "fixed_regret": dict(zip(map(int, _LOOKS), fixed.regret.tolist(), strict=True)),
         "planned_regret": planned,
         "rules": {
-            name: {target: _saving(tried, stops, target, planned[target]) for target in _TARGETS}
+            name: {target: _saving(tried, stops, target, planned[target], extra[name]) for target in _TARGETS}
             for name, stops in rules.items()
         },
         "prices": _at_prices(tried),
@@ -159,20 +175,46 @@ def _learned(taught: Looks, tried: Looks) -> Stops:
     return stops_of(tried, np.maximum(predicted, 0.0), steps)
 
 
+def _gates(agent: Agent, states: State) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What may be known of each state before a search, and the simulations that knowing it stands for."""
+    network = make_network(agent.config.network, agent.game)
+    foresight = teach(agent.params, config=agent.config)
+    found = foresee(foresight, agent.params, states, game=agent.game, network=network)
+    seen = coherence(agent.params, states, game=agent.game, predict=network.predict, max_depth=1)
+    moves = (seen.prior > 0).sum(axis=-1)
+    gains = np.asarray(found.gains[:, -1])
+    return {
+        "foreseen gain": (gains, np.ones(len(gains), np.int32)),
+        "coherence": (seen.policy_residual[0], moves.astype(np.int32) * agent.game.num_outcomes),
+    }
+
+
+def _gated(
+    taught: Looks, taught_gate: np.ndarray, taught_cost: np.ndarray, tried: Looks, gate: np.ndarray
+) -> Stops:
+    """Value of information behind a gate."""
+    ratio = gate_ratio(taught_gate, information_score(taught), taught, taught_cost)
+    return at_first(gated(gate, information_score(tried), ratio), tried)
+
+
 def _planned(agent: Agent, measured: Yardstick, rows: np.ndarray) -> dict[int, float]:
     """Mean regret of searches planned for their whole budget."""
     states, moves = rows_of(measured.states, rows), measured.moves.of(rows)
     return {target: float(regrets(decide(agent.act, states, target), moves).mean()) for target in _TARGETS}
 
 
-def _saving(looks: Looks, stops: Stops, target: int, planned: float) -> dict[str, Any]:
-    """A rule's saving at the regret of a fixed budget, and its interval."""
+def _saving(looks: Looks, stops: Stops, target: int, planned: float, extra: np.ndarray) -> dict[str, Any]:
+    """A rule's saving at the regret of a fixed budget, and its interval.
+
+    Args:
+      extra: simulations that the rule costs each state besides.
+    """
     index = int(np.flatnonzero(looks.budgets == target)[0])
 
     def ratio(rows: np.ndarray, regret: float | None = None) -> float:
         some = looks.of(rows)
         wanted = float(some.regret[index].mean()) if regret is None else regret
-        needed = simulations_for(spending(some, stops[:, rows]), wanted)
+        needed = simulations_for(spending(some, stops[:, rows], some.spent + extra[rows]), wanted)
         return float("nan") if needed is None else target / max(needed, 1e-9)
 
     rng, count = np.random.default_rng(0), stops.shape[1]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ import numpy as np
 from exit.acting import AUTO_PRICE, Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
 from exit.catalog import did_you_mean, load_config, trained_agent, trained_names, with_overrides
 from exit.checkpoint import WarnFn, restore, restore_latest, steps
-from exit.errors import UsageError
+from exit.errors import UsageError, UserError
+from exit.foresight import BUDGETS, Foreseen, Foresight, foresee, foresight_path, load_foresight
 from exit.game import Game, State
 from exit.loop import RunConfig, acting_template
 from exit.network import Params, make_network
@@ -57,6 +58,7 @@ class Agent:
       step: iteration that the parameters are of.
       info: what its run or its file says of how it was trained.
       source: the run directory or the file that it comes from.
+      foresight: what it has learnt of its own searches (`xit foresee`); None if it has not.
     """
 
     config: RunConfig
@@ -65,6 +67,7 @@ class Agent:
     step: int
     info: RunInfo
     source: Path
+    foresight: Foresight | None = None
 
     @property
     def game(self) -> Game:
@@ -93,12 +96,12 @@ class Agent:
             checkpoint.
           CheckpointError: no checkpoint can be read.
         """
-        source = Path(source)
+        source, newest, warn = Path(source), step is None, warn_fn or (lambda message: None)
         file = _file_of(source)
         if file is None:
             info = read_info(source)
             config = _config_of(source, info)
-            step, params = _restored(source, info, config, step, warn_fn or (lambda message: None))
+            step, params = _restored(source, info, config, step, warn)
         else:
             if step is not None:
                 raise UsageError(f"{file} holds one agent and no checkpoints; leave `step` out")
@@ -109,7 +112,9 @@ class Agent:
         search = config.search
         if max_simulations is not None:
             search = dataclasses.replace(search, max_simulations=max_simulations)
-        return cls(config, search, jax.tree.map(jnp.asarray, params), step, info, source)
+        params = jax.tree.map(jnp.asarray, params)
+        foresight = _foresight_of(source, params, warn) if newest else None
+        return cls(config, search, params, step, info, source, foresight)
 
     def save(self, path: Path | str) -> Path:
         """Write the agent to one file of plain arrays, from which `load` makes it again.
@@ -156,7 +161,9 @@ class Agent:
             budget is "auto", else no price.
 
         Returns:
-          The result, with a leading axis only if `state` has one.
+          The result, with a leading axis only if `state` has one. With a price, an agent that has learnt
+          what its searches find (`foresee`) also says what it had expected: `expected_gain`, beside what
+          was spent, `num_simulations`, and what was found, `gain`.
 
         Raises:
           UsageError: the budget is negative, over the capacity or not one for each state, the deadline
@@ -172,8 +179,7 @@ class Agent:
             raise UsageError(f"price is {price}; it must be 0 or more")
         if deadline_ms is not None and not deadline_ms >= 0:
             raise UsageError(f"deadline_ms is {deadline_ms}; it must be 0 or more")
-        single = np.ndim(jax.tree.leaves(state)[0]) == _num_axes(self.game)
-        states = jax.tree.map(lambda leaf: np.asarray(leaf)[None], state) if single else state
+        single, states = self._batch(state)
         capacity = self.search.max_simulations
         most = budget_of_each(states, capacity if budget is None else budget, capacity)
         if deadline_ms is None:
@@ -185,6 +191,8 @@ class Agent:
             # Devices that share one state meet after every chunk, which in little time is most of it.
             shared = len(most) == 1 and deadline_ms >= _LONG_MS
             result = think_until(self._thinker(side_by_side=shared), states, most, deadline_ms, price)
+        if price is not None:
+            result = self._weighed(result, states, most)
         return _first(result) if single else result
 
     def curve(self, states: State, budgets: Sequence[int] | np.ndarray) -> SearchResult:
@@ -253,6 +261,39 @@ class Agent:
             max_bytes=max_bytes,
         )
 
+    def foresee(self, state: State) -> Foreseen:
+        """What searches are expected to find, without any: the price is one evaluation of the network.
+
+        Args:
+          state: one position, or positions stacked along a leading axis.
+
+        Returns:
+          In reward units, with a leading axis only if `state` has one.
+
+        Raises:
+          UsageError: the agent has not learnt what its searches find.
+        """
+        if self.foresight is None:
+            raise UsageError(f"{self.source} foresees nothing yet; `xit foresee {self.source}` teaches it")
+        single, states = self._batch(state)
+        network = make_network(self.config.network, self.game)
+        found = foresee(self.foresight, self.params, states, game=self.game, network=network)
+        return _first(found) if single else found
+
+    def _batch(self, state: State) -> tuple[bool, State]:
+        """Whether it is one state, and the batch of it or the batch that it is."""
+        single = np.ndim(jax.tree.leaves(state)[0]) == _num_axes(self.game)
+        return single, jax.tree.map(lambda leaf: np.asarray(leaf)[None], state) if single else state
+
+    def _weighed(self, result: SearchResult, states: State, most: np.ndarray) -> SearchResult:
+        """The result with what was expected of it, if the agent foresees anything."""
+        if self.foresight is None:
+            return result
+        gains = self.foresee(states).gains
+        # What is foreseen for the next smaller search; the smallest stands for all below it.
+        column = np.maximum(np.searchsorted(BUDGETS, most, side="right") - 1, 0)
+        return result._replace(expected_gain=gains[np.arange(len(most)), column])
+
 
 def require_agent(source: Path | str) -> None:
     """Raises UsageError where there plainly is no agent, before anything that takes long is begun."""
@@ -311,8 +352,20 @@ def _num_axes(game: Game) -> int:
     return len(jax.tree.leaves(jax.eval_shape(game.init))[0].shape)
 
 
+def _foresight_of(source: Path, params: Params, warn_fn: WarnFn) -> Foresight | None:
+    """What is kept beside the agent, if it is this agent's; what cannot be used is told and left out."""
+    try:
+        return load_foresight(foresight_path(source), params)
+    except UserError as error:
+        warn_fn(str(error))
+        return None
+
+
+_Answer = TypeVar("_Answer", SearchResult, Foreseen)
+
+
 @jax.jit
-def _first(result: SearchResult) -> SearchResult:
+def _first(result: _Answer) -> _Answer:
     """The first of a batch; leaf by leaf it takes as long as a reflex."""
     return jax.tree.map(lambda leaf: leaf[0], result)
 

@@ -7,9 +7,6 @@ from typing import Any
 
 from exit.errors import UserError
 
-COMMANDS = ("bench", "frontier", "coherence")
-"""Those whose figures are kept, each in a file of its own name."""
-
 _MAX_BYTES = 16 << 20
 
 

@@ -16,6 +16,7 @@ IN_SMALL = {
         "xit frontier runs/tic_tac_toe --budgets 0,4 --max-positions 64 --calls 0"
     ),
     "xit coherence runs/tic_tac_toe": "xit coherence runs/tic_tac_toe --depth 1 --max-positions 64",
+    "xit foresee runs/tic_tac_toe": "xit foresee runs/tic_tac_toe --states 64 --max-positions 64",
     "xit match runs/tic_tac_toe --budget 64": "xit match runs/tic_tac_toe --budget 64 --games 2",
     "xit compile runs/tic_tac_toe --to tree": "xit compile runs/tic_tac_toe --to tree --max-nodes 5",
     "xit compile runs/tic_tac_toe --to tree --attempts 8": (

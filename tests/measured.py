@@ -1,4 +1,4 @@
-"""Figures as `xit bench`, `xit frontier` and `xit coherence` write them, made up and small."""
+"""Figures as `xit bench`, `frontier`, `coherence` and `foresee` write them, made up and small."""
 
 from typing import Any
 
@@ -69,4 +69,17 @@ def coherence() -> dict[str, Any]:
         },
         "worst": [{"board": BOARD, "exact": -1.0, "value": 0.5, "backups": [0.25, 0.125], "actions": _MOVES}],
         "provenance": {"command": "xit coherence a"},
+    }
+
+
+def foresee() -> dict[str, Any]:
+    bins = [{"predicted": x, "found": x / 2, "count": 5, "ci95": {"found": [0.0, x]}} for x in (0.25, 0.5)]
+    row = {"error": 0.1875, "ci95": {"error": [0.0, 0.25]}, "bins": bins}
+    rows = {"value_error": row, "gain_16": row}
+    return {
+        "game": "tic_tac_toe",
+        "budgets": [16],
+        "positions": {"all": {"kind": "all", "count": 10}, "own": {"kind": "own", "count": 10}},
+        "calibration": {"all": rows, "own": rows},
+        "provenance": {"command": "xit foresee a"},
     }

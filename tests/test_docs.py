@@ -88,7 +88,7 @@ def test_blocks_run_in_order(
         return
     (tmp_path / "runs").mkdir()
     for name in _RUN:
-        # Shared: nothing but figures and pictures is written into them.
+        # Shared: nothing but figures, pictures and what an agent foresees is written into them.
         (tmp_path / "runs" / name).symlink_to(runs / "runs" / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -16,7 +16,7 @@ from exit.errors import UserError
 from exit.figures import keep_figures
 from exit.plots import Panel, svg_of
 from exit.rundir import claim
-from tests.measured import BOARD, bench, coherence, frontier
+from tests.measured import BOARD, bench, coherence, foresee, frontier
 from tests.tiny import tiny_config
 
 
@@ -33,7 +33,8 @@ def run_dirs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             for k, rate in enumerate(rates)
         ]
         (folder / name / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for command, figures in (("bench", bench()), ("frontier", frontier()), ("coherence", coherence())):
+    measured = {"bench": bench(), "frontier": frontier(), "coherence": coherence(), "foresee": foresee()}
+    for command, figures in measured.items():
         keep_figures(folder / "a", command, figures)
     return [folder / "a", folder / "b"]
 
@@ -117,6 +118,7 @@ def test_what_was_measured_stands_on_it(page: str, run_dirs: list[Path]) -> None
         "amortized depth (simulations) over training time",
         "entropy of the reflex (nats) over training time",
         "Mean regret against budget",
+        "Gain of 16 simulations",
         "Exact value against the value the agent gives",
         "What overriding the reflex did, by simulation",
         "Distances of value, backup and truth by depth",
@@ -127,7 +129,7 @@ def test_what_was_measured_stands_on_it(page: str, run_dirs: list[Path]) -> None
 
 def test_what_was_not_measured_is_said_with_its_command(page: str, run_dirs: list[Path]) -> None:
     words = " ".join(_Parsed(page).words)
-    for command in ("bench", "frontier", "coherence"):
+    for command in ("bench", "frontier", "coherence", "foresee"):
         assert f"There is no {command}.json yet; `xit {command} {run_dirs[1]}` makes it." in words
 
 
@@ -152,18 +154,19 @@ def test_two_seeds_give_a_band_and_one_gives_none(page: str, run_dirs: list[Path
 def test_damaged_figures_are_said_and_the_rest_stands(run_dirs: list[Path], tmp_path: Path) -> None:
     contents = (b'{"budgets": [{}]}', b"{", b"[]", b'{"agents": 3, "by_ply": null}', b"\xff", b"[" * 100_000)
     damaged = [tmp_path / str(number) for number in range(len(contents))]
+    names = ("bench", "frontier", "coherence", "foresee")
     for folder, content in zip(damaged, contents, strict=True):
         folder.mkdir()
         for name in ("config.json", "metrics.jsonl"):
             (folder / name).write_bytes((run_dirs[0] / name).read_bytes())
-        for command in ("bench", "frontier", "coherence"):
+        for command in names:
             (folder / f"{command}.json").write_bytes(content)
     (damaged[0] / "frontier.json").write_bytes((run_dirs[0] / "frontier.json").read_bytes())
     words = " ".join(" ".join(_Parsed(_page_of(damaged, tmp_path / "report.html")).words).split())
     said = re.findall(
         r"The (\w+)\.json of this run is damaged[^;]*; `xit (\w+) (\S+)` writes it again\.", words
     )
-    expected = {(name, name, str(each)) for each in damaged for name in ("bench", "frontier", "coherence")}
+    expected = {(name, name, str(each)) for each in damaged for name in names}
     assert set(said) == expected - {("frontier", "frontier", str(damaged[0]))}
     assert "Recommended budget: 4." in words
 

@@ -72,7 +72,7 @@ def section_of(
     """What a command measured, as part of a page.
 
     Args:
-      command: `bench`, `frontier` or `coherence`.
+      command: `bench`, `frontier`, `coherence` or `foresee`.
       figures: as `xit COMMAND --json` writes them.
       panels: the command's panels, as the markup of an `<svg>` each.
       recommended: the budget of a frontier, as `exit.advice.advise` finds it.

@@ -188,4 +188,12 @@ def _answer(result: "SearchResult", row: int, legal: Any, ms: float) -> dict[str
         "simulations": int(result.num_simulations[row]),
         "proven": lower == upper,
         "ms": round(ms, 3),
-    }
+    } | _weighed(result, row)
+
+
+def _weighed(result: "SearchResult", row: int) -> dict[str, float]:
+    """What was expected of the search and what it found, where the agent foresees anything."""
+    if result.expected_gain is None:
+        return {}
+    expected, found = result.expected_gain[row], result.gain[row]
+    return {"expected_gain": console.rounded(expected), "gain": console.rounded(found)}

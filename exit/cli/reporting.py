@@ -18,6 +18,7 @@ from exit.plots import (
     coherence_panels,
     curve_panels,
     diagnostic_panels,
+    foresight_panels,
     frontier_panels,
     looks_of,
     svg_of,
@@ -30,6 +31,7 @@ _MEASURED: tuple[tuple[str, str, Callable[[Mapping[str, Any]], list[Panel]]], ..
     ("frontier", "What thinking buys", frontier_panels),
     ("bench", "Against exact values", bench_panels),
     ("coherence", "Coherence", coherence_panels),
+    ("foresee", "Foresight", foresight_panels),
 )
 
 

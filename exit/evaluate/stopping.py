@@ -4,13 +4,14 @@ No rule sees exact values but the oracle, which sees nothing else. Rules decide 
 have seen between two looks they see at the second.
 """
 
+import math
 from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from exit.evaluate.allocation import Looks, Stops
+from exit.evaluate.allocation import Looks, Stops, fixed_spending, simulations_for, spending
 from exit.search import information
 
 Rule = Callable[[Looks], Stops]
@@ -113,6 +114,36 @@ def _information(looks: Looks) -> Float[np.ndarray, "S n A"]:
     qvalues, action, legal = map(jnp.asarray, (looks.qvalues, looks.action, legal))
     visits = jnp.asarray(looks.visits, jnp.int32)
     return np.asarray(information(qvalues, visits, action, legal, looks.bounds))
+
+
+def gated(gate: Float[np.ndarray, " n"], score: Score, ratio: float) -> Score:
+    """A score whose first look is another one, brought to its scale by a ratio."""
+    return np.concatenate([ratio * gate[None], score[1:]])
+
+
+def gate_ratio(
+    gate: Float[np.ndarray, " n"], score: Score, looks: Looks, costs: Int[np.ndarray, " n"]
+) -> float:
+    """The ratio with which a gate saves most, by the verdict of these searches themselves.
+
+    Nothing exact is in it: what a look gave away is what the last look says of it. The saving is the
+    geometric mean over the budgets between the first and the last.
+
+    Args:
+      gate: of each state, greater where thinking is worth more.
+      costs: simulations that seeing the gate stands for.
+    """
+    judged = looks._replace(regret=gain_seen_later(looks))
+    base, spent = fixed_spending(judged), judged.spent + costs
+    usual = np.quantile(gate[gate > 0], 0.5) if (gate > 0).any() else 1.0
+
+    def saved(ratio: float) -> float:
+        found = spending(judged, at_first(gated(gate, score, ratio), judged), spent)
+        needed = [simulations_for(found, float(regret)) for regret in base.regret[1:-1]]
+        return -math.fsum(math.log(each) for each in needed if each)
+
+    ratios = np.logspace(-4, 2, 25) / usual
+    return float(max(ratios, key=saved))
 
 
 def oracle(looks: Looks) -> Stops:

@@ -29,6 +29,8 @@ class SearchResult(NamedTuple):
       upper: proven bound above the state's exact value.
       prior: the reflex policy over legal actions.
       prior_value: the network's value.
+      expected_gain: what the agent expected, before it searched, that its move would be worth above the
+        reflex's; None where it foresees nothing or was not asked to weigh it.
     """
 
     action: Int[Array, " B"]
@@ -41,6 +43,17 @@ class SearchResult(NamedTuple):
     upper: Float[Array, " B"]
     prior: Float[Array, "B A"]
     prior_value: Float[Array, " B"]
+    expected_gain: Float[Array, " B"] | None = None
+
+    @property
+    def gain(self) -> Float[Array, "..."]:
+        """What search found its move to be worth above the reflex's; 0 where they are the same."""
+        reflex = jnp.argmax(self.prior, axis=-1)
+        played, before = (
+            jnp.take_along_axis(self.qvalues, jnp.maximum(move, 0)[..., None], axis=-1)[..., 0]
+            for move in (self.action, reflex)
+        )
+        return played - before
 
 
 def summarise(

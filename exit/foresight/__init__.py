@@ -1,0 +1,17 @@
+"""What an agent foresees of its own searches, before it pays for them."""
+
+from exit.foresight.file import foresight_path, load_foresight, save_foresight
+from exit.foresight.heads import BUDGETS, Foreseen, Foresight, foresee
+from exit.foresight.teaching import NUM_STATES, teach
+
+__all__ = [
+    "BUDGETS",
+    "NUM_STATES",
+    "Foreseen",
+    "Foresight",
+    "foresee",
+    "foresight_path",
+    "load_foresight",
+    "save_foresight",
+    "teach",
+]
