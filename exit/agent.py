@@ -9,26 +9,17 @@ from pathlib import Path
 from typing import Any, SupportsIndex, TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from exit.acting import AUTO_PRICE, Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
-from exit.catalog import did_you_mean, load_config, trained_agent, trained_names, with_overrides
-from exit.checkpoint import WarnFn, restore, restore_latest, steps
-from exit.errors import UsageError, UserError
-from exit.foresight import BUDGETS, Foreseen, Foresight, foresee, foresight_path, load_foresight
+from exit.checkpoint import WarnFn
+from exit.errors import UsageError
+from exit.foresight import BUDGETS, Foreseen, Foresight, foresee
 from exit.game import Game, State
-from exit.loop import RunConfig, acting_template
+from exit.loop import RunConfig
 from exit.network import Params, make_network
-from exit.portable import (
-    SUFFIX,
-    load_portable,
-    params_of,
-    save_portable,
-    snapshot_iterations,
-    snapshot_path,
-)
-from exit.rundir import RunInfo, read_info, require_settings
+from exit.portable import SUFFIX, save_portable
+from exit.rundir import RunInfo
 from exit.search import (
     SearchConfig,
     SearchResult,
@@ -39,12 +30,10 @@ from exit.search import (
     think_more,
     think_until,
 )
+from exit.stored import stored
 
 _LONG_MS = 400
 """From so long a deadline on, devices that share one state get further than one of them alone."""
-
-# The settings that decide how an agent plays; the others only decided how it was trained.
-_ACTING = ("game.", "network.", "search.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,25 +85,11 @@ class Agent:
             checkpoint.
           CheckpointError: no checkpoint can be read.
         """
-        source, newest, warn = Path(source), step is None, warn_fn or (lambda message: None)
-        file = _file_of(source)
-        if file is None:
-            info = read_info(source)
-            config = _config_of(source, info)
-            step, params = _restored(source, info, config, step, warn)
-        else:
-            if step is not None:
-                raise UsageError(f"{file} holds one agent and no checkpoints; leave `step` out")
-            portable = load_portable(file)
-            info, step, source = portable.info, portable.step, file
-            config = _config_of(source, info)
-            params = params_of(portable, acting_template(config), file)
-        search = config.search
+        found = stored(Path(source), step, warn_fn or (lambda message: None))
+        search = found.config.search
         if max_simulations is not None:
             search = dataclasses.replace(search, max_simulations=max_simulations)
-        params = jax.tree.map(jnp.asarray, params)
-        foresight = _foresight_of(source, params, warn) if newest else None
-        return cls(config, search, params, step, info, source, foresight)
+        return cls(found.config, search, found.params, found.step, found.info, found.source, found.foresight)
 
     def save(self, path: Path | str) -> Path:
         """Write the agent to one file of plain arrays, from which `load` makes it again.
@@ -295,70 +270,10 @@ class Agent:
         return result._replace(expected_gain=gains[np.arange(len(most)), column])
 
 
-def require_agent(source: Path | str) -> None:
-    """Raises UsageError where there plainly is no agent, before anything that takes long is begun."""
-    if _file_of(Path(source)) is None:
-        read_info(Path(source))
-
-
-def _file_of(source: Path) -> Path | None:
-    """The file that an agent is in; None if it is to be in a run's directory."""
-    if source.suffix == SUFFIX:
-        return source
-    if source.exists() or len(source.parts) != 1:
-        return None
-    file = trained_agent(source.name)
-    if file is None:
-        names = trained_names()
-        like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
-        raise UsageError(f"there is no run in {source}, and no agent of this name comes with xit{like}")
-    return file
-
-
-def _config_of(source: Path, info: RunInfo) -> RunConfig:
-    """The configuration, found again by its name; UsageError if what decides how to play has changed."""
-    config = with_overrides(load_config(info.config_name), info.overrides)
-    require_settings(source, info, config, parts=_ACTING)
-    return config
-
-
-def _restored(
-    run_dir: Path, info: RunInfo, config: RunConfig, step: int | None, warn_fn: WarnFn
-) -> tuple[int, Params]:
-    """Iteration and parameters of one checkpoint of a run, the newest that is whole if none is named."""
-    template = {"acting": acting_template(config)}
-    if step is None:
-        found = restore_latest(run_dir, template, warn_fn=warn_fn, set_aside=False)
-        if found is None:
-            raise UsageError(
-                f"{run_dir} has no checkpoint yet; `xit train {info.config_name} --run-dir {run_dir}` "
-                "continues the run"
-            )
-        step, trees = found
-    elif step in (kept := steps(run_dir)):
-        trees = restore(run_dir, step, template)
-    elif step in (snapshots := snapshot_iterations(run_dir)):
-        path = snapshot_path(run_dir, step)
-        return step, params_of(load_portable(path), acting_template(config), path)
-    else:
-        there = sorted({*kept, *snapshots})
-        raise UsageError(f"{run_dir} has no checkpoint of iteration {step}; it keeps {there}")
-    return step, trees["acting"]
-
-
 @cache
 def _num_axes(game: Game) -> int:
     """Axes of the first leaf of one state."""
     return len(jax.tree.leaves(jax.eval_shape(game.init))[0].shape)
-
-
-def _foresight_of(source: Path, params: Params, warn_fn: WarnFn) -> Foresight | None:
-    """What is kept beside the agent, if it is this agent's; what cannot be used is told and left out."""
-    try:
-        return load_foresight(foresight_path(source), params)
-    except UserError as error:
-        warn_fn(str(error))
-        return None
 
 
 _Answer = TypeVar("_Answer", SearchResult, Foreseen)

@@ -75,8 +75,8 @@ class FleetOptions:
         fleet = self.config()
         if fleet is None:
             return None
-        from exit.agent import require_agent
         from exit.fleet.acting import acting_on_fleet
+        from exit.stored import require_agent
 
         for source in sources:
             require_agent(source)
