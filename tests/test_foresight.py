@@ -153,6 +153,7 @@ def test_an_agent_says_what_it_expected_spent_and_found(small: Path, capsys: Cap
     assert agent.foresee(agent.game.init()).gains.shape == (len(BUDGETS),)
     auto = agent.act(states, "auto")
     # The capacity is 32 simulations, so that what is foreseen of 16 is what counts.
+    assert auto.expected_gain is not None
     np.testing.assert_allclose(auto.expected_gain, foreseen.gains[:, 0])
     assert agent.act(states, 8).expected_gain is None
     one = agent.act(agent.game.init(), "auto")
