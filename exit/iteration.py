@@ -21,7 +21,7 @@ from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay, ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import PlayFigures, SelfPlayConfig, Trajectory, initial_states, self_play
-from exit.targets import Targets, make_targets
+from exit.targets import example_of, make_targets
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,11 @@ def init_run(config: RunConfig) -> RunState:
     key_params, key_games = jax.random.split(_key(config, 0))
     network = make_network(config.network, config.game)
     game = config.game
-    example = Targets(game.init(), jnp.zeros(game.num_actions), jnp.float32(0))
     return RunState(
         learner=init_learner(
             key_params, network=network, config=config.learner, total_updates=_total_updates(config)
         ),
-        replay=ring.init(example, config.replay.capacity),
+        replay=ring.init(example_of(game), config.replay.capacity),
         games=initial_states(key_games, game=game, config=config.self_play),
         iteration=jnp.int32(0),
     )
@@ -180,7 +179,7 @@ def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetr
         key_again, key_learn = jax.random.split(key_learn)
         share = return_weight_at(state.iteration, config=config)
         replay = _again(replay, state.learner.averaged_params, key_again, share, config=config)
-    learner, metrics = learn(
+    learner, replay, metrics = learn(
         state.learner,
         key_learn,
         replay,

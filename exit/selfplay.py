@@ -26,6 +26,9 @@ class SelfPlayConfig:
         (exploring starts; Sutton & Barto 2018, section 5.3): for games in which random play ends soon or
         meets one kind of state only.
       sample_fraction: share of moves drawn from the improved policy; the others are the search's own choice.
+      random_moves: share of moves drawn evenly from the legal ones instead, once the position has been
+        searched: games then go where neither the policy nor its samples lead. The return of what follows
+        such a move is no part of the targets before it.
     """
 
     num_games: int = 256
@@ -34,6 +37,7 @@ class SelfPlayConfig:
     max_random_plies: int = 0
     random_starts: float = 0.0
     sample_fraction: float = 0.25
+    random_moves: float = 0.0
 
     @property
     def num_examples(self) -> int:
@@ -46,7 +50,7 @@ class SelfPlayConfig:
                 raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be at least 1")
         if self.max_random_plies < 0:
             raise ValueError(f"self_play.max_random_plies is {self.max_random_plies}; it must be 0 or more")
-        for name in ("random_starts", "sample_fraction"):
+        for name in ("random_starts", "sample_fraction", "random_moves"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be in [0, 1]")
 
@@ -58,21 +62,27 @@ class Trajectory(NamedTuple):
       state: positions searched.
       action_weights: the search's improved policy.
       value: the search's value of the state.
+      qvalues: the search's of each action.
+      prior: the reflex policy over legal actions.
       prior_value: the network's.
       lower: proven bound below the state's exact value.
       upper: proven bound above it; equal to `lower` where the search has solved the state.
       reward: brought by the move played.
       discount: signed, of the move played; 0 where the game ended.
+      tried: whether the move was drawn evenly from the legal ones.
     """
 
     state: State
     action_weights: Float[Array, "T B A"]
     value: Float[Array, "T B"]
+    qvalues: Float[Array, "T B A"]
+    prior: Float[Array, "T B A"]
     prior_value: Float[Array, "T B"]
     lower: Float[Array, "T B"]
     upper: Float[Array, "T B"]
     reward: Float[Array, "T B"]
     discount: Float[Array, "T B"]
+    tried: Bool[Array, "T B"]
 
 
 class PlayFigures(NamedTuple):
@@ -149,11 +159,17 @@ def self_play(
     budget = jnp.full(config.num_games, config.budget)
 
     def step(state: State, key_step: Key[Array, ""]) -> tuple[State, tuple[Trajectory, PlayFigures]]:
-        key_search, key_sampled, key_action, key_outcome, key_starts = jax.random.split(key_step, 5)
+        keys = jax.random.split(key_step, 6)
+        key_search, key_sampled, key_action, key_outcome, key_starts, key_random = keys
         result = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         sampled = _draw(key_action, result.action_weights)
         explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
         action = jnp.where(explore, sampled, result.action)
+        tried = jnp.zeros_like(explore)
+        if config.random_moves > 0:
+            key_tried, key_anything = jax.random.split(key_random)
+            tried = jax.random.bernoulli(key_tried, config.random_moves, tried.shape)
+            action = jnp.where(tried, _draw(key_anything, jax.vmap(game.legal_actions)(state)), action)
         outcome = _draw(key_outcome, jax.vmap(game.outcome_probs)(state, action))
         next_state, brought = jax.vmap(game.apply)(state, action, outcome)
         over = jax.vmap(lambda s: is_terminal(game, s))(next_state)
@@ -161,11 +177,14 @@ def self_play(
             state=state,
             action_weights=result.action_weights,
             value=result.value,
+            qvalues=result.qvalues,
+            prior=result.prior,
             prior_value=result.prior_value,
             lower=result.lower,
             upper=result.upper,
             reward=brought.reward,
             discount=brought.discount,
+            tried=tried,
         )
         starts = initial_states(key_starts, game=game, config=config)
         return _where(over, starts, next_state), (played, _figures(result))
