@@ -238,6 +238,7 @@ def test_sampled_moves_follow_the_improved_policy() -> None:
         ({"sample_fraction": 1.5}, "self_play.sample_fraction"),
         ({"random_starts": -0.1}, "self_play.random_starts"),
         ({"max_random_plies": -1}, "self_play.max_random_plies"),
+        ({"random_moves": 1.5}, r"self_play.random_moves is 1.5; it must be in \[0, 1\]"),
     ],
 )
 def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: str) -> None:
@@ -254,7 +255,20 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
     weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
     unbounded = jnp.full(value.shape, jnp.inf)
     states = {"number": number}
-    return Trajectory(states, weights, value, value, -unbounded, unbounded, reward, discount)
+    even = jnp.full(weights.shape, 0.5)
+    return Trajectory(
+        state=states,
+        action_weights=weights,
+        value=value,
+        qvalues=jnp.zeros_like(weights),
+        prior=even,
+        prior_value=value,
+        lower=-unbounded,
+        upper=unbounded,
+        reward=reward,
+        discount=discount,
+        tried=jnp.zeros(value.shape, bool),
+    )
 
 
 def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:
@@ -294,6 +308,47 @@ def test_targets_of_one_player_who_is_discounted() -> None:
 def test_targets_where_the_turn_is_kept() -> None:
     played = _trajectory([0.0, 0.0, 0.0], [0, 0, -1], [0.9, -0.9, 0])
     np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [0.81, 0.9, -1], rtol=1e-6)
+
+
+def test_the_return_of_a_move_that_was_tried_is_no_target() -> None:
+    """The second move was drawn evenly: what became of it says nothing of the first two positions."""
+    played = _trajectory([0.1, -0.2, 0.3, 0.4], [0, 0, 0, 1], [-1, -1, -1, 0])
+    played = played._replace(tried=jnp.array([[False], [True], [False], [False]]))
+    np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [0.2, -0.2, -1, 1], atol=1e-6)
+    known = played._replace(prior_value=jnp.zeros_like(played.value))
+    found = make_targets(known, return_weight=1.0, without_luck=True).value
+    np.testing.assert_allclose(found, [0.1 + 0.2, -0.2, 0.3 - 0.4, 0.4], atol=1e-6)
+
+
+def test_targets_tell_what_search_saw_the_network_give_away() -> None:
+    played = _trajectory([0.0, 0.0], [0, 0], [-1, -1])
+    played = played._replace(
+        action_weights=jnp.array([[[1.0, 0.0]], [[0.5, 0.5]]]),
+        qvalues=jnp.array([[[0.5, -0.5]], [[-1.0, 0.25]]]),
+        prior=jnp.array([[[0.25, 0.75]], [[0.5, 0.5]]]),
+        lower=jnp.array([[0.5], [-1.0]]),
+        upper=jnp.array([[0.5], [1.0]]),
+    )
+    found = make_targets(played, return_weight=0.0)
+    np.testing.assert_allclose(found.regrets, [[0, 1], [1.25, 0]], atol=1e-6)
+    np.testing.assert_allclose(found.regret, [0.75, 0.625], atol=1e-6)
+    np.testing.assert_array_equal(found.solved, [True, False])
+
+
+def test_moves_are_tried_as_often_as_said() -> None:
+    config = SelfPlayConfig(num_games=64, num_steps=14, budget=4, random_moves=0.5, sample_fraction=0.0)
+    starts, last, played = _played(TicTacToe(), config)
+    num, tried = played.tried.size, int(played.tried.sum())
+    assert abs(tried - num / 2) < 5 * np.sqrt(num / 4)
+    following, best = _following(played.state, last), np.asarray(played.action_weights).argmax(axis=-1)
+    placed = np.asarray(following.theirs) ^ np.asarray(played.state.mine)
+    goes_on = np.asarray(played.discount) != 0
+    alike = placed == 1 << best
+    where = np.asarray(played.tried)
+    assert alike[~where & goes_on].mean() > 0.9
+    assert alike[where & goes_on].mean() < 0.6
+    # The first positions are those that self-play was given.
+    np.testing.assert_array_equal(row(played.state, 0).mine, starts.mine)
 
 
 def test_what_is_proven_overrules_what_was_played() -> None:
