@@ -15,7 +15,8 @@ from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.replay import Replay, draw
 from exit.search import SearchConfig, search
-from exit.targets import Targets, seen_regrets
+from exit.selfplay import seen_regrets
+from exit.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def reanalyse(
         found = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         mixed = return_weight * replay.examples.value[rows] + (1.0 - return_weight) * found.value
         solved = found.lower == found.upper
-        regrets = seen_regrets(found.qvalues, found.action_weights, found.prior)
+        regrets = seen_regrets(found)
         regret = jnp.sum(found.prior * regrets, axis=-1)
         value = jnp.clip(mixed, found.lower, found.upper)
         new = Targets(state, found.action_weights, value, solved, regrets, regret)

@@ -36,18 +36,6 @@ def example_of(game: Game) -> Targets:
     return Targets(game.init(), actions, nothing, jnp.bool_(False), actions, nothing)
 
 
-def seen_regrets(
-    qvalues: Float[Array, "... A"], action_weights: Float[Array, "... A"], prior: Float[Array, "... A"]
-) -> Float[Array, "... A"]:
-    """What each action gives away against the best of those that search would play, in reward units.
-
-    Args:
-      prior: 0 where an action is illegal.
-    """
-    best = jnp.max(jnp.where(action_weights > 0, qvalues, -jnp.inf), axis=-1, keepdims=True)
-    return jnp.where(prior > 0, jnp.maximum(best - qvalues, 0.0), 0.0)
-
-
 def policy_distance(
     log_probs: Float[Array, "... A"], action_weights: Float[Array, "... A"], solved: Bool[Array, "..."]
 ) -> Float[Array, "..."]:
@@ -111,10 +99,9 @@ def make_targets(
 def _targets(played: Trajectory, value: Float[Array, "T B"]) -> Targets:
     """The examples with these values."""
     solved = played.lower == played.upper
-    regrets = seen_regrets(played.qvalues, played.action_weights, played.prior)
-    regret = jnp.sum(played.prior * regrets, axis=-1)
+    regret = jnp.sum(played.prior * played.regrets, axis=-1)
     return jax.tree.map(
-        _flatten, Targets(played.state, played.action_weights, value, solved, regrets, regret)
+        _flatten, Targets(played.state, played.action_weights, value, solved, played.regrets, regret)
     )
 
 

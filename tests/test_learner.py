@@ -74,12 +74,12 @@ def _fresh(config: LearnerConfig = CONFIG, game: Game = GAME) -> LearnerState:
 def _update(
     config: LearnerConfig = CONFIG, state: LearnerState | None = None, replay: Replay | None = None
 ) -> tuple[LearnerState, LearnerMetrics]:
-    state, _, metrics = _learn(config)(
+    learnt, _, metrics = _learn(config)(
         _fresh(config) if state is None else state,
         jax.random.key(5),
         _replay() if replay is None else replay,
     )
-    return state, metrics
+    return learnt, metrics
 
 
 def _losses(params: Any) -> tuple[float, float]:

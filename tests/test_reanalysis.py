@@ -1,6 +1,7 @@
 """Re-analysis brings targets up to date: the right ones, with what search says now, and no others."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,6 +163,9 @@ def test_a_run_searches_again_and_goes_on_to_the_same_bits(
         reanalysis=ReanalysisConfig(8, num_candidates=16, priority=priority),
         learner=LearnerConfig(batch_size=8, num_updates=2, focus=focus),
     )
+    if priority == "regret":
+        play = replace(config.self_play, mistake_starts=0.5, random_moves=0.5)
+        config = replace(config, self_play=play)
     whole = train_tiny(tmp_path / "whole", config)
     # Targets 0 to 3 iterations old, of which some were searched again.
     assert whole[-1]["target_age"] < 1.5
