@@ -346,7 +346,7 @@ def test_targets_tell_what_search_saw_the_network_give_away() -> None:
     )
     np.testing.assert_allclose(seen_regrets(result), [[0, 1, 0], [1.25, 0, 0]], atol=1e-6)
     targets = make_targets(found, return_weight=0.5)
-    regret = np.sum(np.asarray(found.prior) * found.regrets, axis=-1)
+    regret = np.sum(np.asarray(found.prior) * np.asarray(found.regrets), axis=-1)
     np.testing.assert_allclose(targets.regret, regret.reshape(-1), atol=1e-6)
     np.testing.assert_array_equal(targets.regrets, np.asarray(found.regrets).reshape(-1, 9))
     np.testing.assert_array_equal(targets.solved, np.equal(found.lower, found.upper).reshape(-1))
@@ -369,7 +369,7 @@ def test_games_start_again_where_mistakes_were_or_a_move_further() -> None:
         self_play, game=game, predict=make_network(NET, game).predict, search_config=SEARCH, config=config
     )
     last, played, _ = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(1), games)
-    regret = np.sum(np.asarray(played.prior) * played.regrets, axis=-1)
+    regret = np.sum(np.asarray(played.prior) * np.asarray(played.regrets), axis=-1)
     assert last.regret is not None
     legal = np.asarray(jax.vmap(jax.vmap(game.legal_actions))(played.state))
     at, further = 0, 0
