@@ -1,7 +1,7 @@
 """What a setting of training is worth: the same runs with and without it, exact mistakes against CPU time.
 
 python benchmarks/ablation.py [--json FILE] [--quick] [--config NAME] [--iterations N] [--seeds N]
-    [--measurements N] [--set A=B ...] [--arms NAME:A=B,C=D ...]
+    [--first-seed N] [--measurements N] [--set A=B ...] [--arms NAME:A=B,C=D ...]
 
 An arm is a name and the settings that make it, none for the config as it is (with what --set changes for all
 arms). Every seed trains every arm, in turn, each in a process of its own. Measured are the mistakes of the
@@ -212,6 +212,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--config", default="connect_four_4x4", metavar="NAME")
     parser.add_argument("--iterations", type=int, default=60, metavar="N")
     parser.add_argument("--seeds", type=int, default=3, metavar="N")
+    parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="the others follow")
     parser.add_argument("--measurements", type=int, default=6, metavar="N", help="of each run")
     parser.add_argument("--set", nargs="+", default=[], metavar="A=B", help="settings of all arms")
     parser.add_argument("--arms", nargs="+", default=list(_ARMS), metavar="ARM", help="NAME:A=B,C=D")
@@ -238,7 +239,7 @@ def main() -> None:
         return
     runs: list[dict[str, Any]] = []
     compared: list[dict[str, Any]] = []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         for arm in options.arms:
             print(f"{arm.name}, seed {seed}", flush=True)
             settings = [*options.set, *arm.settings, f"seed={seed}", f"num_iterations={options.iterations}"]
