@@ -11,6 +11,7 @@ from exit.evaluate import EvaluationConfig
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
+from exit.reanalysis import ReanalysisConfig
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import SelfPlayConfig
@@ -23,12 +24,17 @@ def config(size: int = 4) -> RunConfig:
         network=MLPConfig(width=256, num_blocks=2),
         search=SearchConfig(max_simulations=64),
         self_play=SelfPlayConfig(
-            num_games=512, num_steps=8, budget=16, max_random_plies=3 * size * size // 4
+            num_games=512,
+            num_steps=8,
+            budget=16,
+            max_random_plies=3 * size * size // 4,
+            random_moves=0.9,
         ),
-        replay=ReplayConfig(capacity=524_288),
-        learner=LearnerConfig(batch_size=1024, num_updates=16, learning_rate=2e-3),
+        replay=ReplayConfig(capacity=1_048_576),
+        reanalysis=ReanalysisConfig(num_positions=1024, priority="regret"),
+        learner=LearnerConfig(batch_size=1024, num_updates=12, learning_rate=2e-3, focus=0.5),
         evaluation=EvaluationConfig(exact=size == 4),
-        num_iterations=400,
+        num_iterations=560,
         report_every=20,
-        checkpoint_every=40,
+        checkpoint_every=80,
     )

@@ -13,15 +13,15 @@ from jaxtyping import Array
 from exit import replay as ring
 from exit.devices import everywhere
 from exit.evaluate import EvaluationConfig
-from exit.game import Game, State
+from exit.game import Game
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
 from exit.programs import kept
 from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay, ReplayConfig
 from exit.search import SearchConfig
-from exit.selfplay import PlayFigures, SelfPlayConfig, Trajectory, initial_states, self_play
-from exit.targets import Targets, make_targets
+from exit.selfplay import Games, PlayFigures, SelfPlayConfig, Trajectory, initial_games, self_play
+from exit.targets import example_of, make_targets
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,13 @@ class RunState(NamedTuple):
     """Everything that changes while a run goes on.
 
     Attributes:
-      games: the positions that self-play goes on from.
+      games: what self-play goes on with.
       iteration: iterations done.
     """
 
     learner: LearnerState
     replay: Replay
-    games: State
+    games: Games
     iteration: Array
 
 
@@ -107,13 +107,12 @@ def init_run(config: RunConfig) -> RunState:
     key_params, key_games = jax.random.split(_key(config, 0))
     network = make_network(config.network, config.game)
     game = config.game
-    example = Targets(game.init(), jnp.zeros(game.num_actions), jnp.float32(0))
     return RunState(
         learner=init_learner(
             key_params, network=network, config=config.learner, total_updates=_total_updates(config)
         ),
-        replay=ring.init(example, config.replay.capacity),
-        games=initial_states(key_games, game=game, config=config.self_play),
+        replay=ring.init(example_of(game), config.replay.capacity),
+        games=initial_games(key_games, game=game, config=config.self_play),
         iteration=jnp.int32(0),
     )
 
@@ -155,9 +154,9 @@ def of_playing(config: RunConfig) -> RunConfig:
 
 
 def play(
-    games: State, params: Params, rng_key: Array, *, config: RunConfig
-) -> tuple[State, Trajectory, PlayFigures]:
-    """One iteration's self-play: positions to go on from, what was played, and figures of it."""
+    games: Games, params: Params, rng_key: Array, *, config: RunConfig
+) -> tuple[Games, Trajectory, PlayFigures]:
+    """One iteration's self-play: the games to go on with, what was played, and figures of it."""
     return self_play(
         params,
         rng_key,
@@ -180,7 +179,7 @@ def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetr
         key_again, key_learn = jax.random.split(key_learn)
         share = return_weight_at(state.iteration, config=config)
         replay = _again(replay, state.learner.averaged_params, key_again, share, config=config)
-    learner, metrics = learn(
+    learner, replay, metrics = learn(
         state.learner,
         key_learn,
         replay,
@@ -201,9 +200,9 @@ def return_weight_at(iteration: Array | int, *, config: RunConfig) -> Array:
 
 @kept(static=("config",), donate=("games", "replay"))
 def _play_and_remember(
-    games: State, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
-) -> tuple[State, Replay, PlayFigures]:
-    """Positions to go on from and the replay after an iteration's self-play."""
+    games: Games, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+) -> tuple[Games, Replay, PlayFigures]:
+    """The games to go on with and the replay after an iteration's self-play."""
     games, played, figures = play(games, params, rng_key, config=config)
     targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
     replay = ring.add(replay, targets)

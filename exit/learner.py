@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int, Key
 from exit.devices import divided, everywhere
 from exit.game import Game, observed_value_bounds_of, symmetries_of
 from exit.network import Network, Params
-from exit.replay import Replay, sample
-from exit.targets import Targets
+from exit.replay import Replay, draw, rows_at
+from exit.targets import Targets, policy_distance
 
 _LEAST_WIDTH = 1e-6
 """Of the width of `value_bounds`: what bounds of one state's value are taken to be apart at least."""
@@ -33,6 +33,9 @@ class LearnerConfig:
       averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
       value_weight: weight of the value loss against the policy loss.
       augment: apply a random symmetry of the game to each example.
+      focus: share of a batch that is drawn in proportion to what the network's policy gave away, by what
+        search had found, when it last saw the example (prioritised replay; Schaul et al. 2016, without their
+        weights against the bias). The others are drawn evenly.
     """
 
     batch_size: int = 1024
@@ -44,6 +47,7 @@ class LearnerConfig:
     averaging_decay: float = 0.995
     value_weight: float = 1.0
     augment: bool = True
+    focus: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "num_updates"):
@@ -55,6 +59,10 @@ class LearnerConfig:
             raise ValueError(f"learner.warmup_fraction is {self.warmup_fraction}; it must be in [0, 1)")
         if not 0.0 <= self.averaging_decay <= 1.0:
             raise ValueError(f"learner.averaging_decay is {self.averaging_decay}; it must be in [0, 1]")
+        if not 0.0 <= self.focus <= 1.0:
+            raise ValueError(
+                f"learner.focus is {self.focus}; it must be in [0, 1], where 0 draws all examples evenly"
+            )
 
 
 class LearnerState(NamedTuple):
@@ -100,17 +108,23 @@ def learn(
     network: Network,
     config: LearnerConfig,
     total_updates: int,
-) -> tuple[LearnerState, LearnerMetrics]:
-    """Do one iteration's updates on examples drawn from the replay; the key is consumed."""
+) -> tuple[LearnerState, Replay, LearnerMetrics]:
+    """Do one iteration's updates on examples drawn from the replay; the key is consumed.
+
+    Returns:
+      The learner after them, the replay with what the network now gives away in its examples, and figures.
+    """
     metrics = []
     # Not one program with a loop in it: within loops XLA takes ten times as long on a CPU for the gradients
     # of convolutions.
     for key_update in jax.random.split(rng_key, config.num_updates):
-        state, found = _update(
+        state, regret, found = _update(
             state, key_update, replay, game=game, network=network, config=config, total_updates=total_updates
         )
+        if regret is not None:
+            replay = replay._replace(examples=replay.examples._replace(regret=regret))
         metrics.append(found)
-    return state, jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *metrics)
+    return state, replay, jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *metrics)
 
 
 @functools.partial(jax.jit, static_argnames=("game", "network", "config", "total_updates"))
@@ -123,16 +137,17 @@ def _update(
     network: Network,
     config: LearnerConfig,
     total_updates: int,
-) -> tuple[LearnerState, LearnerMetrics]:
-    """One update."""
+) -> tuple[LearnerState, Float[Array, " capacity"] | None, LearnerMetrics]:
+    """One update; with the regret in all examples where it is kept up to date."""
     optimizer = _optimizer(config, total_updates)
     key_sample, key_symmetry = jax.random.split(rng_key)
-    examples = sample(replay, key_sample, config.batch_size)
+    rows = draw(replay, key_sample, config.batch_size, focus=config.focus)
+    examples = rows_at(replay, rows)
     if config.augment:
         examples = augment(examples, key_symmetry, game=game)
     examples = divided(examples)
     gradient_fn = jax.value_and_grad(_loss, has_aux=True)
-    (_, (policy_loss, value_loss)), grads = gradient_fn(
+    (_, (policy_loss, value_loss, regret)), grads = gradient_fn(
         state.params, examples, game=game, network=network, value_weight=config.value_weight
     )
     updates, optimizer_state = optimizer.update(grads, state.optimizer_state, state.params)
@@ -143,7 +158,9 @@ def _update(
     learning_rate = jnp.asarray(_schedule(config, total_updates)(state.num_updates))
     metrics = LearnerMetrics(policy_loss, value_loss, optax.tree.norm(grads), learning_rate)
     state = LearnerState(params, averaged, optimizer_state, state.num_updates + 1)
-    return everywhere(state), metrics
+    if not config.focus:
+        return everywhere(state), None, metrics
+    return everywhere(state), everywhere(replay.examples.regret.at[rows].set(regret)), metrics
 
 
 def augment(examples: Targets, rng_key: Key[Array, ""], *, game: Game) -> Targets:
@@ -152,23 +169,28 @@ def augment(examples: Targets, rng_key: Key[Array, ""], *, game: Game) -> Target
     def move(example: Targets, rng_key: Key[Array, ""]) -> Targets:
         states, actions = symmetries_of(game, example.state)
         chosen = jax.random.randint(rng_key, (), 0, actions.shape[0])
-        weights = jnp.zeros_like(example.action_weights).at[actions[chosen]].set(example.action_weights)
-        return Targets(jax.tree.map(lambda leaf: leaf[chosen], states), weights, example.value)
+        moved = actions[chosen]
+        weights = jnp.zeros_like(example.action_weights).at[moved].set(example.action_weights)
+        regrets = jnp.zeros_like(example.regrets).at[moved].set(example.regrets)
+        state = jax.tree.map(lambda leaf: leaf[chosen], states)
+        return example._replace(state=state, action_weights=weights, regrets=regrets)
 
     return jax.vmap(move)(examples, jax.random.split(rng_key, examples.value.shape[0]))
 
 
 def _loss(
     params: Params, examples: Targets, *, game: Game, network: Network, value_weight: float
-) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""]]]:
-    """Divergence of the policy from its target plus cross-entropy of the value within its bounds."""
+) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""], Float[Array, " B"]]]:
+    """Distance of the policy from its target plus cross-entropy of the value within its bounds.
+
+    With both alone, and the policy's regret in each example.
+    """
     observation = jax.vmap(game.observe)(examples.state)
     logits, value = network.predict(params, observation)
     legal_actions = jax.vmap(game.legal_actions)(examples.state)
     log_probs = jax.nn.log_softmax(jnp.where(legal_actions, logits, -1e9))
-    target = examples.action_weights
-    log_target = jnp.log(jnp.maximum(target, 1e-30))
-    policy_loss = jnp.mean(jnp.sum(jnp.where(legal_actions, target * (log_target - log_probs), 0.0), axis=-1))
+    policy_loss = jnp.mean(policy_distance(log_probs, examples.action_weights, examples.solved))
+    regret = jnp.sum(jnp.exp(log_probs) * examples.regrets, axis=-1)
     low, high = jax.vmap(lambda seen: observed_value_bounds_of(game, seen))(observation)
     # Where the rules tell the value, there is nothing to learn.
     width = jnp.maximum(high - low, _LEAST_WIDTH * (game.value_bounds[1] - game.value_bounds[0]))
@@ -179,7 +201,7 @@ def _loss(
         wanted * (jnp.log(jnp.maximum(wanted, 1e-30)) - jnp.log(predicted))
         + (1 - wanted) * (jnp.log(jnp.maximum(1 - wanted, 1e-30)) - jnp.log(1 - predicted))
     )
-    return policy_loss + value_weight * value_loss, (policy_loss, value_loss)
+    return policy_loss + value_weight * value_loss, (policy_loss, value_loss, regret)
 
 
 def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:

@@ -13,8 +13,9 @@ from jaxtyping import Array, Float, Int, Key
 from exit.coherence import MAX_LEAVES, backups, num_leaves
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.replay import Replay
+from exit.replay import Replay, draw
 from exit.search import SearchConfig, search
+from exit.selfplay import seen_regrets
 from exit.targets import Targets
 
 
@@ -27,12 +28,14 @@ class ReanalysisConfig:
       num_candidates: drawn from the replay, evenly over what it holds, for `priority` to choose from; 0 for
         four times `num_positions`, or for as many where any will do.
       priority: which of them: "uniform", any; "age", those searched longest ago; "incoherence", those whose
-        value target is furthest from the backup of the present network's values at depth 1.
+        value target is furthest from the backup of the present network's values at depth 1; "regret",
+        drawn from all there are in proportion to what the network's policy gives away by what search found,
+        which `learner.focus` keeps up to date.
     """
 
     num_positions: int = 0
     num_candidates: int = 0
-    priority: Literal["uniform", "age", "incoherence"] = "uniform"
+    priority: Literal["uniform", "age", "incoherence", "regret"] = "uniform"
 
     def __post_init__(self) -> None:
         for name in ("num_positions", "num_candidates"):
@@ -47,7 +50,8 @@ class ReanalysisConfig:
     @property
     def candidates(self) -> int:
         """How many are drawn."""
-        return self.num_candidates or self.num_positions * (1 if self.priority == "uniform" else 4)
+        chosen = self.priority in ("age", "incoherence")
+        return self.num_candidates or self.num_positions * (4 if chosen else 1)
 
 
 def reanalyse(
@@ -79,7 +83,11 @@ def reanalyse(
         budget = jnp.full(config.num_positions, search_config.max_simulations)
         found = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         mixed = return_weight * replay.examples.value[rows] + (1.0 - return_weight) * found.value
-        new = Targets(state, found.action_weights, jnp.clip(mixed, found.lower, found.upper))
+        solved = found.lower == found.upper
+        regrets = seen_regrets(found)
+        regret = jnp.sum(found.prior * regrets, axis=-1)
+        value = jnp.clip(mixed, found.lower, found.upper)
+        new = Targets(state, found.action_weights, value, solved, regrets, regret)
         examples = jax.tree.map(lambda ring, leaf: ring.at[rows].set(leaf), replay.examples, new)
         return replay._replace(examples=examples, age=replay.age.at[rows].set(0))
 
@@ -96,6 +104,8 @@ def _rows(
     config: ReanalysisConfig,
 ) -> Int[Array, " n"]:
     """Which rows of a replay, that holds as many as are drawn, are searched again; no row twice."""
+    if config.priority == "regret":
+        return draw(replay, rng_key, config.num_positions, focus=1.0)
     key_drawn, key_order = jax.random.split(rng_key)
     drawn = _evenly(key_drawn, config.candidates, replay.size)
     if config.priority == "uniform":

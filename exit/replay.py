@@ -9,6 +9,8 @@ from jaxtyping import Array, Int, Key
 
 from exit.targets import Targets
 
+_LEAST_REGRET = 1e-6
+
 
 @dataclass(frozen=True)
 class ReplayConfig:
@@ -71,7 +73,27 @@ def add(replay: Replay, examples: Targets) -> Replay:
     )
 
 
-def sample(replay: Replay, rng_key: Key[Array, ""], num: int) -> Targets:
-    """Draw `num` examples uniformly with replacement from those written; the ring must not be empty."""
-    index = jax.random.randint(rng_key, (num,), 0, replay.size)
-    return jax.tree.map(lambda leaf: leaf[index], replay.examples)
+def draw(replay: Replay, rng_key: Key[Array, ""], num: int, *, focus: float = 0.0) -> Int[Array, " num"]:
+    """Rows of `num` examples, with replacement, from those written; the ring must not be empty.
+
+    Args:
+      focus: share of them, the last ones, drawn in proportion to the examples' regret (proportional
+        prioritisation; Schaul et al. 2016, section 3.3); the others evenly.
+    """
+    num_focused = round(focus * num)
+    if not num_focused:
+        return jax.random.randint(rng_key, (num,), 0, replay.size)
+    key_even, key_focused = jax.random.split(rng_key)
+    even = jax.random.randint(key_even, (num - num_focused,), 0, replay.size)
+    written = jnp.arange(len(replay.age)) < replay.size
+    # Where nothing is given away any more, all are alike.
+    upto = jnp.cumsum(jnp.where(written, replay.examples.regret + _LEAST_REGRET, 0.0))
+    # One from each of equal parts, which is what a sum tree is asked for.
+    part = (jnp.arange(num_focused) + jax.random.uniform(key_focused, (num_focused,))) / num_focused
+    focused = jnp.searchsorted(upto, part * upto[-1], side="right")
+    return jnp.concatenate([even, jnp.minimum(focused, replay.size - 1)])
+
+
+def rows_at(replay: Replay, rows: Int[Array, " n"]) -> Targets:
+    """The examples of these rows."""
+    return jax.tree.map(lambda leaf: leaf[rows], replay.examples)

@@ -11,6 +11,9 @@ from exit.game import Game, State, is_terminal, random_state_of
 from exit.network import Params, PredictFn
 from exit.search import SearchConfig, SearchResult, search
 
+_FADING = 0.95
+"""Of the regret in an archived position: what is left of it after a move more."""
+
 
 @dataclass(frozen=True)
 class SelfPlayConfig:
@@ -25,7 +28,13 @@ class SelfPlayConfig:
       random_starts: share of new games that start from a random state of the game's own drawing instead
         (exploring starts; Sutton & Barto 2018, section 5.3): for games in which random play ends soon or
         meets one kind of state only.
+      mistake_starts: share of new games that start instead where search lately saw the network's policy give
+        much away in these games, or a random move further (Go-Exploit with an archive of mistakes; Trudeau
+        and Bowling 2023).
       sample_fraction: share of moves drawn from the improved policy; the others are the search's own choice.
+      random_moves: share of moves drawn evenly from the legal ones instead, once the position has been
+        searched: games then go where neither the policy nor its samples lead. The return of what follows
+        such a move is no part of the targets before it.
     """
 
     num_games: int = 256
@@ -33,7 +42,9 @@ class SelfPlayConfig:
     budget: int = 32
     max_random_plies: int = 0
     random_starts: float = 0.0
+    mistake_starts: float = 0.0
     sample_fraction: float = 0.25
+    random_moves: float = 0.0
 
     @property
     def num_examples(self) -> int:
@@ -46,9 +57,24 @@ class SelfPlayConfig:
                 raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be at least 1")
         if self.max_random_plies < 0:
             raise ValueError(f"self_play.max_random_plies is {self.max_random_plies}; it must be 0 or more")
-        for name in ("random_starts", "sample_fraction"):
+        for name in ("random_starts", "mistake_starts", "sample_fraction", "random_moves"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"self_play.{name} is {getattr(self, name)}; it must be in [0, 1]")
+
+
+class Games(NamedTuple):
+    """B games between two moves, and an archive of mistakes, a position for each game.
+
+    Attributes:
+      state: unfinished positions to go on from.
+      mistake: where search saw the network's policy give most away in the game of this number and those
+        before it; None unless new games start there, as is `regret`.
+      regret: how much that was, in reward units; it fades with every move since.
+    """
+
+    state: State
+    mistake: State | None
+    regret: Float[Array, " B"] | None
 
 
 class Trajectory(NamedTuple):
@@ -58,21 +84,27 @@ class Trajectory(NamedTuple):
       state: positions searched.
       action_weights: the search's improved policy.
       value: the search's value of the state.
+      regrets: what each action gives away, as of `seen_regrets`.
+      prior: the reflex policy over legal actions.
       prior_value: the network's.
       lower: proven bound below the state's exact value.
       upper: proven bound above it; equal to `lower` where the search has solved the state.
       reward: brought by the move played.
       discount: signed, of the move played; 0 where the game ended.
+      tried: whether the move was drawn evenly from the legal ones.
     """
 
     state: State
     action_weights: Float[Array, "T B A"]
     value: Float[Array, "T B"]
+    regrets: Float[Array, "T B A"]
+    prior: Float[Array, "T B A"]
     prior_value: Float[Array, "T B"]
     lower: Float[Array, "T B"]
     upper: Float[Array, "T B"]
     reward: Float[Array, "T B"]
     discount: Float[Array, "T B"]
+    tried: Bool[Array, "T B"]
 
 
 class PlayFigures(NamedTuple):
@@ -127,33 +159,53 @@ def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfi
     return jax.vmap(start)(jax.random.split(rng_key, config.num_games))
 
 
+def initial_games(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig) -> Games:
+    """B games that begin as of `initial_states`, with no mistake made yet."""
+    state = initial_states(rng_key, game=game, config=config)
+    if not config.mistake_starts:
+        return Games(state, None, None)
+    return Games(state, jax.tree.map(jnp.copy, state), jnp.zeros(config.num_games))
+
+
+def seen_regrets(result: SearchResult) -> Float[Array, "B A"]:
+    """What each action gives away against the best of those that search would play, in reward units."""
+    best = jnp.max(jnp.where(result.action_weights > 0, result.qvalues, -jnp.inf), axis=-1, keepdims=True)
+    return jnp.where(result.prior > 0, jnp.maximum(best - result.qvalues, 0.0), 0.0)
+
+
 def self_play(
     params: Params,
     rng_key: Key[Array, ""],
-    state: State,
+    games: Games,
     *,
     game: Game,
     predict: PredictFn,
     search_config: SearchConfig,
     config: SelfPlayConfig,
-) -> tuple[State, Trajectory, PlayFigures]:
-    """Play T moves in each of B games from unfinished states; a finished game is replaced by a new start.
+) -> tuple[Games, Trajectory, PlayFigures]:
+    """Play T moves in each of B games; a finished game is replaced by a new start.
 
     Args:
       rng_key: consumed.
-      state: B unfinished positions.
 
     Returns:
-      The B positions to go on from, what was played, and figures of it.
+      The games to go on with, what was played, and figures of it.
     """
     budget = jnp.full(config.num_games, config.budget)
 
-    def step(state: State, key_step: Key[Array, ""]) -> tuple[State, tuple[Trajectory, PlayFigures]]:
-        key_search, key_sampled, key_action, key_outcome, key_starts = jax.random.split(key_step, 5)
+    def step(games: Games, key_step: Key[Array, ""]) -> tuple[Games, tuple[Trajectory, PlayFigures]]:
+        keys = jax.random.split(key_step, 7)
+        key_search, key_sampled, key_action, key_outcome, key_starts, key_random, key_mistakes = keys
+        state = games.state
         result = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
         sampled = _draw(key_action, result.action_weights)
         explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
         action = jnp.where(explore, sampled, result.action)
+        tried = jnp.zeros_like(explore)
+        if config.random_moves > 0:
+            key_tried, key_anything = jax.random.split(key_random)
+            tried = jax.random.bernoulli(key_tried, config.random_moves, tried.shape)
+            action = jnp.where(tried, _draw(key_anything, jax.vmap(game.legal_actions)(state)), action)
         outcome = _draw(key_outcome, jax.vmap(game.outcome_probs)(state, action))
         next_state, brought = jax.vmap(game.apply)(state, action, outcome)
         over = jax.vmap(lambda s: is_terminal(game, s))(next_state)
@@ -161,17 +213,61 @@ def self_play(
             state=state,
             action_weights=result.action_weights,
             value=result.value,
+            regrets=seen_regrets(result),
+            prior=result.prior,
             prior_value=result.prior_value,
             lower=result.lower,
             upper=result.upper,
             reward=brought.reward,
             discount=brought.discount,
+            tried=tried,
         )
         starts = initial_states(key_starts, game=game, config=config)
-        return _where(over, starts, next_state), (played, _figures(result))
+        if games.mistake is not None:
+            games = _with_mistakes(games, jnp.sum(played.prior * played.regrets, axis=-1))
+            starts = _some_at_mistakes(key_mistakes, starts, games, game=game, config=config)
+        return games._replace(state=_where(over, starts, next_state)), (played, _figures(result))
 
-    state, (played, figures) = jax.lax.scan(step, state, jax.random.split(rng_key, config.num_steps))
-    return state, played, jax.tree.map(jnp.mean, figures)
+    games, (played, figures) = jax.lax.scan(step, games, jax.random.split(rng_key, config.num_steps))
+    return games, played, jax.tree.map(jnp.mean, figures)
+
+
+def _with_mistakes(games: Games, regret: Float[Array, " B"]) -> Games:
+    """The games with these regrets of their positions in the archive, where they are the greatest."""
+    assert games.mistake is not None
+    assert games.regret is not None
+    before = _FADING * games.regret
+    worse = regret > before
+    return games._replace(
+        mistake=_where(worse, games.state, games.mistake), regret=jnp.where(worse, regret, before)
+    )
+
+
+def _some_at_mistakes(
+    rng_key: Key[Array, ""], starts: State, games: Games, *, game: Game, config: SelfPlayConfig
+) -> State:
+    """Starts, of which a share is in the archive, drawn in proportion to its regrets, or a move further."""
+    assert games.mistake is not None
+    assert games.regret is not None
+    key_chosen, key_rows, key_moves = jax.random.split(rng_key, 3)
+    rows = jax.random.categorical(key_rows, jnp.log(games.regret), shape=(config.num_games,))
+    mistakes = jax.tree.map(lambda leaf: leaf[rows], games.mistake)
+    further = jax.vmap(lambda key, state: _moved(key, state, game=game))(
+        jax.random.split(key_moves, config.num_games), mistakes
+    )
+    # Before the first mistake there is nothing to choose from.
+    share = jnp.where(jnp.any(games.regret > 0), config.mistake_starts, 0.0)
+    return _where(jax.random.bernoulli(key_chosen, share, rows.shape), further, starts)
+
+
+def _moved(rng_key: Key[Array, ""], state: State, *, game: Game) -> State:
+    """In half of the cases the state after a random move, unless that ends the game; else the state."""
+    key_moves, key_action, key_outcome = jax.random.split(rng_key, 3)
+    action = _draw(key_action, game.legal_actions(state))
+    outcome = _draw(key_outcome, game.outcome_probs(state, action))
+    after, _ = game.apply(state, action, outcome)
+    stays = is_terminal(game, after) | jax.random.bernoulli(key_moves)
+    return jax.tree.map(lambda old, new: jnp.where(stays, old, new), state, after)
 
 
 def _figures(result: SearchResult) -> PlayFigures:

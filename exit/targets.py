@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from exit.game import State
+from exit.game import Game, State
 from exit.selfplay import Trajectory
 
 
@@ -17,11 +17,42 @@ class Targets(NamedTuple):
       state: the position.
       action_weights: what the policy should be.
       value: what the value should be, to the player to move.
+      solved: whether search has proven the value. Moves with a weight are then worth the same.
+      regrets: what each action gives away against the best one, as the search saw it; 0 where illegal.
+      regret: of the network's policy by these, when it was last asked about the position.
     """
 
     state: State
     action_weights: Float[Array, "... A"]
     value: Float[Array, "..."]
+    solved: Bool[Array, "..."]
+    regrets: Float[Array, "... A"]
+    regret: Float[Array, "..."]
+
+
+def example_of(game: Game) -> Targets:
+    """An example of nothing yet: what those of a game are shaped like, without leading axes."""
+    actions, nothing = jnp.zeros(game.num_actions), jnp.float32(0)
+    return Targets(game.init(), actions, nothing, jnp.bool_(False), actions, nothing)
+
+
+def policy_distance(
+    log_probs: Float[Array, "... A"], action_weights: Float[Array, "... A"], solved: Bool[Array, "..."]
+) -> Float[Array, "..."]:
+    """How far a policy is from what it should be, in nats: the divergence from it to the target.
+
+    Of a solved state all moves with a weight are equally good, and how the network shares its trust out among
+    them is its own affair: there it is minus the logarithm of what they have together. That is the divergence
+    from the target which search would give today, since of equally good moves it keeps the network's order.
+
+    Args:
+      log_probs: of the policy; of illegal actions they may be anything finite.
+    """
+    wanted = action_weights > 0
+    log_target = jnp.log(jnp.maximum(action_weights, 1e-30))
+    divergence = jnp.sum(jnp.where(wanted, action_weights * (log_target - log_probs), 0.0), axis=-1)
+    together = -jax.nn.logsumexp(jnp.where(wanted, log_probs, -jnp.inf), axis=-1)
+    return jnp.where(solved, together, divergence)
 
 
 def make_targets(
@@ -32,7 +63,8 @@ def make_targets(
     The value target mixes the outcome of the game with the search's own values: a lambda-return
     (Sutton & Barto 2018, section 12.1) whose lambda is `return_weight`. At 1 it is the return of the
     game as far as it was played, then the search's value; at 0 the search's value alone.
-    What the search has proven overrules what was played: targets are kept within the state's bounds.
+    What the search has proven overrules what was played: targets are kept within the state's bounds. Where
+    the move played was only tried, the target is the search's value.
     The last move's state has no successor in the trajectory: its target is the search's value unless
     the game ended there.
 
@@ -47,7 +79,7 @@ def make_targets(
     """
     if without_luck:
         value = _without_luck(played, return_weight)
-        return Targets(jax.tree.map(_flatten, played.state), _flatten(played.action_weights), _flatten(value))
+        return _targets(played, value)
 
     # After the last move: what makes its state's target the search's own value, unless the game ended.
     last_reward, last_discount = played.reward[-1], played.discount[-1]
@@ -55,12 +87,22 @@ def make_targets(
     bootstrap = (played.value[-1] - last_reward) / divisor
 
     def backup(later: Float[Array, " B"], now: Trajectory) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
-        target = (1.0 - return_weight) * now.value + return_weight * (now.reward + now.discount * later)
+        share = jnp.where(now.tried, 0.0, return_weight)
+        target = (1.0 - share) * now.value + share * (now.reward + now.discount * later)
         target = jnp.clip(target, now.lower, now.upper)
         return target, target
 
     _, value = jax.lax.scan(backup, bootstrap, played, reverse=True)
-    return Targets(jax.tree.map(_flatten, played.state), _flatten(played.action_weights), _flatten(value))
+    return _targets(played, value)
+
+
+def _targets(played: Trajectory, value: Float[Array, "T B"]) -> Targets:
+    """The examples with these values."""
+    solved = played.lower == played.upper
+    regret = jnp.sum(played.prior * played.regrets, axis=-1)
+    return jax.tree.map(
+        _flatten, Targets(played.state, played.action_weights, value, solved, played.regrets, regret)
+    )
 
 
 def _without_luck(played: Trajectory, return_weight: float | Float[Array, ""]) -> Float[Array, "T B"]:
@@ -69,7 +111,8 @@ def _without_luck(played: Trajectory, return_weight: float | Float[Array, ""]) -
     def backup(
         surprise: Float[Array, " B"], now: Trajectory
     ) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
-        target = jnp.clip(now.value + return_weight * now.discount * surprise, now.lower, now.upper)
+        share = jnp.where(now.tried, 0.0, return_weight)
+        target = jnp.clip(now.value + share * now.discount * surprise, now.lower, now.upper)
         return target - now.prior_value, target
 
     return jax.lax.scan(backup, jnp.zeros_like(played.value[-1]), played, reverse=True)[1]

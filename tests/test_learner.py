@@ -16,10 +16,10 @@ from exit.game import Game, symmetries_of
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, augment, init_learner, learn
 from exit.network import make_network
 from exit.replay import Replay
-from exit.targets import Targets
+from exit.targets import Targets, policy_distance
 from games.tic_tac_toe import TicTacToe
 from tests.planted import Chain, HeapState, TwoHeaps
-from tests.tiny import NET, random_params, random_states, row
+from tests.tiny import NET, random_params, random_states, row, targets_of
 
 GAME = TicTacToe()
 # One update a call; every other configuration is another program to compile.
@@ -44,9 +44,7 @@ def _examples() -> Targets:
     rng = np.random.default_rng(1)
     weights = rng.random(legal.shape) ** 3 * legal
     weights /= weights.sum(axis=1, keepdims=True)
-    return Targets(
-        states, jnp.asarray(weights, jnp.float32), jnp.asarray(rng.uniform(-1, 1, 16), jnp.float32)
-    )
+    return targets_of(states, weights, rng.uniform(-1, 1, 16))
 
 
 def _replay(examples: Targets | None = None) -> Replay:
@@ -76,11 +74,12 @@ def _fresh(config: LearnerConfig = CONFIG, game: Game = GAME) -> LearnerState:
 def _update(
     config: LearnerConfig = CONFIG, state: LearnerState | None = None, replay: Replay | None = None
 ) -> tuple[LearnerState, LearnerMetrics]:
-    return _learn(config)(
+    learnt, _, metrics = _learn(config)(
         _fresh(config) if state is None else state,
         jax.random.key(5),
         _replay() if replay is None else replay,
     )
+    return learnt, metrics
 
 
 def _losses(params: Any) -> tuple[float, float]:
@@ -132,10 +131,64 @@ def test_a_perfect_policy_has_no_loss() -> None:
     logits, value = make_network(NET, GAME).predict(params, jax.vmap(GAME.observe)(examples.state))
     legal = jax.vmap(GAME.legal_actions)(examples.state)
     weights = jnp.where(legal, jax.nn.softmax(jnp.where(legal, logits, -1e9)), 0.0)
-    _, metrics = _update(replay=_replay(Targets(examples.state, weights, value)))
+    _, metrics = _update(replay=_replay(targets_of(examples.state, weights, value)))
     assert float(metrics.policy_loss) == pytest.approx(0, abs=1e-6)
     assert float(metrics.value_loss) == pytest.approx(0, abs=1e-6)
     assert float(metrics.grad_norm) < 1e-4
+
+
+def _policy(params: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The reflex's policy in all examples, and which actions are legal, in double precision."""
+    logits, _ = make_network(NET, GAME).predict(params, jax.vmap(GAME.observe)(_examples().state))
+    legal = np.asarray(jax.vmap(GAME.legal_actions)(_examples().state))
+    likely = np.exp(np.where(legal, np.asarray(logits, float), -np.inf))
+    return likely / likely.sum(axis=1, keepdims=True), legal
+
+
+def test_moves_that_search_has_proven_equal_need_only_be_likely_together() -> None:
+    """Weights on the first and the last legal move, of whatever size: the loss is that of both."""
+    likely, legal = _policy(_fresh().params)
+    best = np.zeros(legal.shape, bool)
+    every = np.arange(16)
+    best[every, legal.argmax(axis=1)] = best[every, 8 - legal[:, ::-1].argmax(axis=1)] = True
+    expected = -np.log((likely * best).sum(axis=1))
+    for first in (0.5, 0.9):
+        weights = np.zeros(legal.shape)
+        weights[every, 8 - legal[:, ::-1].argmax(axis=1)] = 1 - first
+        weights[every, legal.argmax(axis=1)] = first
+        found = policy_distance(jnp.log(jnp.maximum(likely, 1e-30)), jnp.asarray(weights), jnp.ones(16, bool))
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    solved = _examples()._replace(action_weights=jnp.asarray(best / 2.0), solved=jnp.ones(16, bool))
+    same = [jax.tree.map(lambda leaf, k=k: jnp.repeat(leaf[k : k + 1], 16, axis=0), solved) for k in every]
+    losses = [_update(replay=_replay(each))[1].policy_loss for each in same]
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def test_examples_seen_tell_what_the_network_gives_away() -> None:
+    likely, legal = _policy(_fresh().params)
+    regrets = np.random.default_rng(3).uniform(0, 2, legal.shape) * legal
+    examples = _examples()._replace(regrets=jnp.asarray(regrets, jnp.float32), regret=jnp.full(16, 7.0))
+    before = _replay(examples)
+    for focus in (0.0, 0.5, 1.0):
+        config = replace(CONFIG, focus=focus)
+        _, after, _ = _learn(config)(_fresh(), jax.random.key(5), before)
+        told = np.asarray(after.examples.regret)
+        seen = told != 7.0
+        assert seen.any() == (focus > 0)
+        np.testing.assert_allclose(told[seen], (likely * regrets).sum(axis=1)[seen], rtol=1e-4)
+        same = after._replace(examples=after.examples._replace(regret=before.examples.regret))
+        jax.tree.map(np.testing.assert_array_equal, same, before)
+
+
+def test_a_focused_learner_learns_where_something_is_given_away() -> None:
+    """Of 16 examples one alone has regret: nearly all that is drawn is that one."""
+    regret = jnp.zeros(16).at[5].set(1.0)
+    regrets = jnp.zeros((16, 9)).at[5].set(1.0)
+    replay = _replay(_examples()._replace(regrets=regrets, regret=regret))
+    alone = _replay(jax.tree.map(lambda leaf: jnp.repeat(leaf[5:6], 16, axis=0), _examples()))
+    _, found = _update(replace(CONFIG, focus=1.0), replay=replay)
+    _, expected = _update(replay=alone)
+    assert float(found.policy_loss) == pytest.approx(float(expected.policy_loss), rel=1e-4)
 
 
 @pytest.mark.parametrize("game", [GAME, TwoHeaps()], ids=lambda game: game.name)
@@ -143,9 +196,10 @@ def test_an_augmented_example_is_an_image_of_the_example(game: Game) -> None:
     states = random_states(game, 64, 3, seed=2)
     legal = jax.vmap(game.legal_actions)(states)
     weights = jax.nn.softmax(jnp.where(legal, jax.random.normal(jax.random.key(0), legal.shape), -jnp.inf))
-    examples = Targets(states, weights, jnp.arange(64.0))
+    examples = targets_of(states, weights, jnp.arange(64.0), regrets=2 * weights)
     moved = jax.jit(functools.partial(augment, game=game))(examples, jax.random.key(3))
     np.testing.assert_array_equal(moved.value, examples.value)
+    np.testing.assert_array_equal(moved.regrets, 2 * moved.action_weights)
     seen = set()
     num_images = symmetries_of(game, row(states, 0))[1].shape[0]
     for index in range(64):
@@ -170,7 +224,7 @@ def test_an_augmented_example_is_an_image_of_the_example(game: Game) -> None:
 
 def test_a_game_without_symmetries_is_left_as_it_is() -> None:
     game = Chain()
-    examples = Targets(HeapState(jnp.array([1, 2, 3])), jnp.array([[0.2, 0.8]] * 3), jnp.arange(3.0))
+    examples = targets_of(HeapState(jnp.array([1, 2, 3])), [[0.2, 0.8]] * 3, jnp.arange(3.0))
     moved = augment(examples, jax.random.key(0), game=game)
     for before, after in zip(jax.tree.leaves(examples), jax.tree.leaves(moved), strict=True):
         np.testing.assert_array_equal(before, after)
@@ -262,6 +316,8 @@ def test_a_new_learner_starts_from_its_key_with_one_set_of_parameters() -> None:
         ({"max_grad_norm": -1.0}, "learner.max_grad_norm"),
         ({"warmup_fraction": 1.0}, "learner.warmup_fraction is 1.0"),
         ({"averaging_decay": 1.5}, "learner.averaging_decay is 1.5"),
+        ({"focus": 1.5}, r"learner.focus is 1.5; it must be in \[0, 1\], where 0"),
+        ({"focus": -0.5}, r"learner.focus is -0.5; it must be in \[0, 1\], where 0"),
     ],
 )
 def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: str) -> None:
@@ -275,4 +331,4 @@ def test_the_shortest_run_has_a_schedule(total_updates: int) -> None:
         learn, game=GAME, network=make_network(NET, GAME), config=CONFIG, total_updates=total_updates
     )
     shapes = jax.eval_shape(step, _fresh(), jax.random.key(0), _replay())
-    assert shapes[1].learning_rate.shape == ()
+    assert shapes[2].learning_rate.shape == ()

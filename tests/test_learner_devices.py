@@ -16,14 +16,13 @@ from exit import replay as ring
 from exit.learner import LearnerConfig, init_learner, learn
 from exit.leaves import flatten
 from exit.network import make_network
-from exit.targets import Targets
 from games.tic_tac_toe import TicTacToe
-from tests.tiny import NET, random_params, random_states, row
+from tests.tiny import NET, random_params, random_states, row, targets_of
 
 pytestmark = pytest.mark.slow
 
 GAME = TicTacToe()
-CONFIG = LearnerConfig(batch_size=64, num_updates=3, learning_rate=1e-2)
+CONFIG = LearnerConfig(batch_size=64, num_updates=3, learning_rate=1e-2, focus=0.5)
 
 
 def learned() -> dict[str, np.ndarray]:
@@ -31,19 +30,19 @@ def learned() -> dict[str, np.ndarray]:
     states = random_states(GAME, 32, 6, seed=0)
     legal = np.asarray(jax.vmap(GAME.legal_actions)(states))
     values = np.random.default_rng(1).uniform(-1, 1, 32)
-    examples = Targets(
-        states, jnp.asarray(legal / legal.sum(1, keepdims=True)), jnp.asarray(values, jnp.float32)
-    )
+    regrets = jnp.asarray(values[:, None] ** 2 * legal, jnp.float32)
+    examples = targets_of(states, legal / legal.sum(1, keepdims=True), values, regrets=regrets)
+    examples = examples._replace(regret=regrets.mean(axis=1))
     replay = ring.add(ring.init(row(examples, 0), 32), examples)
     network = make_network(NET, GAME)
     start = functools.partial(init_learner, network=network, config=CONFIG, total_updates=30)
     state = jax.jit(start)(jax.random.key(0))._replace(params=random_params(GAME))
     # As NumPy arrays: processes that work together take what each has as the same for all.
     state, replay = jax.tree.map(np.asarray, (state, replay))
-    state, metrics = learn(
+    state, replay, metrics = learn(
         state, jax.random.key(2), replay, game=GAME, network=network, config=CONFIG, total_updates=30
     )
-    return flatten({"state": state, "metrics": metrics})
+    return flatten({"state": state, "metrics": metrics, "regret": replay.examples.regret})
 
 
 def _process(statement: str, path: Path, **environment: str) -> subprocess.Popen[bytes]:

@@ -1,6 +1,7 @@
 """Re-analysis brings targets up to date: the right ones, with what search says now, and no others."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,13 +14,24 @@ from exit import replay as ring
 from exit.catalog import with_overrides
 from exit.coherence import coherence
 from exit.errors import UsageError
+from exit.learner import LearnerConfig
 from exit.network import make_network
 from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay
 from exit.search import Gumbel, SearchConfig, search
 from exit.targets import Targets
 from games.tic_tac_toe import TicTacToe
-from tests.tiny import NET, random_params, random_states, row, tiny_config, train_tiny
+from tests.tiny import (
+    NET,
+    assert_same_bits,
+    random_params,
+    random_states,
+    row,
+    saved_state,
+    targets_of,
+    tiny_config,
+    train_tiny,
+)
 
 GAME = TicTacToe()
 PREDICT = make_network(NET, GAME).predict
@@ -32,7 +44,7 @@ SIZE = 16
 def _played() -> Targets:
     states = random_states(GAME, SIZE, 4, seed=0)
     legal = jax.vmap(GAME.legal_actions)(states)
-    return Targets(states, legal / legal.sum(axis=1, keepdims=True), jnp.linspace(-0.9, 0.9, SIZE))
+    return targets_of(states, legal / legal.sum(axis=1, keepdims=True), jnp.linspace(-0.9, 0.9, SIZE))
 
 
 def _replay(capacity: int = SIZE) -> Replay:
@@ -69,6 +81,9 @@ def test_targets_become_what_search_says_now() -> None:
     np.testing.assert_allclose(after.examples.action_weights, _found().action_weights, atol=1e-5)
     np.testing.assert_allclose(after.examples.value, _found().value, atol=1e-5)
     assert not np.allclose(after.examples.action_weights, _played().action_weights, atol=0.05)
+    solved = np.equal(_found().lower, _found().upper)
+    assert 0 < solved.sum() < SIZE
+    np.testing.assert_array_equal(after.examples.solved, solved)
     np.testing.assert_array_equal(after.age, 0)
     jax.tree.map(np.testing.assert_array_equal, after.examples.state, _played().state)
 
@@ -106,6 +121,23 @@ def test_the_oldest_or_the_least_coherent_come_first() -> None:
     np.testing.assert_array_equal(np.flatnonzero(changed), expected)
 
 
+def test_what_is_given_away_is_searched_again() -> None:
+    """Three positions alone have any regret, and after the search what it saw of the reflex now."""
+    replay = _replay()
+    regret = jnp.zeros(SIZE).at[jnp.array([2, 7, 11])].set(jnp.array([1.0, 2.0, 3.0]))
+    replay = replay._replace(examples=replay.examples._replace(regret=regret))
+    after = _reanalyse(replay, 0, 0.0, ReanalysisConfig(12, priority="regret"))
+    again = np.flatnonzero(after.age != replay.age)
+    assert set(again) | {13, 14, 15, 12} == {2, 7, 11, 12, 13, 14, 15}
+    found = _found()
+    qvalues, weights = np.asarray(found.qvalues, float), np.asarray(found.action_weights)
+    best = np.where(weights > 0, qvalues, -np.inf).max(axis=1, keepdims=True)
+    prior = np.asarray(found.prior, float)
+    expected = np.sum(prior * np.maximum(best - qvalues, 0), axis=1)
+    np.testing.assert_allclose(after.examples.regret[again], expected[again], atol=1e-5)
+    assert expected[[2, 7, 11]].max() > 1e-3
+
+
 def test_a_priority_has_more_to_choose_from_than_it_takes() -> None:
     assert ReanalysisConfig(8).candidates == 8
     assert ReanalysisConfig(8, priority="age").candidates == 32
@@ -122,11 +154,18 @@ def test_it_begins_when_the_replay_holds_enough() -> None:
     assert not np.allclose(after.examples.value[:SIZE], replay.examples.value[:SIZE])
 
 
-@pytest.mark.parametrize("priority", ["uniform", "incoherence"])
+@pytest.mark.parametrize("priority", ["uniform", "incoherence", "regret"])
 def test_a_run_searches_again_and_goes_on_to_the_same_bits(
-    priority: Literal["uniform", "incoherence"], tmp_path: Path
+    priority: Literal["uniform", "incoherence", "regret"], tmp_path: Path
 ) -> None:
-    config = tiny_config(reanalysis=ReanalysisConfig(8, num_candidates=16, priority=priority))
+    focus = 0.5 if priority == "regret" else 0.0
+    config = tiny_config(
+        reanalysis=ReanalysisConfig(8, num_candidates=16, priority=priority),
+        learner=LearnerConfig(batch_size=8, num_updates=2, focus=focus),
+    )
+    if priority == "regret":
+        play = replace(config.self_play, mistake_starts=0.5, random_moves=0.5)
+        config = replace(config, self_play=play)
     whole = train_tiny(tmp_path / "whole", config)
     # Targets 0 to 3 iterations old, of which some were searched again.
     assert whole[-1]["target_age"] < 1.5
@@ -134,6 +173,7 @@ def test_a_run_searches_again_and_goes_on_to_the_same_bits(
     parts = train_tiny(tmp_path / "parts", config)
     for name in ("policy_loss", "value_loss", "target_age"):
         assert parts[-1][name] == whole[-1][name]
+    assert_same_bits(saved_state(tmp_path / "parts", 4, config), saved_state(tmp_path / "whole", 4, config))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +189,7 @@ def test_a_senseless_configuration_is_refused(changes: dict[str, Any], message: 
 
 
 def test_an_unknown_priority_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"uniform.*age.*incoherence"):
+    with pytest.raises(UsageError, match=r"uniform.*age.*incoherence.*regret"):
         with_overrides(tiny_config(), ("reanalysis.priority=newest",))
 
 

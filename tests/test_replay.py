@@ -1,5 +1,6 @@
 """The ring of examples, against a plain Python deque."""
 
+import functools
 from collections import deque
 
 import jax
@@ -12,21 +13,30 @@ from hypothesis import strategies as st
 from exit import replay as ring
 from exit.replay import Replay, ReplayConfig
 from exit.targets import Targets
+from tests.tiny import targets_of
 
 
 def _examples(numbers: range | list[int]) -> Targets:
     """Examples told apart by a number, found in each of their parts."""
     number = np.array(list(numbers), np.float32)
     cells, weights = np.stack([number, -number], axis=1), np.stack([number, number], axis=1)
-    return Targets({"cells": jnp.asarray(cells)}, jnp.asarray(weights), jnp.asarray(number))
+    return targets_of({"cells": jnp.asarray(cells)}, weights, number)
 
 
 def _empty(capacity: int) -> Replay:
-    return ring.init(Targets({"cells": jnp.zeros(2)}, jnp.zeros(2), jnp.float32(0)), capacity)
+    return ring.init(targets_of({"cells": jnp.zeros(2)}, jnp.zeros(2), 0.0), capacity)
 
 
 _add = jax.jit(ring.add)
-_sample = jax.jit(ring.sample, static_argnames="num")
+
+
+@functools.partial(jax.jit, static_argnames=("num", "focus"))
+def _sample(replay: Replay, rng_key: jax.Array, num: int, focus: float = 0.0) -> Targets:
+    return ring.rows_at(replay, ring.draw(replay, rng_key, num, focus=focus))
+
+
+def _with_regret(replay: Replay, regret: list[float]) -> Replay:
+    return replay._replace(examples=replay.examples._replace(regret=jnp.array(regret)))
 
 
 def _contents(replay: Replay) -> list[float]:
@@ -73,6 +83,24 @@ def test_it_draws_uniformly() -> None:
     counts = np.bincount(drawn.astype(int), minlength=5)[1:]
     # Five standard deviations of a binomial count.
     assert (np.abs(counts - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75)).all()
+
+
+def test_it_draws_by_what_the_network_gives_away() -> None:
+    """The last four are not written, whatever is left there."""
+    replay = _with_regret(
+        ring.add(_empty(8), _examples(range(1, 5))), [1.0, 0.0, 3.0, 0.0, 9.0, 9.0, 9.0, 9.0]
+    )
+    drawn = np.asarray(_sample(replay, jax.random.key(2), 4000, 0.5).value).astype(int)
+    even, focused = (np.bincount(part, minlength=5)[1:] for part in (drawn[:2000], drawn[2000:]))
+    assert (np.abs(even - 500) < 5 * np.sqrt(2000 * 0.25 * 0.75)).all()
+    # One of each equal part: to within one of the share.
+    np.testing.assert_allclose(focused, [500, 0, 1500, 0], atol=2)
+
+
+def test_where_nothing_is_given_away_all_are_alike() -> None:
+    replay = ring.add(_empty(8), _examples(range(1, 5)))
+    drawn = np.asarray(_sample(replay, jax.random.key(2), 4000, 1.0).value).astype(int)
+    np.testing.assert_allclose(np.bincount(drawn, minlength=5)[1:], 1000, atol=2)
 
 
 def test_a_capacity_that_is_no_multiple_is_refused() -> None:

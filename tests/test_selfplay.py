@@ -1,6 +1,7 @@
 """Self-play follows the rules, starts and ends where it should, and its targets are what they claim."""
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,8 +13,15 @@ from hypothesis import strategies as st
 
 from exit.game import Game, State, is_terminal
 from exit.network import make_network
-from exit.search import Gumbel, SearchConfig, search
-from exit.selfplay import SelfPlayConfig, Trajectory, initial_states, self_play
+from exit.search import Gumbel, SearchConfig, SearchResult, search
+from exit.selfplay import (
+    SelfPlayConfig,
+    Trajectory,
+    initial_games,
+    initial_states,
+    seen_regrets,
+    self_play,
+)
 from exit.targets import make_targets
 from games.kelly import Kelly
 from games.kelly_beta import KellyBeta
@@ -29,12 +37,12 @@ CONFIG = SelfPlayConfig(num_games=16, num_steps=14, budget=4, max_random_plies=4
 @functools.cache
 def _played(game: Game, config: SelfPlayConfig = CONFIG, seed: int = 0) -> tuple[State, State, Trajectory]:
     """Starts, last positions and trajectory of one round."""
-    starts = initial_states(jax.random.key(seed), game=game, config=config)
+    starts = initial_games(jax.random.key(seed), game=game, config=config)
     play = functools.partial(
         self_play, game=game, predict=make_network(NET, game).predict, search_config=SEARCH, config=config
     )
     last, played, _ = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(seed + 1), starts)
-    return starts, last, played
+    return starts.state, last.state, played
 
 
 def _plies(state: TicTacToeState) -> np.ndarray:
@@ -194,7 +202,7 @@ def test_in_a_game_of_chance_outcomes_follow_its_odds_and_rewards_its_rules() ->
 def test_figures_are_means_over_the_positions_played() -> None:
     game = TicTacToe()
     params, predict = random_params(game, scale=0.1), make_network(NET, game).predict
-    starts = initial_states(jax.random.key(0), game=game, config=CONFIG)
+    starts = initial_games(jax.random.key(0), game=game, config=CONFIG)
     play = functools.partial(self_play, game=game, predict=predict, search_config=SEARCH, config=CONFIG)
     _, played, figures = jax.jit(play)(params, jax.random.key(1), starts)
     observed = jax.vmap(jax.vmap(game.observe))(played.state)
@@ -238,6 +246,8 @@ def test_sampled_moves_follow_the_improved_policy() -> None:
         ({"sample_fraction": 1.5}, "self_play.sample_fraction"),
         ({"random_starts": -0.1}, "self_play.random_starts"),
         ({"max_random_plies": -1}, "self_play.max_random_plies"),
+        ({"mistake_starts": -0.5}, r"self_play.mistake_starts is -0.5; it must be in \[0, 1\]"),
+        ({"random_moves": 1.5}, r"self_play.random_moves is 1.5; it must be in \[0, 1\]"),
     ],
 )
 def test_a_senseless_configuration_is_refused(changes: dict[str, Any], field: str) -> None:
@@ -254,7 +264,20 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
     weights = jnp.stack([number, -number], axis=-1).astype(jnp.float32)
     unbounded = jnp.full(value.shape, jnp.inf)
     states = {"number": number}
-    return Trajectory(states, weights, value, value, -unbounded, unbounded, reward, discount)
+    even = jnp.full(weights.shape, 0.5)
+    return Trajectory(
+        state=states,
+        action_weights=weights,
+        value=value,
+        regrets=jnp.zeros_like(weights),
+        prior=even,
+        prior_value=value,
+        lower=-unbounded,
+        upper=unbounded,
+        reward=reward,
+        discount=discount,
+        tried=jnp.zeros(value.shape, bool),
+    )
 
 
 def _returns(value: Any, reward: Any, discount: Any, return_weight: float) -> list[float]:
@@ -294,6 +317,102 @@ def test_targets_of_one_player_who_is_discounted() -> None:
 def test_targets_where_the_turn_is_kept() -> None:
     played = _trajectory([0.0, 0.0, 0.0], [0, 0, -1], [0.9, -0.9, 0])
     np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [0.81, 0.9, -1], rtol=1e-6)
+
+
+def test_the_return_of_a_move_that_was_tried_is_no_target() -> None:
+    """The second move was drawn evenly: what became of it says nothing of the first two positions."""
+    played = _trajectory([0.1, -0.2, 0.3, 0.4], [0, 0, 0, 1], [-1, -1, -1, 0])
+    played = played._replace(tried=jnp.array([[False], [True], [False], [False]]))
+    np.testing.assert_allclose(make_targets(played, return_weight=1.0).value, [0.2, -0.2, -1, 1], atol=1e-6)
+    known = played._replace(prior_value=jnp.zeros_like(played.value))
+    found = make_targets(known, return_weight=1.0, without_luck=True).value
+    np.testing.assert_allclose(found, [0.1 + 0.2, -0.2, 0.3 - 0.4, 0.4], atol=1e-6)
+
+
+def test_targets_tell_what_search_saw_the_network_give_away() -> None:
+    """In the second position the better move was not thought of: the policy gives nothing away by it."""
+    found = _played(TicTacToe())[2]
+    result = SearchResult(
+        action=jnp.array([0, 1]),
+        action_weights=jnp.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+        value=jnp.zeros(2),
+        qvalues=jnp.array([[0.5, -0.5, -1.0], [-1.0, 0.25, 0.5]]),
+        visit_counts=jnp.ones((2, 3), int),
+        num_simulations=jnp.ones(2, int),
+        lower=jnp.array([0.5, -1.0]),
+        upper=jnp.array([0.5, 1.0]),
+        prior=jnp.array([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]]),
+        prior_value=jnp.zeros(2),
+    )
+    np.testing.assert_allclose(seen_regrets(result), [[0, 1, 0], [1.25, 0, 0]], atol=1e-6)
+    targets = make_targets(found, return_weight=0.5)
+    regret = np.sum(np.asarray(found.prior) * np.asarray(found.regrets), axis=-1)
+    np.testing.assert_allclose(targets.regret, regret.reshape(-1), atol=1e-6)
+    np.testing.assert_array_equal(targets.regrets, np.asarray(found.regrets).reshape(-1, 9))
+    np.testing.assert_array_equal(targets.solved, np.equal(found.lower, found.upper).reshape(-1))
+    assert regret.max() > 0.1
+
+
+def _same(states: Any, other: Any) -> np.ndarray:
+    """Which of n states are equal to one."""
+    pairs = zip(jax.tree.leaves(states), jax.tree.leaves(other), strict=True)
+    return np.logical_and.reduce([np.asarray(a) == np.asarray(b) for a, b in pairs])
+
+
+def test_games_start_again_where_mistakes_were_or_a_move_further() -> None:
+    game = TicTacToe()
+    config = replace(CONFIG, mistake_starts=1.0)
+    games = initial_games(jax.random.key(0), game=game, config=config)
+    assert games.regret is not None
+    assert not games.regret.any()
+    play = functools.partial(
+        self_play, game=game, predict=make_network(NET, game).predict, search_config=SEARCH, config=config
+    )
+    last, played, _ = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(1), games)
+    regret = np.sum(np.asarray(played.prior) * np.asarray(played.regrets), axis=-1)
+    assert last.regret is not None
+    legal = np.asarray(jax.vmap(jax.vmap(game.legal_actions))(played.state))
+    at, further = 0, 0
+    for time, number in zip(*np.nonzero(np.asarray(played.discount)[:-1] == 0), strict=True):
+        start = row(played.state, (time + 1, number))
+        earlier = jax.tree.map(lambda leaf, end=time + 1: np.asarray(leaf)[:end], played.state)
+        if (_same(earlier, start) & (regret[: time + 1] > 0)).any():
+            at += 1
+            continue
+        # One stone more than a mistake has.
+        mine, theirs = int(start.mine), int(start.theirs)
+        before = (np.asarray(earlier.theirs) == mine) & ((np.asarray(earlier.mine) | theirs) == theirs)
+        added = np.where(before, np.asarray(earlier.mine) ^ theirs, 0)
+        one = (np.bitwise_count(added) == 1) & (regret[: time + 1] > 0)
+        assert one.any()
+        assert legal[: time + 1][one][0, int(added[one][0]).bit_length() - 1]
+        further += 1
+    assert at > 4
+    assert further > 4
+    # What is kept of each game: its worst moment, which fades.
+    fading = 0.95 ** np.arange(config.num_steps)[::-1]
+    for number in range(config.num_games):
+        faded = fading * regret[:, number]
+        worst = int(faded.argmax())
+        assert float(last.regret[number]) == pytest.approx(faded[worst], abs=1e-5)
+        if faded[worst] > 0:
+            assert _same(row(last.mistake, number), row(played.state, (worst, number)))
+
+
+def test_moves_are_tried_as_often_as_said() -> None:
+    config = SelfPlayConfig(num_games=64, num_steps=14, budget=4, random_moves=0.5, sample_fraction=0.0)
+    starts, last, played = _played(TicTacToe(), config)
+    num, tried = played.tried.size, int(played.tried.sum())
+    assert abs(tried - num / 2) < 5 * np.sqrt(num / 4)
+    following, best = _following(played.state, last), np.asarray(played.action_weights).argmax(axis=-1)
+    placed = np.asarray(following.theirs) ^ np.asarray(played.state.mine)
+    goes_on = np.asarray(played.discount) != 0
+    alike = placed == 1 << best
+    where = np.asarray(played.tried)
+    assert alike[~where & goes_on].mean() > 0.9
+    assert alike[where & goes_on].mean() < 0.6
+    # The first positions are those that self-play was given.
+    np.testing.assert_array_equal(row(played.state, 0).mine, starts.mine)
 
 
 def test_what_is_proven_overrules_what_was_played() -> None:

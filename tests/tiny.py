@@ -20,6 +20,7 @@ from exit.replay import ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import SelfPlayConfig
 from exit.solve import Table, solve
+from exit.targets import Targets
 from games.tic_tac_toe import TicTacToe
 
 NET = MLPConfig(width=16, num_blocks=1)
@@ -69,6 +70,13 @@ def after(game: Game, *moves: int) -> State:
     for move in moves:
         state, _ = _rules(game)[1](state, jnp.int32(move), jnp.int32(0))
     return state
+
+
+def targets_of(state: State, action_weights: Any, value: Any, **others: Any) -> Targets:
+    """Examples of no regret, of states that search has not solved, unless told otherwise."""
+    weights, value = jnp.asarray(action_weights, jnp.float32), jnp.asarray(value, jnp.float32)
+    unsolved, none = jnp.zeros(value.shape, bool), jnp.zeros(value.shape)
+    return Targets(state, weights, value, unsolved, jnp.zeros(weights.shape), none)._replace(**others)
 
 
 def random_params(game: Game, config: NetworkConfig = NET, *, scale: float = 0.3, seed: int = 0) -> Params:

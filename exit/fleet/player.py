@@ -14,11 +14,10 @@ from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 from exit.fleet.staleness import looked_at
-from exit.game import State
 from exit.iteration import RunConfig, of_playing, play, return_weight_at
 from exit.network import Params, make_network
 from exit.programs import kept
-from exit.selfplay import PlayFigures, initial_states
+from exit.selfplay import Games, PlayFigures, initial_games
 from exit.targets import Targets, make_targets
 
 _STREAM = 2**32 - 1
@@ -45,7 +44,7 @@ class Player:
     def __init__(self, number: int, config: RunConfig) -> None:
         self._number, self._config, self._playing = number, config, of_playing(config)
         self._sequence = 0
-        self._games: State | None = None
+        self._games: Games | None = None
 
     def play(self, weights: Weights) -> Batch:
         """Play the next batch."""
@@ -76,15 +75,15 @@ class Player:
 
 
 @kept(static=("config",))
-def _starts(rng_key: Array, *, config: RunConfig) -> State:
-    return initial_states(rng_key, game=config.game, config=config.self_play)
+def _starts(rng_key: Array, *, config: RunConfig) -> Games:
+    return initial_games(rng_key, game=config.game, config=config.self_play)
 
 
 @kept(static=("config",), donate=("games",))
 def _play(
-    games: State, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
-) -> tuple[State, Targets, PlayFigures, Int[Array, ""], Float[Array, " n"]]:
-    """Positions to go on from, examples, figures, how many games ended, and the values of some examples."""
+    games: Games, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+) -> tuple[Games, Targets, PlayFigures, Int[Array, ""], Float[Array, " n"]]:
+    """The games to go on with, examples, figures, how many games ended, and the values of some examples."""
     games, played, figures = play(games, params, rng_key, config=config)
     targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
     rows = looked_at(config.game, config.self_play.num_examples)
