@@ -50,14 +50,15 @@ def control(teacher: Agent, num_updates: int, num_taught: int) -> dict[int, Para
     logits, value = jax.jit(network.predict)(teacher.params, jax.vmap(game.observe)(states))
     legal_actions = jax.vmap(game.legal_actions)(states)
     prior = jnp.where(legal_actions, jax.nn.softmax(jnp.where(legal_actions, logits, -jnp.inf)), 0.0)
-    taught = Targets(states, prior, value)
+    silent = jnp.zeros_like(prior)
+    taught = Targets(states, prior, value, solved=jnp.isnan(value), regrets=silent, regret=silent[:, 0])
     replay = ring.add(ring.init(jax.tree.map(lambda leaf: leaf[0], taught), len(value)), taught)
     learner_config = dataclasses.replace(config.learner, num_updates=_AT_ONCE)
     key_init, key_learn = jax.random.split(jax.random.key(config.seed + 1))
     settings = {"network": network, "config": learner_config, "total_updates": num_updates}
     state, kept = init_learner(key_init, **settings), {}
     for done in range(_AT_ONCE, num_updates + 1, _AT_ONCE):
-        state, _ = learn(state, jax.random.fold_in(key_learn, done), replay, game=game, **settings)
+        state, replay, _ = learn(state, jax.random.fold_in(key_learn, done), replay, game=game, **settings)
         # Devices that share updates wait for each other, and must not be given several at once.
         jax.block_until_ready(state)
         if done.bit_count() == 1:
