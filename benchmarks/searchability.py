@@ -127,10 +127,7 @@ def _between(curves: np.ndarray, reflex: float) -> np.ndarray | None:
     firsts = curves[order, 0]
     if not firsts[0] <= reflex <= firsts[-1] or reflex <= 0:
         return None
-    place = np.interp(np.log(reflex), np.log(np.maximum(firsts, 1e-9)), np.arange(len(firsts)))
-    return np.array(
-        [np.interp(place, np.arange(len(firsts)), curves[order, k]) for k in range(curves.shape[1])]
-    )
+    return np.array([np.interp(reflex, firsts, column) for column in curves[order].T])
 
 
 def main() -> None:
