@@ -2,17 +2,19 @@
 
 python benchmarks/searchability.py [--json FILE] [--quick] [--states N] [RUN]
 
-RUN has snapshots (`xit train GAME --set snapshots=true`). Its newest agent teaches a control: the same
-network from new parameters, which imitates prior and value of the teacher's reflex in positions of the
-teacher's own games and of random play, without any search. The control is kept after 8, 16, 32, ... updates.
-Both are searched in the same critical positions. Of each snapshot, and of the control where its reflex gives
-away as much (between two that it is kept at), the mean regret at each budget is compared.
-Takes some minutes for a small game; --quick takes few positions and a control of few updates.
+RUN has snapshots (`xit train GAME --set snapshots=true`); without it, tic-tac-toe is trained. Its newest agent
+teaches a control: the same network from new parameters, which imitates prior and value of the teacher's reflex
+in positions of the teacher's own games and of random play, without any search. The control is kept after 8,
+16, 32, ... updates. Both are searched in the same critical positions. Of each snapshot, and of the control
+where its reflex gives away as much (between two that it is kept at), the mean regret at each budget is
+compared. Takes some minutes for a small game; --quick takes few positions and a control of few updates.
 """
 
 import argparse
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,20 @@ from exit.portable import snapshot_iterations
 from exit.solve import states_of
 from exit.targets import Targets
 
+_ROOT = Path(__file__).resolve().parent.parent
 _BUDGETS = (0, 4, 16, 64)
 _AT_ONCE = 8
 _NUM_UPDATES, _NUM_TAUGHT = 8192, 65_536
 _NUM_RESAMPLES = 400
+
+
+def tic_tac_toe() -> Path:
+    """A run of tic-tac-toe with snapshots, trained unless it is there."""
+    run = _ROOT / "runs" / "benchmarks" / "searchability" / "tic_tac_toe"
+    settings = [word for each in ("num_iterations=32", "snapshots=true") for word in ("--set", each)]
+    command = [sys.executable, "-m", "exit", "train", "tic_tac_toe", "--run-dir", str(run), *settings]
+    subprocess.run(command, cwd=_ROOT, check=True)
+    return run
 
 
 def control(teacher: Agent, num_updates: int, num_taught: int) -> dict[int, Params]:
@@ -133,13 +145,13 @@ def _between(curves: np.ndarray, reflex: float) -> np.ndarray | None:
 def main() -> None:
     use_all_cores()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", nargs="?", metavar="RUN", type=Path, default=Path("runs/tic_tac_toe"))
+    parser.add_argument("run", nargs="?", metavar="RUN", type=Path, help="default: one of tic-tac-toe")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--quick", action="store_true", help="few positions and updates")
     parser.add_argument("--states", type=int, default=3000, help="critical positions")
     options = parser.parse_args()
     sizes = (200, 256, 2048) if options.quick else (options.states, _NUM_UPDATES, _NUM_TAUGHT)
-    found = compare(options.run, *sizes)
+    found = compare(options.run or tic_tac_toe(), *sizes)
     print(f"{found['game']}: {found['positions']} critical positions, mean regret at {_BUDGETS} simulations")
     for row in found["rows"]:
         print(f"  after {row['iteration']:>4} iterations   {_figures(row['regret'])}")
