@@ -2,12 +2,12 @@
 
 python benchmarks/searchability.py [--json FILE] [--quick] [--states N] [RUN]
 
-RUN has snapshots (`xit train GAME --set snapshots=true`); without it, tic-tac-toe is trained. Its newest agent
-teaches a control: the same network from new parameters, which imitates prior and value of the teacher's reflex
-in positions of the teacher's own games and of random play, without any search. The control is kept after 8,
-16, 32, ... updates. Both are searched in the same critical positions. Of each snapshot, and of the control
-where its reflex gives away as much (between two that it is kept at), the mean regret at each budget is
-compared. Takes some minutes for a small game; --quick takes few positions and a control of few updates.
+RUN has snapshots (`xit train GAME --set snapshots=true`); without it, tic-tac-toe is trained. Its newest
+agent teaches a control: the same network from new parameters, which imitates prior and value of the teacher's
+reflex in positions of the teacher's own games and of random play, without any search. The control is kept
+after 8, 16, 32, ... updates. Both are searched in the same critical positions. Of each snapshot, and of the
+control where its reflex gives away as much (between two that it is kept at), the mean regret at each budget
+is compared. Takes some minutes for a small game; --quick takes few positions and few updates.
 """
 
 import argparse
