@@ -4,10 +4,6 @@ The file is NumPy's `.npz` without pickled objects: an array for each parameter,
 `description`, JSON as bytes. A checksum of every array tells a damaged file from a good one.
 """
 
-import contextlib
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from exit.errors import UsageError, UserError
-from exit.leaves import checksum, flatten, unflatten
+from exit.leaves import UNREADABLE, flatten, read_leaves, require_whole, unflatten, write_leaves
 from exit.network import Params
 from exit.rundir import RunInfo
 
@@ -24,7 +20,6 @@ FORMAT = 1
 
 SUFFIX = ".npz"
 _SNAPSHOTS = "snapshots"
-_DESCRIPTION = "description"
 
 
 class Portable(NamedTuple):
@@ -47,23 +42,10 @@ def save_portable(path: Path, info: RunInfo, step: int, params: Params) -> None:
     Raises:
       UserError: it cannot be written.
     """
-    leaves = flatten(params)
-    description = {
-        "format": FORMAT,
-        **info._asdict(),
-        "step": step,
-        "checksums": {name: checksum(leaf) for name, leaf in leaves.items()},
-    }
-    arrays = {_DESCRIPTION: np.frombuffer(json.dumps(description).encode(), np.uint8), **leaves}
-    partial = path.with_name(f".{path.name}.partial")
+    description = {"format": FORMAT, **info._asdict(), "step": step}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-        partial.replace(path)
+        write_leaves(path, flatten(params), description)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise UserError(f"cannot write {path} ({error.strerror}); give another file") from error
 
 
@@ -74,15 +56,13 @@ def load_portable(path: Path) -> Portable:
       UsageError: there is no such file, it holds no agent, or it is of another version or damaged.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = dict(content)
-        description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
+        description, arrays = read_leaves(path)
         version = description["format"]
         # Only then the rest, which another version may call otherwise.
         found = _checked(description, arrays) if version == FORMAT else None
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}; `xit export` makes one from a run") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} is damaged or holds no agent; export it anew or restore it") from error
     if found is None:
         raise UsageError(
@@ -124,7 +104,6 @@ def params_of(portable: Portable, template: Params, path: Path) -> Params:
 
 def _checked(description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Portable:
     """What the file says, if every array is as it was when it was written; else raises ValueError."""
-    if {name: checksum(leaf) for name, leaf in arrays.items()} != description["checksums"]:
-        raise ValueError("checksums differ")
+    require_whole(description, arrays)
     info = RunInfo(description["config_name"], tuple(description["overrides"]), dict(description["settings"]))
     return Portable(info, int(description["step"]), arrays)

@@ -1,17 +1,14 @@
 """An agent's foresight in a file beside the agent, and whether it is this agent's."""
 
-import contextlib
-import json
-import zipfile
-import zlib
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from exit.errors import UserError
 from exit.foresight.heads import BUDGETS, Foresight
-from exit.leaves import checksum, flatten
+from exit.leaves import UNREADABLE, checksums, flatten, read_leaves, require_whole, write_leaves
 from exit.network import Params
 from exit.portable import SUFFIX as AGENT_SUFFIX
 
@@ -19,7 +16,6 @@ FORMAT = 1
 """Version of the file; raised when older ones can no longer be read."""
 
 SUFFIX = ".foresight"
-_DESCRIPTION = "description"
 
 
 def foresight_path(source: Path) -> Path:
@@ -33,22 +29,10 @@ def save_foresight(path: Path, foresight: Foresight, params: Params) -> None:
     Raises:
       UserError: it cannot be written.
     """
-    arrays = flatten(foresight)
-    description = {
-        "format": FORMAT,
-        "budgets": BUDGETS,
-        "agent": _sums(flatten(params)),
-        "checksums": _sums(arrays),
-    }
-    content = {_DESCRIPTION: np.frombuffer(json.dumps(description).encode(), np.uint8), **arrays}
-    partial = path.with_name(f".{path.name}.partial")
+    description = {"format": FORMAT, "budgets": BUDGETS, "agent": checksums(flatten(params))}
     try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **content)
-        partial.replace(path)
+        write_leaves(path, flatten(foresight), description)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         raise UserError(f"cannot write {path} ({error.strerror}); free space or make it writable") from error
 
 
@@ -60,19 +44,15 @@ def load_foresight(path: Path, params: Params) -> Foresight | None:
     """
     remedy = "`xit foresee` teaches the agent anew"
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = dict(content)
-        description = json.loads(arrays.pop(_DESCRIPTION).tobytes())
+        description, arrays = read_leaves(path)
         known = description["format"] == FORMAT and tuple(description["budgets"]) == BUDGETS
-        whole = not known or _sums(arrays) == description["checksums"]
-        mine = known and description["agent"] == _sums(flatten(params))
-        foresight = Foresight(**{name: jnp.asarray(leaf) for name, leaf in arrays.items()}) if known else None
+        # Only then the rest, which another version may call otherwise.
+        foresight = _whole(description, arrays) if known else None
+        mine = known and description["agent"] == checksums(flatten(params))
     except FileNotFoundError:
         return None
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise UserError(f"{path} is damaged and left out; {remedy}") from error
-    if not whole:
-        raise UserError(f"{path} is damaged and left out; {remedy}")
     if foresight is None:
         raise UserError(f"{path} was written by another version of xit and is left out; {remedy}")
     if not mine:
@@ -80,5 +60,7 @@ def load_foresight(path: Path, params: Params) -> Foresight | None:
     return foresight
 
 
-def _sums(arrays: dict[str, np.ndarray]) -> dict[str, str]:
-    return {name: checksum(leaf) for name, leaf in arrays.items()}
+def _whole(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> Foresight:
+    """The foresight; raises what `UNREADABLE` names where it is damaged."""
+    require_whole(description, arrays)
+    return Foresight(**{name: jnp.asarray(leaf) for name, leaf in arrays.items()})
