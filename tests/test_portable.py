@@ -11,7 +11,6 @@ import jax
 import numpy as np
 import pytest
 
-from exit import agent as agent_module
 from exit.agent import Agent
 from exit.catalog import trained_agent, trained_names
 from exit.checkpoint import restore, steps
@@ -68,7 +67,7 @@ def test_commands_take_a_file(file: Path, run_dir: Path, tmp_path: Path) -> None
 def test_a_name_is_the_agent_that_comes_with_it(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_module, "trained_agent", {"champion": file}.get)
+    monkeypatch.setattr("exit.stored.trained_agent", {"champion": file}.get)
     monkeypatch.chdir(tmp_path)
     assert Agent.load("champion").source == file
     # What a user has made comes first.

@@ -165,7 +165,8 @@ class _Responder:
         started = time.perf_counter()
         result = self._act(states, self._budget)
         ms = 1000 * (time.perf_counter() - started) / num_states
-        return (_answer(result, row, legal[row], ms) for row in range(num_states))
+        weighed = self._agent.foresight is not None and self._budget == "auto"
+        return (_answer(result, row, legal[row], ms, weighed) for row in range(num_states))
 
     def _act(self, states: Any, budget: int | str | None) -> "SearchResult":
         import jax
@@ -174,8 +175,12 @@ class _Responder:
         return jax.device_get(self._agent.act(states, budget, **limits))
 
 
-def _answer(result: "SearchResult", row: int, legal: Any, ms: float) -> dict[str, Any]:
-    """One position's answer in the form of the command's output."""
+def _answer(result: "SearchResult", row: int, legal: Any, ms: float, weighed: bool) -> dict[str, Any]:
+    """One position's answer in the form of the command's output.
+
+    Args:
+      weighed: say what was expected of the search, and what it found.
+    """
     actions = [int(action) for action in legal.nonzero()[0]]
     lower, upper = float(result.lower[row]), float(result.upper[row])
     return {
@@ -188,12 +193,8 @@ def _answer(result: "SearchResult", row: int, legal: Any, ms: float) -> dict[str
         "simulations": int(result.num_simulations[row]),
         "proven": lower == upper,
         "ms": round(ms, 3),
-    } | _weighed(result, row)
+    } | ({"expected_gain": _at(result.expected_gain, row), "gain": _at(result.gain, row)} if weighed else {})
 
 
-def _weighed(result: "SearchResult", row: int) -> dict[str, float]:
-    """What was expected of the search and what it found, where the agent foresees anything."""
-    if result.expected_gain is None:
-        return {}
-    expected, found = result.expected_gain[row], result.gain[row]
-    return {"expected_gain": console.rounded(expected), "gain": console.rounded(found)}
+def _at(column: Any, row: int) -> float:
+    return console.rounded(column[row])

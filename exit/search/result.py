@@ -29,8 +29,8 @@ class SearchResult(NamedTuple):
       upper: proven bound above the state's exact value.
       prior: the reflex policy over legal actions.
       prior_value: the network's value.
-      expected_gain: what the agent expected, before it searched, that its move would be worth above the
-        reflex's; None where it foresees nothing or was not asked to weigh it.
+      expected_gain: what an agent that foresees its searches (`xit foresee`) and weighs their price expected
+        its move to be worth above the reflex's, before it searched; 0 where nothing was foreseen.
     """
 
     action: Int[Array, " B"]
@@ -43,7 +43,7 @@ class SearchResult(NamedTuple):
     upper: Float[Array, " B"]
     prior: Float[Array, "B A"]
     prior_value: Float[Array, " B"]
-    expected_gain: Float[Array, " B"] | None = None
+    expected_gain: Float[Array, " B"] | float = 0.0
 
     @property
     def gain(self) -> Float[Array, "..."]:
@@ -95,6 +95,7 @@ def summarise(
         upper=found.upper,
         prior=prior,
         prior_value=node.raw_value,
+        expected_gain=jnp.zeros_like(value),
     )
 
 
