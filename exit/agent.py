@@ -217,14 +217,19 @@ class Agent:
         """
         return _asked(think_more, self._thinker(max_bytes), thought, budget)
 
-    def advance(self, thought: Thought, action: SupportsIndex, outcome: SupportsIndex = 0) -> Thought:
+    def advance(
+        self, thought: Thought, action: SupportsIndex, outcome: SupportsIndex | None = None
+    ) -> Thought:
         """The thought about the state after a move, and after what chance made of it: the tree below is kept.
 
+        Args:
+          outcome: what chance made of the move; None where there is but one thing that can happen.
+
         Raises:
-          UsageError: the move is illegal or no whole number, or the outcome cannot happen.
+          UsageError: the move is illegal or no whole number, or the outcome cannot happen or is not told.
         """
-        move = whole_number("action", action), whole_number("outcome", outcome)
-        return _asked(advance, self._thinker(), thought, *move)
+        told = None if outcome is None else whole_number("outcome", outcome)
+        return _asked(advance, self._thinker(), thought, whole_number("action", action), told)
 
     def _thinker(self, max_bytes: int | None = None, *, side_by_side: bool = True) -> Thinker:
         return make_thinker(

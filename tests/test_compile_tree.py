@@ -4,14 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from exit.agent import Agent
+from exit.catalog import load_game
 from exit.compile import certify, to_tree
 from exit.compile.reach import reach_of
-from exit.compile.tree import extract, load_tree, objective_of, play, source_of, statistics_at
+from exit.compile.tree import extract, extract_within, load_tree, objective_of, play, source_of, statistics_at
 from exit.compile.tree.classify import classify
 from exit.compile.tree.grow import Sample, grow
 from exit.compile.tree.nodes import Tree, compact, short_between
@@ -22,7 +24,7 @@ from exit.errors import UsageError
 from exit.evaluate import decide
 from exit.game import statistic_names_of, statistics_of
 from exit.search import SearchResult
-from exit.solve import exact_moves, states_of
+from exit.solve import exact_moves, states_of, unfinished_keys
 from games.tic_tac_toe import TicTacToe
 from tests.test_compile import BANDIT, NIM, random_legal, subject
 from tests.tiny import after, table_of
@@ -200,3 +202,28 @@ def test_the_reflex_is_what_search_plays_at_budget_0() -> None:
     found = subject(NIM)
     decided = decide(found.agent.act, states_of(NIM, found.keys), 0)
     np.testing.assert_array_equal(decided.action, found.action)
+
+
+def test_a_tree_of_a_size_is_no_worse_than_a_smaller_one() -> None:
+    found = subject(BANDIT)
+    statistics = statistics_at(BANDIT, found.keys)
+    objective = objective_of(found, reach_of(BANDIT, found.keys))
+    losses = []
+    for most in (3, 5, 7, 11, 15):
+        tree = extract_within(statistics, objective, most)
+        assert tree.num_nodes <= most
+        losses.append(loss(objective, play(tree, statistics)))
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_no_test_lies_within_rounding() -> None:
+    game = load_game("sequential_test_4_6")
+    keys = unfinished_keys(table_of(game))
+    # The same lead comes of many counts of looks, each with a rounding of its own.
+    raw = np.unique(
+        np.asarray(jax.vmap(lambda state: statistics_of(game, state))(states_of(game, keys)))[:, -1]
+    )
+    assert np.diff(raw).min() < 1e-6
+    statistics = statistics_at(game, keys)
+    for column in statistics.T:
+        assert np.diff(np.unique(column)).min(initial=1.0) > 1e-5

@@ -223,3 +223,10 @@ def test_an_agent_of_histories_is_trained_probed_and_measured(tmp_path: Path, ca
 def test_without_a_statistic_there_is_nothing_to_probe_for(capsys) -> None:
     assert run(["probe", "connect_four"]) == 2
     assert "connect_four names no sufficient statistic" in capsys.readouterr().err
+
+
+def test_solving_histories_points_to_what_they_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["solve", "bandit_history_2_3"]) == 0
+    assert "`xit solve bandit_2_3` is what they need" in capsys.readouterr().err
+    assert run(["solve", "bandit_2_3"]) == 0
+    assert "is what they need" not in capsys.readouterr().err

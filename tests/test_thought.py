@@ -191,6 +191,9 @@ def test_a_thought_follows_chance() -> None:
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ValueError, match="outcome 9 cannot follow"):
         advance(thinker, thought, action, 9)
+    # Which one happened is not guessed.
+    with pytest.raises(ValueError, match="has several outcomes; tell which one happened, possible are"):
+        advance(thinker, thought, action)
 
 
 def test_an_illegal_move_is_refused_by_name() -> None:

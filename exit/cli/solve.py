@@ -1,12 +1,15 @@
 """`xit solve`: exact values of a whole game."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from exit.cli import console
 from exit.cli.options import Invocation, Size, debug_option, game_argument, json_option, manual, set_option
+
+if TYPE_CHECKING:
+    from exit.game import Game
 
 
 @click.command(
@@ -60,6 +63,7 @@ def solve(
     )
     game = with_overrides(load_game(game_name), assignments)
     console.prepare_json(json_path)
+    _hint_at_statistic(game)
     try:
         table = solve_at_any_size(game, force=force, use_symmetries=use_symmetries, max_memory=max_memory)
     except TooLarge as error:
@@ -83,3 +87,15 @@ def _value(figures: dict[str, Any]) -> str:
     """The value, and how far it may be from the true one where it was approached."""
     bound = f" (at most {figures['error_bound']:.2g} off)" if figures["error_bound"] else ""
     return f"{figures['value']:.9g}{bound}"
+
+
+def _hint_at_statistic(game: "Game") -> None:
+    """Histories are many, and what they are worth is known of far fewer statistics."""
+    from exit.game import statistic_game_of
+
+    statistic = getattr(statistic_game_of(game), "name", None)
+    if statistic is not None:
+        console.warn(
+            f"what histories of {game.name} are worth depends on counts alone, and bench and probe go by "
+            f"these: `xit solve {statistic}` is what they need"
+        )

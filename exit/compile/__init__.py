@@ -12,12 +12,11 @@ from exit.compile.artifact import (
 )
 from exit.compile.certificate import certify
 from exit.compile.files import require_writable
-from exit.compile.frontier import SIZES, tree_frontier
+from exit.compile.frontier import tree_frontier
 from exit.compile.subject import Subject, not_enumerable, subject_of
 
 __all__ = [
     "FORMATS",
-    "SIZES",
     "Artifact",
     "Subject",
     "certify",

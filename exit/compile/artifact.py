@@ -11,7 +11,7 @@ from exit.compile.policy_table import PolicyTable, load_policy_table, moves_at, 
 from exit.compile.reach import reach_of
 from exit.compile.reflex import NetworkFn, reflex_moves
 from exit.compile.subject import Subject, origin
-from exit.compile.tree import extract, objective_of, play, save_tree, statistics_at
+from exit.compile.tree import extract, extract_within, objective_of, play, save_tree, statistics_at
 from exit.compile.tree.extract import RoundFn
 from exit.compile.tree.sampled import extract_sampled
 from exit.leaves import flatten
@@ -73,7 +73,10 @@ def to_tree(
     reach = reach_of(subject.game, subject.keys)
     statistics = statistics_at(subject.game, subject.keys)
     objective = objective_of(subject, reach, everywhere=everywhere)
-    tree = extract(statistics, objective, max_nodes=max_nodes, num_attempts=num_attempts, round_fn=round_fn)
+    if max_nodes is None:
+        tree = extract(statistics, objective, num_attempts=num_attempts, round_fn=round_fn)
+    else:
+        tree = extract_within(statistics, objective, max_nodes, num_attempts=num_attempts, round_fn=round_fn)
     header = origin(subject.agent, subject.budget) | {
         "format": "tree",
         "size": {"nodes": tree.num_nodes, "leaves": tree.num_leaves},

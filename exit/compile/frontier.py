@@ -7,10 +7,8 @@ from exit.compile.artifact import num_parameters
 from exit.compile.certificate import certify
 from exit.compile.reach import reach_of
 from exit.compile.subject import Subject, origin
-from exit.compile.tree import Tree, extract, objective_of, play, statistics_at
+from exit.compile.tree import SIZES, Tree, extract, objective_of, play, statistics_at
 from exit.compile.tree.objective import loss
-
-SIZES = (3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127, 191, 255, 383, 511)
 
 _ROUNDING = 1e-12
 
@@ -39,7 +37,11 @@ def tree_frontier(
     rows: list[dict[str, Any]] = []
     trees: list[Tree] = []
     for done, size in enumerate(sizes, start=1):
-        tree = extract(statistics, objective, max_nodes=size)
+        # What is larger is not always better; then the one before stands for both.
+        tree = min(
+            [*trees[-1:], extract(statistics, objective, max_nodes=size)],
+            key=lambda tree: loss(objective, play(tree, statistics)),
+        )
         found = certify(subject, play(tree, statistics))
         rows.append({"max_nodes": size, "nodes": tree.num_nodes, "leaves": tree.num_leaves} | found)
         trees.append(tree)

@@ -142,19 +142,19 @@ def think_until(
     return result
 
 
-def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -> Thought:
+def advance(thinker: Thinker, thought: Thought, action: int, outcome: int | None = None) -> Thought:
     """The thought about the state after a move, with all that was found below it.
 
     Args:
-      outcome: what chance made of the move; 0 in deterministic games.
+      outcome: what chance made of the move; None where there is but one thing that can happen.
 
     Raises:
-      ValueError: the move is illegal, or the outcome cannot happen.
+      ValueError: the move is illegal, or the outcome cannot happen or is not told.
     """
     tree = jax.tree.map(np.asarray, thought.tree)
     nodes, root = tree_of(tree, action)
     state = jax.tree.map(lambda leaf: jnp.asarray(leaf[root]), nodes.state)
-    _check_move(thinker.game, state, action, outcome)
+    outcome = _checked_outcome(thinker.game, state, action, outcome)
     base = int(nodes.child[root, action])
     if base == UNVISITED:
         after, _ = thinker.game.apply(state, jnp.int32(action), jnp.int32(outcome))
@@ -165,16 +165,21 @@ def advance(thinker: Thinker, thought: Thought, action: int, outcome: int = 0) -
     return _continue(thinker, alone(tree, below, thinker.config), 0)
 
 
-def _check_move(game: Game, state: State, action: int, outcome: int) -> None:
+def _checked_outcome(game: Game, state: State, action: int, outcome: int | None) -> int:
+    """The outcome, or the only one there is; ValueError where the move cannot be."""
     legal = np.flatnonzero(game.legal_actions(state))
     if action not in legal:
         allowed = f"legal are {', '.join(map(str, legal))}" if legal.size else "the game is over"
         raise ValueError(f"action {action} is illegal here; {allowed}")
     possible = np.flatnonzero(game.outcome_probs(state, jnp.int32(action)) > 0)
+    allowed = f"possible are {', '.join(map(str, possible))}"
+    if outcome is None:
+        if possible.size > 1:
+            raise ValueError(f"action {action} has several outcomes; tell which one happened, {allowed}")
+        return int(possible[0])
     if outcome not in possible:
-        raise ValueError(
-            f"outcome {outcome} cannot follow action {action}; possible are {', '.join(map(str, possible))}"
-        )
+        raise ValueError(f"outcome {outcome} cannot follow action {action}; {allowed}")
+    return outcome
 
 
 def _continue(thinker: Thinker, tree: Grown, budget: int) -> Thought:

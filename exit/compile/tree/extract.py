@@ -17,7 +17,14 @@ from exit.solve import states_of
 
 NUM_ROUNDS = 8
 _DECIMALS = 6
+
+_ROUNDING = 1e-6
+"""Numbers so little apart, or by this share of them, differ by rounding alone."""
+
 _MAX_SCANNED = 20_000_000
+
+SIZES = (3, 5, 7, 11, 15, 23, 31, 47, 63, 95, 127, 191, 255, 383, 511)
+"""Sizes of the trees of a frontier, at most."""
 
 RoundFn = Callable[[int, Tree, float], None]
 """Told after each round how many are done, and the best tree so far with what it loses."""
@@ -64,6 +71,27 @@ def extract(
     return min(pruned, key=lambda tree: (_lost(tree, statistics, objective), tree.num_nodes))
 
 
+def extract_within(
+    statistics: Float[np.ndarray, "n F"],
+    objective: Objective,
+    max_nodes: int,
+    *,
+    num_attempts: int = 1,
+    round_fn: RoundFn | None = None,
+) -> Tree:
+    """The best tree of at most `max_nodes` nodes of all those of `SIZES` up to twice as large, pruned.
+
+    Larger trees are not always better, and what a larger one is pruned to may be small enough.
+    """
+    asked = extract(statistics, objective, max_nodes=max_nodes, num_attempts=num_attempts, round_fn=round_fn)
+    trees = [asked]
+    for size in SIZES:
+        if size != max_nodes and size <= 2 * max_nodes:
+            tree = extract(statistics, objective, max_nodes=size)
+            trees += [tree] if tree.num_nodes <= max_nodes else []
+    return min(trees, key=lambda tree: (_lost(tree, statistics, objective), tree.num_nodes))
+
+
 def _another(
     statistics: Float[np.ndarray, "n F"],
     objective: Objective,
@@ -90,9 +118,17 @@ def _sample(
 
 
 def statistics_at(game: Game, keys: UInt32[np.ndarray, "n K"]) -> Float[np.ndarray, "n F"]:
-    """The statistics of the states of keys, to six decimals: what rounding alone tells apart is one."""
-    found = _statistics(game, states_of(game, keys))
-    return np.round(np.asarray(found, np.float64), _DECIMALS)
+    """The statistics of the states of keys; numbers that rounding alone may tell apart are one."""
+    found = np.asarray(_statistics(game, states_of(game, keys)), np.float64)
+    return np.stack([_without_rounding(column) for column in found.T], axis=1)
+
+
+def _without_rounding(column: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Numbers, of which those that hardly differ from the next become the middle one of their run."""
+    values, place = np.unique(column, return_inverse=True)
+    run = np.cumsum(np.diff(values, prepend=values[0]) > _ROUNDING * np.maximum(np.abs(values), 1.0))
+    middle = np.bincount(run, values) / np.bincount(run)
+    return np.round(middle, _DECIMALS)[run][place.reshape(-1)]
 
 
 @functools.partial(jax.jit, static_argnames="game")
