@@ -219,6 +219,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--child", nargs=2, metavar=("SETTINGS", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
+        from measuring.quickly import compile_quickly
+
+        compile_quickly()
         options.config, options.iterations, options.seeds, options.measurements = "tic_tac_toe", 6, 1, 2
         options.arms = options.arms if options.arms != list(_ARMS) else ["base", "focus:learner.focus=0.5"]
     for name in ("iterations", "seeds", "measurements"):

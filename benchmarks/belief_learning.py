@@ -140,6 +140,10 @@ def main() -> None:
         "--runs", type=Path, default=_ROOT / "runs" / "belief_learning", help="folder of the runs"
     )
     options = parser.parse_args()
+    if options.quick:
+        from measuring.quickly import compile_quickly
+
+        compile_quickly()
     games, settings = ((_QUICK[0],), _QUICK[1]) if options.quick else (options.games, ())
     rows = []
     for name in games:
