@@ -21,6 +21,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from measuring.quickly import compile_quickly
 
 from exit import replay as ring
 from exit.agent import Agent
@@ -42,10 +43,11 @@ _NUM_UPDATES, _NUM_TAUGHT = 8192, 65_536
 _NUM_RESAMPLES = 400
 
 
-def tic_tac_toe() -> Path:
+def tic_tac_toe(num_iterations: int) -> Path:
     """A run of tic-tac-toe with snapshots, trained unless it is there."""
-    run = _ROOT / "runs" / "benchmarks" / "searchability" / "tic_tac_toe"
-    settings = [word for each in ("num_iterations=32", "snapshots=true") for word in ("--set", each)]
+    run = _ROOT / "runs" / "benchmarks" / "searchability" / f"tic_tac_toe-{num_iterations}"
+    asked = (f"num_iterations={num_iterations}", "snapshots=true")
+    settings = [word for each in asked for word in ("--set", each)]
     command = [sys.executable, "-m", "exit", "train", "tic_tac_toe", "--run-dir", str(run), *settings]
     subprocess.run(command, cwd=_ROOT, check=True)
     return run
@@ -143,15 +145,17 @@ def _between(curves: np.ndarray, reflex: float) -> np.ndarray | None:
 
 
 def main() -> None:
-    use_all_cores()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("run", nargs="?", metavar="RUN", type=Path, help="default: one of tic-tac-toe")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--quick", action="store_true", help="few positions and updates")
     parser.add_argument("--states", type=int, default=3000, help="critical positions")
     options = parser.parse_args()
-    sizes = (200, 256, 2048) if options.quick else (options.states, _NUM_UPDATES, _NUM_TAUGHT)
-    found = compare(options.run or tic_tac_toe(), *sizes)
+    if options.quick:
+        compile_quickly()
+    use_all_cores()
+    sizes = (200, 64, 2048) if options.quick else (options.states, _NUM_UPDATES, _NUM_TAUGHT)
+    found = compare(options.run or tic_tac_toe(4 if options.quick else 32), *sizes)
     print(f"{found['game']}: {found['positions']} critical positions, mean regret at {_BUDGETS} simulations")
     for row in found["rows"]:
         print(f"  after {row['iteration']:>4} iterations   {_figures(row['regret'])}")
