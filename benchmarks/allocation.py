@@ -53,7 +53,7 @@ from exit.evaluate.stopping import (
     stops_of,
     within,
 )
-from exit.foresight import foresee, teach
+from exit.foresight import foresee, lesson_positions, teach
 from exit.game import State
 from exit.network import make_network
 
@@ -77,7 +77,7 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
     rules = {name: rule(tried) for name, rule in RULES.items()}
     rules["learned"] = _learned(looks.of(taught_on), tried)
     extra = dict.fromkeys(rules, np.zeros(len(tried_on), np.int32))
-    for name, (gate, cost) in _gates(agent, measured.states).items():
+    for name, (gate, cost) in _gates(agent, measured.states, 2 * num_states).items():
         stops = _gated(looks.of(taught_on), gate[taught_on], cost[taught_on], tried, gate[tried_on])
         rules[name], extra[name] = stops, cost[tried_on]
     rules["oracle"], extra["oracle"] = oracle(tried), np.zeros(len(tried_on), np.int32)
@@ -175,10 +175,11 @@ def _learned(taught: Looks, tried: Looks) -> Stops:
     return stops_of(tried, np.maximum(predicted, 0.0), steps)
 
 
-def _gates(agent: Agent, states: State) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _gates(agent: Agent, states: State, num_taught: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """What may be known of each state before a search, and the simulations that knowing it stands for."""
     network = make_network(agent.config.network, agent.game)
-    foresight = teach(agent.params, config=agent.config)
+    keys = lesson_positions(agent.params, config=agent.config, num_states=num_taught)
+    foresight = teach(agent.params, keys, config=agent.config)
     found = foresee(foresight, agent.params, states, game=agent.game, network=network)
     seen = coherence(agent.params, states, game=agent.game, predict=network.predict, max_depth=1)
     moves = (seen.prior > 0).sum(axis=-1)

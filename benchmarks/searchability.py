@@ -124,6 +124,7 @@ def _at_equal_reflexes(
     if there is None:
         return row
     ratios = []
+    # A resample without any regret has no ratio.
     for drawn in weights:
         mine, its = found @ drawn, _between(curves @ drawn, float(found[0] @ drawn))
         if its is not None and (mine > 0).all():

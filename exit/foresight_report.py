@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt32
 
 from exit.agent import Agent
 from exit.bench import hardware, provenance
-from exit.evaluate import own_positions, yardstick
+from exit.evaluate import decide, own_positions, yardstick
 from exit.evaluate.allocation import look
 from exit.evaluate.calibration import calibration
 from exit.evaluate.learnt.detection import detection
@@ -22,6 +22,8 @@ from exit.solve import Exact, unfinished_keys
 MAX_STATES = 4096
 """States of each kind that are measured where nothing else is said."""
 
+_FEWEST = 256
+
 ProgressFn = Callable[[str], None]
 """Told what is being done."""
 
@@ -31,6 +33,7 @@ def foresight_report(
     exact: Exact,
     foresight: Foresight,
     *,
+    taught: UInt32[np.ndarray, "n K"],
     max_states: int = MAX_STATES,
     seed: int = 1,
     progress_fn: ProgressFn | None = None,
@@ -42,8 +45,9 @@ def foresight_report(
     between the game's value bounds, at critical states and at others.
 
     Args:
+      taught: keys of the states that taught the foresight. They are left out where others are left.
       max_states: unfinished states of each kind, a sample where there are more.
-      seed: of the samples; those that taught were drawn with another.
+      seed: of the samples.
 
     Returns:
       The figures of `xit foresee --json`.
@@ -51,9 +55,11 @@ def foresight_report(
     started = time.perf_counter()
     report = progress_fn or (lambda what: None)
     predict = make_network(agent.config.network, agent.game).predict
-    kind, every = _states(exact, max_states, seed)
-    own = own_positions(agent.params, game=agent.game, predict=predict, num=max_states, seed=seed)
-    kinds = {"all": every, "own": own}
+    known = {key.tobytes() for key in taught}
+    kind, every = _states(exact, max_states + len(taught), seed)
+    num_own = max_states + len(taught)
+    own = own_positions(agent.params, game=agent.game, predict=predict, num=num_own, seed=seed)
+    kinds = {name: _apart(keys, known, max_states) for name, keys in (("all", every), ("own", own))}
     rows = {}
     for name, keys in kinds.items():
         report(f"searching, {name} states")
@@ -65,7 +71,11 @@ def foresight_report(
         "hardware": hardware(),
         "budgets": list(BUDGETS),
         "positions": {
-            name: {"kind": kind if name == "all" else "own", "count": len(keys)}
+            name: {
+                "kind": kind if name == "all" else "own",
+                "count": len(keys),
+                "taught": sum(key.tobytes() in known for key in keys),
+            }
             for name, keys in kinds.items()
         },
         **{name: {kind: each[name] for kind, each in rows.items()} for name in ("calibration", "detection")},
@@ -73,14 +83,19 @@ def foresight_report(
     }
 
 
+def _apart(keys: UInt32[np.ndarray, "n K"], known: set[bytes], most: int) -> UInt32[np.ndarray, "m K"]:
+    """Those that are not known, at most so many; all of them where hardly any others are left."""
+    new = keys[[key.tobytes() not in known for key in keys]]
+    return (new if len(new) >= _FEWEST else keys)[:most]
+
+
 def _states(exact: Exact, max_states: int, seed: int) -> tuple[str, UInt32[np.ndarray, "n K"]]:
     """Unfinished states: all of them, or a sample, uniform where a table knows them."""
     if exact.table is None:
         return "random play", random_positions(exact.game, max_states, MAX_PLIES, seed).keys
     keys = unfinished_keys(exact.table)
-    if len(keys) <= max_states:
-        return "all", keys
-    return "uniform", keys[np.random.default_rng(seed).choice(len(keys), max_states, replace=False)]
+    drawn = keys[np.random.default_rng(seed).permutation(len(keys))[:max_states]]
+    return "all" if len(keys) <= max_states else "uniform", drawn
 
 
 def _held(
@@ -91,7 +106,7 @@ def _held(
     low, high = agent.game.value_bounds
     foreseen = _foreseen(agent, foresight, measured.states)
     looks = look(agent.curve, measured, np.array([0, *BUDGETS], np.int32), bounds=(low, high))
-    value = np.asarray(agent.curve(measured.states, [0]).value)[0]
+    value = decide(agent.act, measured.states, 0).value
     gains = (looks.regret[0] - looks.regret[1:]) / (high - low)
     found = [np.abs(value - measured.moves.values) / (high - low), *gains]
     names = ["value_error", *(f"gain_{budget}" for budget in BUDGETS)]

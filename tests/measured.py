@@ -79,7 +79,7 @@ def foresee() -> dict[str, Any]:
     return {
         "game": "tic_tac_toe",
         "budgets": [16],
-        "positions": {"all": {"kind": "all", "count": 10}, "own": {"kind": "own", "count": 10}},
+        "positions": {kind: {"kind": kind, "count": 10, "taught": 0} for kind in ("all", "own")},
         "calibration": {"all": rows, "own": rows},
         "provenance": {"command": "xit foresee a"},
     }

@@ -42,19 +42,16 @@ def foresee(source: Path, num_states: int | None, max_positions: int | None, jso
     """
     from exit.agent import Agent
     from exit.cli.exact import load_exact
-    from exit.foresight import BUDGETS, NUM_STATES, foresight_path, save_foresight, teach
+    from exit.foresight import BUDGETS, NUM_STATES, foresight_path, lesson_positions, save_foresight, teach
     from exit.foresight_report import MAX_STATES, foresight_report
     from exit.plots import plot_foresight
 
     agent = Agent.load(source, warn_fn=console.warn, max_simulations=BUDGETS[-1])
     console.prepare_json(json_path)
     with console.Progress("learning to foresee") as progress:
-        foresight = teach(
-            agent.params,
-            config=agent.config,
-            num_states=num_states or NUM_STATES,
-            progress_fn=progress.update,
-        )
+        progress.update("playing")
+        keys = lesson_positions(agent.params, config=agent.config, num_states=num_states or NUM_STATES)
+        foresight = teach(agent.params, keys, config=agent.config, progress_fn=progress.update)
     path = foresight_path(agent.source)
     save_foresight(path, foresight, agent.params)
     console.say(f"foresight: {path}")
@@ -65,7 +62,12 @@ def foresee(source: Path, num_states: int | None, max_positions: int | None, jso
         return
     with console.Progress("measuring") as progress:
         figures = foresight_report(
-            agent, exact, foresight, max_states=max_positions or MAX_STATES, progress_fn=progress.update
+            agent,
+            exact,
+            foresight,
+            taught=keys,
+            max_states=max_positions or MAX_STATES,
+            progress_fn=progress.update,
         )
     figures["provenance"]["command"] = console.command_line()
     _show(figures)
@@ -79,9 +81,10 @@ def _show(figures: dict[str, Any]) -> None:
     names |= {f"gain_{budget}": f"gain of {budget} simulations" for budget in figures["budgets"]}
     for kind, rows in figures["calibration"].items():
         positions = figures["positions"][kind]
+        taught = f", {positions['taught']:,} of which taught" if positions["taught"] else ""
         console.show_table(
-            f"{figures['game']}: {console.counted(positions['count'], 'position')} ({positions['kind']}), "
-            "means, shares of the distance between the value bounds",
+            f"{figures['game']}: {console.counted(positions['count'], 'position')} "
+            f"({positions['kind']}{taught}), means, shares of the distance between the value bounds",
             ("", "foreseen", "found", "calibration error", "95% interval"),
             [
                 [

@@ -2,7 +2,7 @@
 
 from exit.foresight.file import foresight_path, load_foresight, save_foresight
 from exit.foresight.heads import BUDGETS, Foreseen, Foresight, foresee
-from exit.foresight.teaching import NUM_STATES, teach
+from exit.foresight.teaching import NUM_STATES, lesson_positions, teach
 
 __all__ = [
     "BUDGETS",
@@ -11,6 +11,7 @@ __all__ = [
     "Foresight",
     "foresee",
     "foresight_path",
+    "lesson_positions",
     "load_foresight",
     "save_foresight",
     "teach",

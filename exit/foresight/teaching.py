@@ -47,21 +47,20 @@ class Lessons(NamedTuple):
 
 def teach(
     params: Params,
+    keys: UInt32[np.ndarray, "n K"],
     *,
     config: RunConfig,
-    num_states: int = NUM_STATES,
     seed: int = 0,
     progress_fn: ProgressFn | None = None,
 ) -> Foresight:
-    """Heads for these parameters, taught by their own searches of at most `num_states` states.
+    """Heads for these parameters, taught by their own searches.
 
-    Half of the states come from games in which the reflex draws its moves, half from random play. Each is
-    searched for the largest of `BUDGETS` and looked at on the way.
+    Args:
+      keys: of the states that are searched, each for the largest of `BUDGETS` and looked at on the way; such
+        as `lesson_positions` finds.
     """
     report = progress_fn or (lambda what, share: None)
-    report("playing", None)
     network = make_network(config.network, config.game)
-    keys = _positions(params, config=config, network=network, num=num_states, seed=seed)
     found = []
     for start in range(0, len(keys), _AT_ONCE):
         report("searching", start / len(keys))
@@ -71,13 +70,17 @@ def teach(
     return fitted(lessons, seed=seed)
 
 
-def _positions(
-    params: Params, *, config: RunConfig, network: Network, num: int, seed: int
+def lesson_positions(
+    params: Params, *, config: RunConfig, num_states: int = NUM_STATES, seed: int = 0
 ) -> UInt32[np.ndarray, "n K"]:
-    """Distinct unfinished positions, of the agent's own games and of random ones, in random order."""
-    own = own_positions(params, game=config.game, predict=network.predict, num=max(1, num // 2), seed=seed)
+    """Distinct unfinished positions to teach from, at most `num_states`, in random order.
+
+    Half of them come from games in which the reflex draws its moves, half from random play.
+    """
+    predict = make_network(config.network, config.game).predict
+    own = own_positions(params, game=config.game, predict=predict, num=-(-num_states // 2), seed=seed)
     plies = config.self_play.max_random_plies or MAX_PLIES
-    others = random_positions(config.game, num - len(own), plies, seed).keys if num > len(own) else own
+    others = random_positions(config.game, max(1, num_states - len(own)), plies, seed).keys
     keys = np.unique(np.concatenate([own, others]), axis=0)
     return np.random.default_rng(seed).permutation(keys)
 
