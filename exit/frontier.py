@@ -17,17 +17,21 @@ from exit.evaluate import (
     Acts,
     CriticalStates,
     Frontier,
+    Strength,
     Yardstick,
     critical_states,
     exchange_rate,
     frontier_rows,
     measure_frontier,
+    percentile_interval,
     promised_mean,
+    regret_strength,
     resample,
     rows_of,
     yardstick,
 )
 from exit.logs import read_metrics
+from exit.ratings import rate, require_opponent
 from exit.solve import Exact
 
 MAX_STATES = 4096
@@ -47,6 +51,7 @@ def frontier(
     *,
     max_states: int = MAX_STATES,
     num_calls: int = NUM_CALLS,
+    elo_openings: int = 0,
     seed: int = 0,
     acts_of: Callable[[Agent], Acts] | None = None,
     progress_fn: ProgressFn | None = None,
@@ -57,32 +62,40 @@ def frontier(
       budgets: simulations a state, each within every agent's capacity.
       max_states: critical states to measure on.
       num_calls: single calls timed at each budget; 0 times none.
+      elo_openings: openings that agents at budgets play each other from, for Elo ratings; 0 for none.
       acts_of: who acts for an agent in batches; it does itself if left out, and always in single calls.
 
     Returns:
       The figures of `xit frontier --json`.
 
     Raises:
-      UsageError: there is no agent, agents play different games, or a budget is over a capacity.
+      UsageError: there is no agent, agents play different games, a budget is over a capacity, or games for
+        Elo ratings are asked for where there is no opponent.
       UserError: the game has no critical state.
     """
     started = time.perf_counter()
     report = progress_fn or (lambda what, done, total: None)
     _require_one_game(agents)
+    if elo_openings:
+        require_opponent(exact.game)
     states = measured_states(exact, max_states, seed)
     measured = yardstick(exact, states.keys)
     counts = resample(states.stratum, seed=seed)
+    act_fns = [agent.act if acts_of is None else acts_of(agent).act for agent in agents]
     rows, found, costs = [], [], []
     for number, agent in enumerate(agents, start=1):
 
         def part(what: str, done: int, total: int, number: int = number) -> None:
             report(f"agent {number} of {len(agents)}, {what}", done, total)
 
-        act_fn = agent.act if acts_of is None else acts_of(agent).act
-        row, curve, flops = _measure(agent, act_fn, measured, budgets, states, counts, num_calls, part)
+        row, curve, flops = _measure(
+            agent, act_fns[number - 1], measured, budgets, states, counts, num_calls, part
+        )
         rows.append(row)
         found.append(curve)
         costs.append(flops)
+    regret = regret_strength(np.stack([each.regret for each in found]), greatest_regret(measured), counts)
+    rated = _rated(agents, act_fns, rows, elo_openings, seed, report)
     return {
         "game": exact.game.name,
         "solver": exact.solver,
@@ -93,7 +106,9 @@ def frontier(
             "strata": len(set(states.stratum.tolist())),
         },
         "agents": rows,
-        "exchange": _exchange(rows, found, costs, counts, greatest_regret(measured)),
+        "exchange": _exchange(rows, found, costs, regret),
+        "exchange_elo": None if rated is None else _exchange(rows, found, costs, rated),
+        "greatest_regret": greatest_regret(measured),
         "provenance": provenance(agents[0]) | {"seconds": time.perf_counter() - started},
     }
 
@@ -199,12 +214,29 @@ def training_cost(agent: Agent, flops: Flops) -> dict[str, float] | None:
     }
 
 
-def _exchange(
+def _rated(
+    agents: Sequence[Agent],
+    act_fns: Sequence[ActFn],
     rows: Sequence[dict[str, Any]],
-    found: Sequence[Frontier],
-    costs: Sequence[Flops],
-    counts: Int[np.ndarray, "R n"],
-    greatest: float,
+    num_openings: int,
+    seed: int,
+    report: ProgressFn,
+) -> Strength | None:
+    """Elo ratings, written into the rows as well; None where none are asked for."""
+    if not num_openings:
+        return None
+    budgets = [row["budget"] for row in rows[0]["budgets"]]
+    regret = np.array([[row["mean_regret"] for row in each["budgets"]] for each in rows])
+    rated = rate(agents, act_fns, budgets, regret, num_openings=num_openings, seed=seed, progress_fn=report)
+    for index, column in np.ndindex(regret.shape):
+        row = rows[index]["budgets"][column]
+        row["elo"] = float(rated.found[index, column])
+        row["ci95"]["elo"] = percentile_interval(rated.resampled[index, column])
+    return rated
+
+
+def _exchange(
+    rows: Sequence[dict[str, Any]], found: Sequence[Frontier], costs: Sequence[Flops], strength: Strength
 ) -> dict[str, Any] | None:
     """The exchange rate over the agents whose training is known; None for fewer than two of them."""
     known = [index for index, row in enumerate(rows) if row["training"]]
@@ -212,7 +244,6 @@ def _exchange(
         return None
     test = np.array([costs[index].of_search(found[index].simulations.mean(-1)) for index in known])
     train = np.array([rows[index]["training"]["flops"] for index in known])
-    regret = np.stack([found[index].regret for index in known])
     usable = np.broadcast_to(found[0].budgets > 0, test.shape)
-    fit = exchange_rate(train, test, regret, usable, greatest=greatest, counts=counts)
-    return None if fit is None else fit | {"agents": known, "greatest_regret": greatest}
+    fit = exchange_rate(train, test, Strength(*(each[known] for each in strength)), usable)
+    return None if fit is None else fit | {"agents": known}

@@ -12,11 +12,13 @@ from exit.agent import Agent
 from exit.cli import run
 from exit.errors import UsageError
 from exit.evaluate import (
+    Strength,
     check_promises,
     critical_states,
     exchange_rate,
     percentile_interval,
     promised_mean,
+    regret_strength,
     resample,
     resampled_means,
 )
@@ -75,7 +77,7 @@ def _planted(slope: float, per_decade: float) -> tuple[np.ndarray, np.ndarray, n
 def test_the_exchange_rate_is_the_planted_one() -> None:
     train, test, regret = _planted(-0.8, 1.5)
     counts, usable = resample(np.zeros(200, int), 100), np.ones((4, 6), bool)
-    fit = exchange_rate(train, test, regret, usable, greatest=2.0, counts=counts)
+    fit = exchange_rate(train, test, regret_strength(regret, 2.0, counts), usable)
     assert fit is not None
     assert fit["slope"] == pytest.approx(-0.8)
     assert fit["strength_coefficient"] == pytest.approx(1.5)
@@ -85,11 +87,13 @@ def test_the_exchange_rate_is_the_planted_one() -> None:
     # Points that have become perfect tell nothing, and those at the reflex's cost are not asked.
     regret[3, 5] = 0
     usable[:, 0] = False
-    fit = exchange_rate(train, test, regret, usable, greatest=2.0, counts=counts)
+    strength = regret_strength(regret, 2.0, counts)
+    fit = exchange_rate(train, test, strength, usable)
     assert fit is not None
     assert (fit["points"], fit["saturated"]) == (19, 1)
     assert fit["slope"] == pytest.approx(-0.8)
-    assert exchange_rate(train[:1], test[:1], regret[:1], usable[:1], greatest=2.0, counts=counts) is None
+    alone = Strength(*(each[:1] for each in strength))
+    assert exchange_rate(train[:1], test[:1], alone, usable[:1]) is None
 
 
 @pytest.mark.parametrize("limit", [0.03, 0.09])

@@ -46,6 +46,7 @@ states_option = click.option(
     epilog=manual(
         "xit frontier runs/connect_four_4x4 --budgets 0,4,16,64",
         "xit frontier runs/connect_four_4x4 --snapshots",
+        "xit frontier runs/connect_four_4x4 --snapshots --elo 64",
         reads="the AGENTs, with --snapshots those of their runs too, and exact values of their game",
         writes="frontier.json and frontier.png in the run directory "
         "(below runs/ for an agent that is a file), or the picture to --out",
@@ -59,6 +60,13 @@ states_option = click.option(
     type=click.IntRange(min=0),
     metavar="N",
     help="Single calls to time at each budget; 0 times none. Default: 24.",
+)
+@click.option(
+    "--elo",
+    "elo_openings",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Openings from which the AGENTs at their budgets play each other, for Elo ratings. Default: none.",
 )
 @click.option(
     "--snapshots", is_flag=True, help="Measure every snapshot of the runs, besides their newest agent."
@@ -77,6 +85,7 @@ def frontier(
     budgets: tuple[int, ...],
     max_positions: int | None,
     calls: int | None,
+    elo_openings: int | None,
     snapshots: bool,
     out: Path | None,
     fleet: FleetOptions,
@@ -104,6 +113,7 @@ def frontier(
             budgets,
             max_states=max_positions or MAX_STATES,
             num_calls=NUM_CALLS if calls is None else calls,
+            elo_openings=elo_openings or 0,
             acts_of=acts_of,
             progress_fn=_report_to(progress),
         )
@@ -113,10 +123,11 @@ def frontier(
         console.show_table(
             f"{figures['game']}, {row['run']} after {console.counted(row['iteration'], 'iteration')}: "
             f"{console.counted(positions['count'], 'position')} ({positions['kind']})",
-            _COLUMNS,
+            (*_COLUMNS, *(["Elo"] if elo_openings else [])),
             [_cells(each) for each in row["budgets"]],
         )
-    _show_exchange(figures["exchange"])
+    _show_exchange("by the logit of regret", figures["exchange"])
+    _show_exchange("by Elo", figures["exchange_elo"])
     folder = console.folder_of(agents[0].source)
     console.keep_figures(folder, "frontier", figures, json_path)
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
@@ -225,17 +236,19 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['flops'] / 1e6:.4g}",
         f"{row['ms_per_state']:.3g}",
         *(["-", "-"] if latency is None else [f"{latency['median']:.3g}", f"{latency['p95']:.3g}"]),
+        *([f"{row['elo']:.0f}"] if "elo" in row else []),
     ]
 
 
-def _show_exchange(fit: dict[str, Any] | None) -> None:
+def _show_exchange(strength: str, fit: dict[str, Any] | None) -> None:
     if fit is None:
         return
     interval = fit["slope_ci95"]
     between = "" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})"
     console.say(
-        f"at equal strength, ten times the training compute stands for 10^{-fit['slope']:.2f} times the "
-        f"compute of a move: slope {fit['slope']:.2f}{between}, R2 {fit['r2']:.2f}, {fit['points']} points"
+        f"at equal strength {strength}, ten times the training compute stands for "
+        f"10^{-fit['slope']:.2f} times the compute of a move: "
+        f"slope {fit['slope']:.2f}{between}, R2 {fit['r2']:.2f}, {fit['points']} points"
     )
 
 

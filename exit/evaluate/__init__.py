@@ -17,8 +17,9 @@ from exit.evaluate.decisions import (
     rows_of,
 )
 from exit.evaluate.earnings import earnings
+from exit.evaluate.elo import elo_ratings
 from exit.evaluate.estimate import Estimated, estimated_return
-from exit.evaluate.exchange import exchange_rate
+from exit.evaluate.exchange import Strength, exchange_rate, regret_strength
 from exit.evaluate.figures import measure, measure_play, mistakes, regrets
 from exit.evaluate.frontier import Frontier, frontier_rows, measure_frontier
 from exit.evaluate.lines import Plies, plies, ply_of, shortest_lines
@@ -36,6 +37,7 @@ from exit.evaluate.returns import (
     policy_of,
 )
 from exit.evaluate.sample import RandomPositions, random_positions
+from exit.evaluate.tournament import ChooseFn, chooser, pairs_in_order, play_pair, table_of
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, recalled, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
 
@@ -45,6 +47,7 @@ __all__ = [
     "Acts",
     "Benchmark",
     "Check",
+    "ChooseFn",
     "CriticalStates",
     "CurveFn",
     "Decisions",
@@ -61,6 +64,7 @@ __all__ = [
     "ProgressFn",
     "RandomPositions",
     "Shared",
+    "Strength",
     "Walk",
     "Yardstick",
     "adversarial_figures",
@@ -68,11 +72,13 @@ __all__ = [
     "benchmark",
     "best_reply",
     "check_promises",
+    "chooser",
     "critical_sample",
     "critical_states",
     "decide",
     "decide_at",
     "earnings",
+    "elo_ratings",
     "estimated_return",
     "exchange_rate",
     "expected_return",
@@ -87,8 +93,10 @@ __all__ = [
     "mistakes",
     "override_report",
     "own_positions",
+    "pairs_in_order",
     "percentile_interval",
     "perfect_policy",
+    "play_pair",
     "plies",
     "ply_of",
     "policy_of",
@@ -96,11 +104,13 @@ __all__ = [
     "promised_mean",
     "random_positions",
     "recalled",
+    "regret_strength",
     "regrets",
     "resample",
     "resampled_means",
     "rows_of",
     "shortest_lines",
+    "table_of",
     "walk",
     "worst_first",
     "yardstick",

@@ -5,12 +5,12 @@ compute falls in proportion to the logarithm of train compute. Fitted by least s
 
     log10(test) = a log10(train) + b strength + c,
 
-where the strength of an agent at a budget is the logit of its regret: log10((w - r) / r), r its mean regret
-and w the greatest one there can be. Points without any regret have no strength and are left out, and so are
-those at budget 0, where a state costs one evaluation whatever is to be reached.
+where strength is the logit of regret, log10((w - r) / r) with r the mean regret of an agent at a budget and w
+the greatest one there can be, or an Elo rating. Points without any regret have no logit and are left out, and
+so are those at budget 0, where a state costs one evaluation whatever is to be reached.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,51 +20,62 @@ from exit.evaluate.resampling import percentile_interval, resampled_means
 _FEWEST_POINTS = 6
 
 
-def strength(mean_regret: np.ndarray, greatest: float) -> np.ndarray:
-    """Logit of regret, in decades: 0 at half of the greatest; infinite without regret."""
-    with np.errstate(divide="ignore"):
-        return np.log10(np.maximum(greatest - mean_regret, 0.0)) - np.log10(mean_regret)
+class Strength(NamedTuple):
+    """How strong each of M agents is at each of S budgets; infinite where that cannot be told.
+
+    Attributes:
+      found: in what was measured.
+      resampled: in each of R resamples of it.
+    """
+
+    found: Float[np.ndarray, "M S"]
+    resampled: Float[np.ndarray, "M S R"]
+
+
+def regret_strength(
+    regret: Float[np.ndarray, "M S n"], greatest: float, counts: Int[np.ndarray, "R n"]
+) -> Strength:
+    """Logit of mean regret, in decades: 0 at half of the greatest that there can be; infinite without regret.
+
+    Args:
+      counts: resamples of the n states.
+    """
+    return Strength(_logit(regret.mean(-1), greatest), _logit(resampled_means(regret, counts), greatest))
 
 
 def exchange_rate(
     train_flops: Float[np.ndarray, " M"],
     test_flops: Float[np.ndarray, "M S"],
-    regret: Float[np.ndarray, "M S n"],
+    strength: Strength,
     usable: Bool[np.ndarray, "M S"],
-    *,
-    greatest: float,
-    counts: Int[np.ndarray, "R n"],
 ) -> dict[str, Any] | None:
     """The plane through the logarithms of train compute, test compute and strength.
 
     Args:
       train_flops: of each of M agents.
       test_flops: of each at each budget, mean of a state.
-      usable: which points are fitted, apart from those without regret.
-      greatest: regret there can be.
-      counts: resamples of the n states.
+      usable: which points are fitted, apart from those without strength.
 
     Returns:
       `slope` is a, `strength_coefficient` b, `intercept` c; `slope_ci95` over the resamples; `r2`;
-      `points` fitted and `saturated`, points left out for having no regret; `residuals`, in decades of
+      `points` fitted and `saturated`, points left out for having no strength; `residuals`, in decades of
       test compute, of each fitted point as `[agent, budget index, residual]`. None where fewer than six
       points, or fewer than two agents or budgets, are left.
     """
     train, test = np.log10(train_flops)[:, None] + np.zeros_like(test_flops), np.log10(test_flops)
-    means = regret.mean(-1)
-    fitted = usable & (means > 0)
+    fitted = usable & np.isfinite(strength.found)
     agents, columns = np.nonzero(fitted)
     if len(agents) < _FEWEST_POINTS or len(set(agents)) < 2 or len(set(columns)) < 2:
         return None
     x, y = train[fitted], test[fitted]
-    coefficients = _fit(x, strength(means[fitted], greatest), y)
-    off = y - _design(x, strength(means[fitted], greatest)) @ coefficients
+    coefficients = _fit(x, strength.found[fitted], y)
+    off = y - _design(x, strength.found[fitted]) @ coefficients
     slopes = []
-    for resampled in resampled_means(regret[fitted], counts).T:
+    for resampled in strength.resampled[fitted].T:
         # A resample may have no regret at all where the sample has some.
-        some = resampled > 0
+        some = np.isfinite(resampled)
         if some.sum() >= _FEWEST_POINTS:
-            slopes.append(_fit(x[some], strength(resampled[some], greatest), y[some])[0])
+            slopes.append(_fit(x[some], resampled[some], y[some])[0])
     return {
         "slope": float(coefficients[0]),
         "slope_ci95": percentile_interval(np.array(slopes)) if slopes else None,
@@ -72,12 +83,17 @@ def exchange_rate(
         "intercept": float(coefficients[2]),
         "r2": float(1 - np.sum(off**2) / np.sum((y - y.mean()) ** 2)),
         "points": len(agents),
-        "saturated": int((usable & (means <= 0)).sum()),
+        "saturated": int((usable & ~np.isfinite(strength.found)).sum()),
         "residuals": [
             [int(agent), int(column), float(residual)]
             for agent, column, residual in zip(agents, columns, off, strict=True)
         ],
     }
+
+
+def _logit(mean_regret: np.ndarray, greatest: float) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log10(np.maximum(greatest - mean_regret, 0.0)) - np.log10(mean_regret)
 
 
 def _design(train: np.ndarray, strength: np.ndarray) -> np.ndarray:
