@@ -4,8 +4,9 @@ python benchmarks/frontier.py [--json FILE] [--quick] [--runs DIR] [--seeds N] [
 
 Trains each game with networks of two widths, keeping the agent after 1, 2, 4, ... iterations, and measures
 each of those at budgets 0 and 1, 2, 4, ... 256 in exact regret. The slope says by how many decades the
-compute of a move changes at equal strength when that of training rises by one. Runs and frontiers are kept in
-DIR; finished ones are not made again. Takes about forty minutes; --quick fits tic-tac-toe alone.
+compute of a move changes at equal strength when that of training rises by one: strength in exact regret, and
+in Elo from games among the agents. Runs and frontiers are kept in DIR; finished ones are not made again.
+Takes about forty minutes; --quick fits tic-tac-toe alone.
 """
 
 import argparse
@@ -27,6 +28,7 @@ _ITERATIONS = {
 _WIDTHS = (32, 128)
 _BUDGETS = (0, *(1 << k for k in range(9)))
 _MAX_POSITIONS = 2000
+_OPENINGS = 32
 
 
 def measure(game: str, width: int, seeds: int, runs: Path) -> dict[str, Any]:
@@ -54,6 +56,8 @@ def measure(game: str, width: int, seeds: int, runs: Path) -> dict[str, Any]:
             str(_MAX_POSITIONS),
             "--calls",
             "0",
+            "--elo",
+            str(_OPENINGS),
             "--out",
             str(figures.with_suffix(".png")),
         ]
@@ -67,6 +71,7 @@ def measure(game: str, width: int, seeds: int, runs: Path) -> dict[str, Any]:
         "width": width,
         "seeds": seeds,
         "exchange": found["exchange"],
+        "exchange_elo": found["exchange_elo"],
         "train_flops": [min(train), max(train)],
         "test_flops": [min(test), max(test)],
         "reflex_regret": [max(reflex), min(reflex)],
@@ -100,7 +105,7 @@ def main() -> None:
     rows = [measure(game, width, options.seeds, options.runs) for game in games for width in widths]
     print(
         f"{'game':<18}{'width':>6}{'seeds':>6}{'decades of training':>21}{'of a move':>11}{'points':>8}"
-        f"{'perfect':>9}{'slope':>8}  {'95 %':<17}{'R2':>5}"
+        f"{'perfect':>9}{'slope':>8}  {'95 %':<17}{'R2':>5}{'by Elo':>8}  {'95 %':<17}{'R2':>5}"
     )
     for row in rows:
         print(_line(row))
@@ -115,11 +120,13 @@ def _line(row: dict[str, Any]) -> str:
     fit = row["exchange"]
     if fit is None:
         return f"{begin}  too few points with regret"
+    by_elo = row["exchange_elo"]
+    return f"{begin}{fit['points']:>8}{fit['saturated']:>9}{_slope(fit)}{_slope(by_elo) if by_elo else ''}"
+
+
+def _slope(fit: dict[str, Any]) -> str:
     low, high = fit["slope_ci95"]
-    return (
-        f"{begin}{fit['points']:>8}{fit['saturated']:>9}{fit['slope']:>8.2f}  "
-        f"{f'{low:.2f} to {high:.2f}':<17}{fit['r2']:>5.2f}"
-    )
+    return f"{fit['slope']:>8.2f}  {f'{low:.2f} to {high:.2f}':<17}{fit['r2']:>5.2f}"
 
 
 def _decades(low: float, high: float) -> float:
