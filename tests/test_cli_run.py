@@ -199,13 +199,18 @@ def test_followed_no_further_than_allowed_the_agent_has_no_certificate(trained: 
 def test_bench_measures_the_positions_of_a_file(trained: _Run, tmp_path: Path) -> None:
     positions, path = tmp_path / "positions.jsonl", tmp_path / "bench.json"
     positions.write_text('{"moves": []}\n{"moves": [4, 1]}\n\n{"moves": [0]}\n')
-    command = ["bench", str(trained.run_dir), "--budgets", "0", "--positions", str(positions)]
-    assert run([*command, "--json", str(path)]) == 0
+    command = ["bench", str(trained.run_dir), "--budgets", "0"]
+    assert run(command) == 0
+    card = (trained.run_dir / "bench.html").read_text()
+    assert run([*command, "--positions", str(positions), "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
     # Every reply keeps the draw at the start; after 4, 1 and after 0 some move throws a point away.
     assert figures["positions"] == {"kind": "file", "count": 3, "critical": 2}
-    assert "those of a file" in (trained.run_dir / "bench.html").read_text()
+    assert "those of a file" in (trained.run_dir / "bench-positions.html").read_text()
     assert figures["certified"] is None
+    # What was measured in all positions still stands.
+    assert (trained.run_dir / "bench.html").read_text() == card
+    assert json.loads((trained.run_dir / "bench.json").read_text())["positions"]["kind"] == "all"
 
 
 def _unwritable(*_: object, **__: object) -> None:

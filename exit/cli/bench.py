@@ -20,8 +20,6 @@ from exit.errors import UsageError
 if TYPE_CHECKING:
     from exit.game import Game
 
-_PICTURE = "bench.png"
-_CARD = "bench.html"
 _BUDGETS = (0, 16, 64)
 # Enough for what is solved within a minute; `xit solve` makes larger tables.
 _MAX_TABLE_BYTES = 256 << 20
@@ -44,7 +42,7 @@ _COLUMNS = (
         "xit bench connect_four --max-positions 500",
         reads="AGENT, exact values from the cache of tables or positions, and --positions",
         writes="bench.json, bench.html and bench.png in the run directory "
-        "(below runs/ for an agent that is a file)",
+        "(below runs/ for an agent that is a file); with --positions FILE, bench-FILE.json and so on",
     )
 )
 @agent_argument
@@ -132,9 +130,11 @@ def bench(
     _show(figures)
     title = f"{figures['game']}: play against exact values"
     folder = console.folder_of(agent.source)
-    console.keep_figures(folder, "bench", figures, json_path)
-    picture = console.show_picture(lambda: plot_bench(figures, folder / _PICTURE, title=title))
-    console.show_picture(lambda: write_card(figures, folder / _CARD, picture=picture), name="card")
+    # The report, the page and advice go by what the agent does in all positions, not in a choice of them.
+    name = "bench" if positions is None else f"bench-{positions.stem}"
+    console.keep_figures(folder, name, figures, json_path)
+    picture = console.show_picture(lambda: plot_bench(figures, folder / f"{name}.png", title=title))
+    console.show_picture(lambda: write_card(figures, folder / f"{name}.html", picture=picture), name="card")
 
 
 def _default_budgets(capacity: int) -> tuple[int, ...]:
