@@ -1,13 +1,9 @@
 """Elo ratings and the games they come from."""
 
-import json
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
 
-from exit.cli import run
 from exit.errors import UsageError
 from exit.evaluate import elo_ratings, pairs_in_order, play_pair, random_positions, table_of
 from exit.evaluate.tournament import ChooseFn
@@ -17,9 +13,6 @@ from exit.solve import exact_of
 from games.bandit import Bandit
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
-from tests.small_run import train_small
-
-Captured = pytest.CaptureFixture[str]
 
 
 def _perfect(game: Game) -> ChooseFn:
@@ -90,34 +83,6 @@ def test_perfect_play_never_loses_from_the_start() -> None:
     perfect, simple = _perfect(game), _first_legal(game)
     assert play_pair(perfect, perfect, game=game, openings=start) == 0.5
     assert play_pair(perfect, simple, game=game, openings=start) > 0.5
-
-
-@pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_small(tmp_path_factory.mktemp("elo"))
-
-
-def test_the_frontier_rates_training_and_thinking(run_dir: Path, capsys: Captured) -> None:
-    options = ["--snapshots", "--budgets", "0,1,4,16", "--calls", "0", "--max-positions", "500"]
-    assert run(["frontier", str(run_dir), *options, "--elo", "40"]) == 0
-    shown = capsys.readouterr().out
-    assert "Elo" in shown
-    assert "at equal strength by Elo" in shown
-    figures = json.loads((run_dir / "frontier.json").read_text())
-    elo = np.array([[row["elo"] for row in agent["budgets"]] for agent in figures["agents"]])
-    assert elo.mean() == pytest.approx(0, abs=1e-6)
-    # Random moves would be rated alike.
-    assert elo[-1, -1] > elo[0, 0] + 100
-    assert elo[:, -1].mean() > elo[:, 0].mean() + 50
-    for agent in figures["agents"]:
-        for row in agent["budgets"]:
-            low, high = row["ci95"]["elo"]
-            assert low - 50 < row["elo"] < high + 50
-    assert figures["exchange_elo"]["points"] == elo[:, 1:].size
-    assert figures["exchange_elo"]["strength_coefficient"] > 0
-    assert run(["frontier", str(run_dir), *options]) == 0
-    assert "Elo" not in capsys.readouterr().out
-    assert json.loads((run_dir / "frontier.json").read_text())["exchange_elo"] is None
 
 
 def test_without_opponent_there_is_no_elo() -> None:

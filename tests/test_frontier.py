@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -132,8 +133,10 @@ def test_the_frontier_shows_training_and_thinking_pay(
 ) -> None:
     figures, picture = tmp_path / "frontier.json", tmp_path / "frontier.png"
     command = ["frontier", str(run_dir), "--snapshots", "--budgets", "64,0,4,16", "--max-positions", "300"]
-    assert run([*command, "--json", str(figures), "--out", str(picture)]) == 0
-    assert "at equal strength" in capsys.readouterr().out
+    assert run([*command, "--elo", "12", "--json", str(figures), "--out", str(picture)]) == 0
+    shown = capsys.readouterr().out
+    assert "at equal strength by the logit of regret" in shown
+    assert "at equal strength by Elo" in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = json.loads(figures.read_text())
     assert found["positions"] == {"kind": "critical, stratified", "count": 300, "strata": 7}
@@ -155,6 +158,21 @@ def test_the_frontier_shows_training_and_thinking_pay(
         assert agent["flops"]["simulation"] > agent["flops"]["evaluation"] > 2 * 32 * 32
         assert rows[-1]["mean_regret"] < 0.5 * rows[0]["mean_regret"]
     assert last["budgets"][0]["mean_regret"] < first["budgets"][0]["mean_regret"]
+    _assert_rated(found)
+
+
+def _assert_rated(found: dict[str, Any]) -> None:
+    """Games among the agents say that training and thinking pay; random moves would be rated alike."""
+    elo = np.array([[row["elo"] for row in agent["budgets"]] for agent in found["agents"]])
+    assert elo.mean() == pytest.approx(0, abs=1e-6)
+    assert elo[-1, -1] > elo[0, 0] + 100
+    assert elo[:, -1].mean() > elo[:, 0].mean() + 50
+    for agent in found["agents"]:
+        for row in agent["budgets"]:
+            low, high = row["ci95"]["elo"]
+            assert low - 100 < row["elo"] < high + 100
+    assert found["exchange_elo"]["points"] == elo[:, 1:].size
+    assert found["exchange_elo"]["strength_coefficient"] > 0
 
 
 def test_the_recommended_budget_keeps_its_promise(run_dir: Path, tmp_path: Path, capsys: Captured) -> None:
