@@ -238,9 +238,10 @@ def main() -> None:
     parser.add_argument("--states", type=int, default=4000, help="critical states, half of them to teach")
     options = parser.parse_args()
     agents = options.agents or [Path("runs/tic_tac_toe")]
-    rows = [measure(agent, 400 if options.quick else options.states) for agent in agents]
-    for row in rows:
-        _show(row)
+    rows = []
+    for agent in agents:
+        rows.append(measure(agent, 400 if options.quick else options.states))
+        _show(rows[-1])
     transferred = [each for target in _TARGETS for each in transfer(rows, target)]
     for each in transferred:
         print(
@@ -254,7 +255,8 @@ def main() -> None:
 
 def _show(row: dict[str, Any]) -> None:
     print(
-        f"{row['game']}, {row['run']}: {row['positions']} positions; mean regret of fixed budgets (planned):"
+        f"{row['game']}, {row['run']}: {row['positions']} positions; mean regret of fixed budgets (planned):",
+        flush=True,
     )
     fixed = row["fixed_regret"]
     print("  " + ", ".join(f"{n}: {fixed[n]:.5f} ({row['planned_regret'][n]:.5f})" for n in _TARGETS))
