@@ -40,6 +40,7 @@ def frontier(run_name: str = "a") -> dict[str, Any]:
         {"budget": budget, "mean_regret": regret, "mistake_rate": regret / 2, "mean_simulations": budget / 2}
         | {"promised_regret": regret + 0.125, "flops": 1e6 * (1 + budget), "ms_per_state": 0.1 * (1 + budget)}
         | {"latency_ms": {"median": 1.0 + budget, "p95": 2.0 + budget}, "ci95": {"mean_regret": None}}
+        | {"elo": 128.0 * (budget - 5)}
         for budget, regret in ((0, 1.0), (1, 0.75), (4, 0.02), (16, 0.0))
     ]
     agent = {"run": run_name, "iteration": 20, "training": None, "budgets": rows}
@@ -48,7 +49,8 @@ def frontier(run_name: str = "a") -> dict[str, Any]:
         "hardware": "a machine",
         "positions": {"kind": "critical, all", "count": 3191},
         "agents": [agent],
-        "exchange": None,
+        "exchange": {"slope": -0.75, "r2": 0.875, "points": 12},
+        "exchange_elo": {"slope": -1.25, "r2": 0.625, "points": 12},
         "provenance": {"command": "xit frontier a"},
     }
 
