@@ -77,7 +77,8 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
     rules = {name: rule(tried) for name, rule in RULES.items()}
     rules["learned"] = _learned(looks.of(taught_on), tried)
     extra = dict.fromkeys(rules, np.zeros(len(tried_on), np.int32))
-    for name, (gate, cost) in _gates(agent, measured.states, 2 * num_states).items():
+    gates = _gates(agent, measured.states, states.keys[tried_on], 2 * num_states)
+    for name, (gate, cost) in gates.items():
         stops = _gated(looks.of(taught_on), gate[taught_on], cost[taught_on], tried, gate[tried_on])
         rules[name], extra[name] = stops, cost[tried_on]
     rules["oracle"], extra["oracle"] = oracle(tried), np.zeros(len(tried_on), np.int32)
@@ -175,10 +176,18 @@ def _learned(taught: Looks, tried: Looks) -> Stops:
     return stops_of(tried, np.maximum(predicted, 0.0), steps)
 
 
-def _gates(agent: Agent, states: State, num_taught: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What may be known of each state before a search, and the simulations that knowing it stands for."""
+def _gates(
+    agent: Agent, states: State, tried: np.ndarray, num_taught: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What may be known of each state before a search, and the simulations that knowing it stands for.
+
+    Args:
+      tried: keys of states that are not to teach.
+    """
     network = make_network(agent.config.network, agent.game)
     keys = lesson_positions(agent.params, config=agent.config, num_states=num_taught)
+    known = {key.tobytes() for key in tried}
+    keys = keys[[key.tobytes() not in known for key in keys]]
     foresight = teach(agent.params, keys, config=agent.config)
     found = foresee(foresight, agent.params, states, game=agent.game, network=network)
     seen = coherence(agent.params, states, game=agent.game, predict=network.predict, max_depth=1)

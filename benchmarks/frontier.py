@@ -6,7 +6,7 @@ Trains each game with networks of two widths, keeping the agent after 1, 2, 4, .
 each of those at budgets 0 and 1, 2, 4, ... 256 in exact regret. The slope says by how many decades the
 compute of a move changes at equal strength when that of training rises by one: strength in exact regret, and
 in Elo from games among the agents. Runs and frontiers are kept in DIR; finished ones are not made again.
-Takes about forty minutes; --quick fits tic-tac-toe alone.
+Takes an hour or more; --quick fits tic-tac-toe alone.
 """
 
 import argparse

@@ -10,19 +10,18 @@ from jaxtyping import Float, UInt32
 
 from exit.agent import Agent
 from exit.bench import hardware, provenance
+from exit.errors import UserError
 from exit.evaluate import decide, own_positions, yardstick
 from exit.evaluate.allocation import look
 from exit.evaluate.calibration import calibration
 from exit.evaluate.learnt.detection import detection
 from exit.evaluate.sample import MAX_PLIES, random_positions
-from exit.foresight import BUDGETS, Foresight, foresee
+from exit.foresight import BUDGETS, Foresight, foresee, measures
 from exit.network import make_network
 from exit.solve import Exact, unfinished_keys
 
 MAX_STATES = 4096
 """States of each kind that are measured where nothing else is said."""
-
-_FEWEST = 256
 
 ProgressFn = Callable[[str], None]
 """Told what is being done."""
@@ -33,7 +32,6 @@ def foresight_report(
     exact: Exact,
     foresight: Foresight,
     *,
-    taught: UInt32[np.ndarray, "n K"],
     max_states: int = MAX_STATES,
     seed: int = 1,
     progress_fn: ProgressFn | None = None,
@@ -45,23 +43,26 @@ def foresight_report(
     between the game's value bounds, at critical states and at others.
 
     Args:
-      taught: keys of the states that taught the foresight. They are left out where others are left.
-      max_states: unfinished states of each kind, a sample where there are more.
+      max_states: unfinished states of each kind, a sample where there are more; all of them among those
+        that never teach (`exit.foresight.measures`).
       seed: of the samples.
 
     Returns:
       The figures of `xit foresee --json`.
+
+    Raises:
+      UserError: there is no position of a kind.
     """
     started = time.perf_counter()
     report = progress_fn or (lambda what: None)
     predict = make_network(agent.config.network, agent.game).predict
-    known = {key.tobytes() for key in taught}
-    kind, every = _states(exact, max_states + len(taught), seed)
-    num_own = max_states + len(taught)
-    own = own_positions(agent.params, game=agent.game, predict=predict, num=num_own, seed=seed)
-    kinds = {name: _apart(keys, known, max_states) for name, keys in (("all", every), ("own", own))}
+    kind, every = _states(exact, max_states, seed)
+    own = own_positions(agent.params, game=agent.game, predict=predict, num=2 * max_states, seed=seed)
+    kinds = {"all": every, "own": own[measures(own)][:max_states]}
     rows = {}
     for name, keys in kinds.items():
+        if not len(keys):
+            raise UserError(f"{agent.game.name} has too few positions to keep some for measuring")
         report(f"searching, {name} states")
         rows[name] = _held(agent, exact, foresight, keys)
     return {
@@ -71,11 +72,7 @@ def foresight_report(
         "hardware": hardware(),
         "budgets": list(BUDGETS),
         "positions": {
-            name: {
-                "kind": kind if name == "all" else "own",
-                "count": len(keys),
-                "taught": sum(key.tobytes() in known for key in keys),
-            }
+            name: {"kind": f"{kind if name == 'all' else 'own'}, held out", "count": len(keys)}
             for name, keys in kinds.items()
         },
         **{name: {kind: each[name] for kind, each in rows.items()} for name in ("calibration", "detection")},
@@ -83,19 +80,15 @@ def foresight_report(
     }
 
 
-def _apart(keys: UInt32[np.ndarray, "n K"], known: set[bytes], most: int) -> UInt32[np.ndarray, "m K"]:
-    """Those that are not known, at most so many; all of them where hardly any others are left."""
-    new = keys[[key.tobytes() not in known for key in keys]]
-    return (new if len(new) >= _FEWEST else keys)[:most]
-
-
 def _states(exact: Exact, max_states: int, seed: int) -> tuple[str, UInt32[np.ndarray, "n K"]]:
-    """Unfinished states: all of them, or a sample, uniform where a table knows them."""
+    """Unfinished states that never teach: all of them, or a sample, uniform where a table knows them."""
     if exact.table is None:
-        return "random play", random_positions(exact.game, max_states, MAX_PLIES, seed).keys
+        found = random_positions(exact.game, 2 * max_states, MAX_PLIES, seed).keys
+        return "random play", found[measures(found)][:max_states]
     keys = unfinished_keys(exact.table)
+    keys = keys[measures(keys)]
     drawn = keys[np.random.default_rng(seed).permutation(len(keys))[:max_states]]
-    return "all" if len(keys) <= max_states else "uniform", drawn
+    return "all" if len(drawn) == len(keys) else "uniform", drawn
 
 
 def _held(

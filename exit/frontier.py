@@ -31,11 +31,13 @@ from exit.evaluate import (
     yardstick,
 )
 from exit.logs import read_metrics
-from exit.ratings import rate, require_opponent
+from exit.ratings import Rated, rate, require_opponent
 from exit.solve import Exact
 
 MAX_STATES = 4096
 """Critical states that are measured, unless there are fewer."""
+
+_MIN_OPENINGS = 10
 
 NUM_CALLS = 24
 """Single calls that are timed at each budget."""
@@ -94,7 +96,7 @@ def frontier(
         rows.append(row)
         found.append(curve)
         costs.append(flops)
-    regret = regret_strength(np.stack([each.regret for each in found]), greatest_regret(measured), counts)
+    by_regret = regret_strength(np.stack([each.regret for each in found]), greatest_regret(measured), counts)
     rated = _rated(agents, act_fns, rows, elo_openings, seed, report)
     return {
         "game": exact.game.name,
@@ -106,8 +108,9 @@ def frontier(
             "strata": len(set(states.stratum.tolist())),
         },
         "agents": rows,
-        "exchange": _exchange(rows, found, costs, regret),
-        "exchange_elo": None if rated is None else _exchange(rows, found, costs, rated),
+        "elo": rated and {"openings": rated.num_openings, "games": rated.num_games},
+        "exchange": _exchange(rows, found, costs, by_regret),
+        "exchange_elo": rated and _exchange(rows, found, costs, _where(by_regret, rated.strength)),
         "greatest_regret": greatest_regret(measured),
         "provenance": provenance(agents[0]) | {"seconds": time.perf_counter() - started},
     }
@@ -221,7 +224,7 @@ def _rated(
     num_openings: int,
     seed: int,
     report: ProgressFn,
-) -> Strength | None:
+) -> Rated | None:
     """Elo ratings, written into the rows as well; None where none are asked for."""
     if not num_openings:
         return None
@@ -230,9 +233,19 @@ def _rated(
     rated = rate(agents, act_fns, budgets, regret, num_openings=num_openings, seed=seed, progress_fn=report)
     for index, column in np.ndindex(regret.shape):
         row = rows[index]["budgets"][column]
-        row["elo"] = float(rated.found[index, column])
-        row["ci95"]["elo"] = percentile_interval(rated.resampled[index, column])
+        row["elo"] = float(rated.strength.found[index, column])
+        # Of fewer openings resamples may all be alike, and would show no doubt.
+        some = rated.num_openings >= _MIN_OPENINGS
+        row["ci95"]["elo"] = percentile_interval(rated.strength.resampled[index, column]) if some else None
     return rated
+
+
+def _where(known: Strength, strength: Strength) -> Strength:
+    """Strength where another one is known as well, so that both are fitted to the same points."""
+    where = np.isfinite(known.found)
+    return Strength(
+        np.where(where, strength.found, np.inf), np.where(where[..., None], strength.resampled, np.inf)
+    )
 
 
 def _exchange(

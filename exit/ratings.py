@@ -1,25 +1,25 @@
 """Elo ratings of agents at budgets, from games between them."""
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
 from exit.agent import Agent
 from exit.errors import UsageError
 from exit.evaluate import (
     ActFn,
-    ChooseFn,
     Strength,
     chooser,
     elo_ratings,
+    has_opponent,
     pairs_in_order,
     play_pair,
     random_positions,
     table_of,
 )
-from exit.game import Game, State
+from exit.game import Game
 
 _OPENING_PLIES = 4
 """Random moves before a game, at most."""
@@ -28,6 +28,20 @@ _NUM_RESAMPLES = 200
 
 ProgressFn = Callable[[str, int, int], None]
 """Told what is done, how much of it, and how much there is."""
+
+
+class Rated(NamedTuple):
+    """Elo ratings and what they rest on.
+
+    Attributes:
+      strength: the ratings, and those in each of 200 resamples of the openings.
+      num_openings: from which everybody played.
+      num_games: in all.
+    """
+
+    strength: Strength
+    num_openings: int
+    num_games: int
 
 
 def rate(
@@ -39,7 +53,7 @@ def rate(
     num_openings: int,
     seed: int = 0,
     progress_fn: ProgressFn | None = None,
-) -> Strength:
+) -> Rated:
     """Ratings of M agents of one game at S budgets, 0 in the mean of all.
 
     Each plays those that are 1, 2, 4 and 8 places stronger in exact regret: two games, either side first,
@@ -51,9 +65,12 @@ def rate(
       num_openings: fewer where there are not so many.
 
     Raises:
-      ValueError: the turn never passes: there is no opponent.
+      UsageError: there is one agent with one budget, which cannot meet anybody, or no opponent in the game.
     """
+    if regret.size < 2:
+        raise UsageError("one agent at one budget has nobody to play against; give several budgets or agents")
     game = agents[0].game
+    require_opponent(game)
     openings = random_positions(game, num_openings, _OPENING_PLIES, seed).keys
     players = [chooser(act_fn, budget) for act_fn in act_fns for budget in budgets]
     pairs = pairs_in_order(-regret.reshape(-1))
@@ -69,26 +86,13 @@ def rate(
 
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(openings), np.full(len(openings), 1 / len(openings)), _NUM_RESAMPLES)
-    return Strength(
+    strength = Strength(
         ratings(np.ones(len(openings))), np.stack([ratings(weights) for weights in drawn], axis=-1)
     )
+    return Rated(strength, len(openings), 2 * len(openings) * len(pairs))
 
 
 def require_opponent(game: Game) -> None:
-    """Raise UsageError where the turn never passes in random games."""
-    openings = random_positions(game, 16, 0).keys
-    try:
-        play_pair(_anything(game), _anything(game), game=game, openings=openings)
-    except ValueError as error:
-        raise UsageError(f"{error}; leave --elo out") from error
-
-
-def _anything(game: Game) -> ChooseFn:
-    """Plays any legal move."""
-    rng, legal_actions = np.random.default_rng(0), jax.jit(jax.vmap(game.legal_actions))
-
-    def choose(states: State, own: Bool[np.ndarray, " B"]) -> Int[np.ndarray, " B"]:
-        legal = np.asarray(legal_actions(states))
-        return np.where(legal, rng.random(legal.shape), -1).argmax(axis=-1)
-
-    return choose
+    """Raise UsageError where the turn never passes: nobody could be played against."""
+    if not has_opponent(game):
+        raise UsageError(f"there is no opponent in {game.name} to be rated against; leave Elo ratings out")

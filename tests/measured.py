@@ -50,6 +50,7 @@ def frontier(run_name: str = "a") -> dict[str, Any]:
         "positions": {"kind": "critical, all", "count": 3191},
         "agents": [agent],
         "exchange": {"slope": -0.75, "r2": 0.875, "points": 12},
+        "elo": {"openings": 8, "games": 96},
         "exchange_elo": {"slope": -1.25, "r2": 0.625, "points": 12},
         "provenance": {"command": "xit frontier a"},
     }
@@ -81,7 +82,7 @@ def foresee() -> dict[str, Any]:
     return {
         "game": "tic_tac_toe",
         "budgets": [16],
-        "positions": {kind: {"kind": kind, "count": 10, "taught": 0} for kind in ("all", "own")},
+        "positions": {kind: {"kind": f"{kind}, held out", "count": 10} for kind in ("all", "own")},
         "calibration": {"all": rows, "own": rows},
         "provenance": {"command": "xit foresee a"},
     }

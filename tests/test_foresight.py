@@ -16,11 +16,22 @@ from exit.errors import UsageError, UserError
 from exit.evaluate.allocation import spending
 from exit.evaluate.calibration import calibration
 from exit.evaluate.stopping import at_first, gate_ratio, gated
-from exit.foresight import BUDGETS, Foresight, foresight_path, load_foresight, save_foresight
+from exit.foresight import (
+    BUDGETS,
+    Foresight,
+    foresight_path,
+    lesson_positions,
+    load_foresight,
+    measures,
+    save_foresight,
+    teach,
+)
 from exit.foresight.heads import foreseen_logits, fresh_foresight
 from exit.foresight.teaching import Lessons, fitted, lessons_of
 from exit.search import SearchResult
+from exit.solve import unfinished_keys
 from tests.small_run import train_small
+from tests.tiny import random_params, table_of, tiny_config
 
 Captured = pytest.CaptureFixture[str]
 
@@ -142,8 +153,25 @@ def test_the_command_teaches_what_exact_values_confirm(small: Path) -> None:
         bins = rows["gain_64"]["bins"]
         assert np.mean([row["found"] for row in bins[5:]]) > 1.3 * np.mean([row["found"] for row in bins[:5]])
     assert figures["detection"]["all"]["auc"] > 0.6
-    # Tic-tac-toe has thousands of positions that did not teach; its own games may go to few.
-    assert figures["positions"]["all"] == {"kind": "uniform", "count": 600, "taught": 0}
+    assert figures["positions"]["all"] == {"kind": "uniform, held out", "count": 600}
+    assert figures["positions"]["own"]["kind"] == "own, held out"
+
+
+def test_what_is_measured_never_teaches() -> None:
+    config = tiny_config()
+    params = random_params(config.game)
+    keys = lesson_positions(params, config=config, num_states=300)
+    assert 200 < len(keys) <= 300
+    assert len(np.unique(keys, axis=0)) == len(keys)
+    every = unfinished_keys(table_of(config.game))
+    kept = every[measures(every)]
+    assert len(kept) == pytest.approx(len(every) / 2, rel=0.1)
+    assert not {key.tobytes() for key in keys} & {key.tobytes() for key in kept}
+    for few in (0, 1):
+        with pytest.raises(ValueError, match=f"num_states is {few}; give at least 2"):
+            lesson_positions(params, config=config, num_states=few)
+        with pytest.raises(ValueError, match=f"{few} states are too few"):
+            teach(params, keys[:few], config=config)
 
 
 def test_an_agent_says_what_it_expected_spent_and_found(small: Path, capsys: Captured) -> None:

@@ -110,7 +110,7 @@ def test_what_was_measured_stands_on_it(page: str, run_dirs: list[Path]) -> None
         "75.00 %",
         "5 for the better and 1 for the worse",
         "10 0.75 times the compute of a move",
-        "by Elo in the place of exact regret 10 1.25 times",
+        "by Elo from 96 games: 10 1.25 times",
         "-640",
         "xit bench a",
         "seed=2, x=<i>",

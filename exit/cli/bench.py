@@ -42,7 +42,7 @@ _COLUMNS = (
         "xit bench connect_four --max-positions 500",
         reads="AGENT, exact values from the cache of tables or positions, and --positions",
         writes="bench.json, bench.html and bench.png in the run directory "
-        "(below runs/ for an agent that is a file); with --positions FILE, bench-FILE.json and so on",
+        "(below runs/ for an agent that is a file); with --positions hard.jsonl, bench-hard.json and so on",
     )
 )
 @agent_argument
@@ -130,7 +130,7 @@ def bench(
     _show(figures)
     title = f"{figures['game']}: play against exact values"
     folder = console.folder_of(agent.source)
-    # The report, the page and advice go by what the agent does in all positions, not in a choice of them.
+    # The report and the page go by what the agent does in all positions, not in a choice of them.
     name = "bench" if positions is None else f"bench-{positions.stem}"
     console.keep_figures(folder, name, figures, json_path)
     picture = console.show_picture(lambda: plot_bench(figures, folder / f"{name}.png", title=title))

@@ -65,7 +65,6 @@ def foresee(source: Path, num_states: int | None, max_positions: int | None, jso
             agent,
             exact,
             foresight,
-            taught=keys,
             max_states=max_positions or MAX_STATES,
             progress_fn=progress.update,
         )
@@ -81,10 +80,9 @@ def _show(figures: dict[str, Any]) -> None:
     names |= {f"gain_{budget}": f"gain of {budget} simulations" for budget in figures["budgets"]}
     for kind, rows in figures["calibration"].items():
         positions = figures["positions"][kind]
-        taught = f", {positions['taught']:,} of which taught" if positions["taught"] else ""
         console.show_table(
             f"{figures['game']}: {console.counted(positions['count'], 'position')} "
-            f"({positions['kind']}{taught}), means, shares of the distance between the value bounds",
+            f"({positions['kind']}), means, shares of the distance between the value bounds",
             ("", "foreseen", "found", "calibration error", "95% interval"),
             [
                 [

@@ -101,9 +101,12 @@ def frontier(
     from exit.frontier import MAX_STATES, NUM_CALLS
     from exit.frontier import frontier as measure
     from exit.plots import plot_frontier
+    from exit.ratings import require_opponent
 
     acts_of = fleet.acting(sources)
     agents = [agent for source in sources for agent in _agents(source, max(budgets), snapshots)]
+    if elo_openings:
+        require_opponent(agents[0].game)
     console.prepare_json(json_path)
     exact = load_exact(agents[0].game)
     with console.Progress("measuring") as progress:
@@ -125,6 +128,11 @@ def frontier(
             f"{console.counted(positions['count'], 'position')} ({positions['kind']})",
             (*_COLUMNS, *(["Elo"] if elo_openings else [])),
             [_cells(each) for each in row["budgets"]],
+        )
+    if elo := figures["elo"]:
+        console.say(
+            f"Elo from {console.counted(elo['games'], 'game')} in all, from "
+            f"{console.counted(elo['openings'], 'opening')}"
         )
     _show_exchange("by the logit of regret", figures["exchange"])
     _show_exchange("by Elo", figures["exchange_elo"])

@@ -37,7 +37,7 @@ from exit.evaluate.returns import (
     policy_of,
 )
 from exit.evaluate.sample import RandomPositions, random_positions
-from exit.evaluate.tournament import ChooseFn, chooser, pairs_in_order, play_pair, table_of
+from exit.evaluate.tournament import ChooseFn, chooser, has_opponent, pairs_in_order, play_pair, table_of
 from exit.evaluate.walk import PolicyFn, Walk, best_reply, line_to, recalled, walk
 from exit.evaluate.yardstick import EvaluationConfig, Yardstick, critical_sample, yardstick
 
@@ -85,6 +85,7 @@ __all__ = [
     "face",
     "frontier_rows",
     "gap_closed",
+    "has_opponent",
     "line_to",
     "measure",
     "measure_fn_of",

@@ -9,14 +9,14 @@ from jaxtyping import Float
 
 _POINTS_PER_NAT = 400 / np.log(10)
 _DRAWN = 1.0
-"""Games that each pair that met is taken to have drawn besides, so that whoever won them all is rated."""
+"""Games more, drawn, of each pair that met: whoever won all the others is rated too."""
 
 _MAX_STEPS = 100
 _CLOSE = 1e-9
 
 
 def elo_ratings(points: Float[np.ndarray, "n n"]) -> Float[np.ndarray, " n"]:
-    """The most likely ratings of n players, 0 in the mean.
+    """The most likely ratings of n players if each pair that met had drawn one more game; 0 in the mean.
 
     Args:
       points: what the player of the row won against that of the column, a draw being half a point.

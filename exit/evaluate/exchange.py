@@ -7,7 +7,8 @@ compute falls in proportion to the logarithm of train compute. Fitted by least s
 
 where strength is the logit of regret, log10((w - r) / r) with r the mean regret of an agent at a budget and w
 the greatest one there can be, or an Elo rating. Points without any regret have no logit and are left out, and
-so are those at budget 0, where a state costs one evaluation whatever is to be reached.
+so are those at budget 0, where a state costs one evaluation whatever is to be reached. Ratings end there as
+well: perfect players all draw, whatever their budget.
 """
 
 from typing import Any, NamedTuple
@@ -57,8 +58,9 @@ def exchange_rate(
       usable: which points are fitted, apart from those without strength.
 
     Returns:
-      `slope` is a, `strength_coefficient` b, `intercept` c; `slope_ci95` over the resamples; `r2`;
-      `points` fitted and `saturated`, points left out for having no strength; `residuals`, in decades of
+      `slope` is a, `strength_coefficient` b, in decades of test compute for one of strength, `intercept` c;
+      `slope_ci95` over the resamples; `r2`; `points` fitted and `saturated`, points left out for having no
+      strength; `residuals`, in decades of
       test compute, of each fitted point as `[agent, budget index, residual]`. None where fewer than six
       points, or fewer than two agents or budgets, are left.
     """

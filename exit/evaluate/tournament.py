@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-from exit.evaluate.decisions import ActFn
+from exit.evaluate.decisions import CHUNK, ActFn
 from exit.game import Game, State, Step, is_terminal
 from exit.solve import states_of
+
+_MAX_PLIES = 1000
 
 ChooseFn = Callable[[State, Bool[np.ndarray, " B"]], Int[np.ndarray, " B"]]
 """`choose(states, own)`: moves at a batch of states, of which only those that are its own count."""
@@ -22,7 +24,7 @@ def chooser(act_fn: ActFn, budget: int) -> ChooseFn:
 
 
 def pairs_in_order(strength: Float[np.ndarray, " n"]) -> list[tuple[int, int]]:
-    """Who meets whom: everybody those who are 1, 2, 4, 8 places stronger."""
+    """Who meets whom: everybody those who are 1, 2, 4, 8 places stronger, the weaker one first."""
     order = np.argsort(strength, kind="stable")
     near = (1, 2, 4, 8)
     return [(int(order[k]), int(order[k + far])) for far in near for k in range(len(order) - far)]
@@ -31,36 +33,61 @@ def pairs_in_order(strength: Float[np.ndarray, " n"]) -> list[tuple[int, int]]:
 def play_pair(
     first: ChooseFn, second: ChooseFn, *, game: Game, openings: UInt32[np.ndarray, "n K"], seed: int = 0
 ) -> Float[np.ndarray, " n"]:
-    """Points of the first player in two games from each opening, one with either to move, divided by two.
+    """Points of the first player in two games from each opening, either side to move first, divided by two.
+
+    A game is won by whom its discounted rewards favour. One that has not ended after 1,000 moves is judged by
+    what it has brought until then.
 
     Args:
       openings: keys of unfinished states.
       seed: of chance.
-
-    Raises:
-      ValueError: the turn never passes in any of the games: there is no opponent.
     """
-    num = len(openings)
-    state = states_of(game, np.concatenate([openings, openings]))
-    moving_first = np.repeat([True, False], num)
-    total, weight, over = np.zeros(2 * num), np.ones(2 * num), np.zeros(2 * num, bool)
-    rng_key, passed = jax.random.key(seed), False
-    for ply in range(1 << 16):
+    points = [np.zeros(0)]
+    for start in range(0, len(openings), CHUNK // 2):
+        some = openings[start : start + CHUNK // 2]
+        points.append(_played(first, second, game, some, jax.random.fold_in(jax.random.key(seed), start)))
+    return np.concatenate(points)
+
+
+def has_opponent(game: Game, *, num_games: int = 256, seed: int = 0) -> bool:
+    """Whether the turn passes in some of so many random games from the start."""
+    start = np.asarray(game.encode(game.init()))
+    states = states_of(game, np.repeat(start[None], num_games, axis=0))
+    rng_key, over = jax.random.key(seed), np.zeros(num_games, bool)
+    for ply in range(_MAX_PLIES):
+        key_actions, key_outcomes = jax.random.split(jax.random.fold_in(rng_key, ply))
+        actions = _anything(game, states, key_actions)
+        states, step, ended = jax.device_get(_moved(game, states, actions, key_outcomes))
+        if (step.discount[~over] < 0).any():
+            return True
+        over |= ended
         if over.all():
             break
-        actions = np.where(
-            moving_first,
-            first(state, moving_first & ~over),
-            second(state, ~moving_first & ~over),
-        )
+    return False
+
+
+def _played(
+    first: ChooseFn,
+    second: ChooseFn,
+    game: Game,
+    openings: UInt32[np.ndarray, "n K"],
+    rng_key: Key[Array, ""],
+) -> Float[np.ndarray, " n"]:
+    """Points as `play_pair` tells them, all games at once."""
+    num = len(openings)
+    state = states_of(game, np.concatenate([openings, openings]))
+    firsts_turn = np.repeat([True, False], num)
+    total, weight, over = np.zeros(2 * num), np.ones(2 * num), np.zeros(2 * num, bool)
+    for ply in range(_MAX_PLIES):
+        own, others = firsts_turn & ~over, ~firsts_turn & ~over
+        actions = np.where(firsts_turn, first(state, own), second(state, others))
         state, step, ended = jax.device_get(_moved(game, state, actions, jax.random.fold_in(rng_key, ply)))
-        total += np.where(over, 0, np.where(moving_first, 1, -1) * weight * step.reward)
-        passed |= bool((step.discount[~over] < 0).any())
-        moving_first = moving_first ^ ((step.discount < 0) & ~over)
-        weight *= np.where(over, 1, np.abs(step.discount))
+        total += np.where(over, 0, np.where(firsts_turn, 1, -1) * weight * step.reward)
+        firsts_turn = firsts_turn ^ (step.discount < 0)
+        weight *= np.abs(step.discount)
         over |= ended
-    if not passed:
-        raise ValueError(f"the turn never passes in {game.name}: it has no opponent to be rated against")
+        if over.all():
+            break
     return (0.5 + 0.5 * np.sign(total)).reshape(2, num).mean(axis=0)
 
 
@@ -73,6 +100,13 @@ def table_of(
         table[first, second] += games * share
         table[second, first] += games * (1 - share)
     return table
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _anything(game: Game, states: State, rng_key: Key[Array, ""]) -> Int[Array, " B"]:
+    """Any legal moves."""
+    legal = jax.vmap(game.legal_actions)(states)
+    return jax.random.categorical(rng_key, jnp.where(legal, 0.0, -jnp.inf))
 
 
 @functools.partial(jax.jit, static_argnums=0)

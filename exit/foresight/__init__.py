@@ -2,7 +2,7 @@
 
 from exit.foresight.file import foresight_path, load_foresight, save_foresight
 from exit.foresight.heads import BUDGETS, Foreseen, Foresight, foresee
-from exit.foresight.teaching import NUM_STATES, lesson_positions, teach
+from exit.foresight.teaching import NUM_STATES, lesson_positions, measures, teach
 
 __all__ = [
     "BUDGETS",
@@ -13,6 +13,7 @@ __all__ = [
     "foresight_path",
     "lesson_positions",
     "load_foresight",
+    "measures",
     "save_foresight",
     "teach",
 ]

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from exit.acting import make_curve_fn
 from exit.evaluate import own_positions, random_positions, rows_of
@@ -58,7 +58,12 @@ def teach(
     Args:
       keys: of the states that are searched, each for the largest of `BUDGETS` and looked at on the way; such
         as `lesson_positions` finds.
+
+    Raises:
+      ValueError: there are fewer than two states, of which one could be held out.
     """
+    if len(keys) < 2:
+        raise ValueError(f"{len(keys)} states are too few to teach from; give at least 2")
     report = progress_fn or (lambda what, share: None)
     network = make_network(config.network, config.game)
     found = []
@@ -75,14 +80,37 @@ def lesson_positions(
 ) -> UInt32[np.ndarray, "n K"]:
     """Distinct unfinished positions to teach from, at most `num_states`, in random order.
 
-    Half of them come from games in which the reflex draws its moves, half from random play.
+    Half of them come from games in which the reflex draws its moves, half from random play, as far as there
+    are so many. None is one of those that `measures` keeps for measuring.
+
+    Raises:
+      ValueError: `num_states` is below 2.
     """
+    if num_states < 2:
+        raise ValueError(f"num_states is {num_states}; give at least 2")
     predict = make_network(config.network, config.game).predict
-    own = own_positions(params, game=config.game, predict=predict, num=-(-num_states // 2), seed=seed)
+    # Twice as many as are wanted, of which every other one is kept for measuring.
+    own = own_positions(params, game=config.game, predict=predict, num=num_states, seed=seed)
+    own = own[~measures(own)][: num_states // 2]
     plies = config.self_play.max_random_plies or MAX_PLIES
-    others = random_positions(config.game, max(1, num_states - len(own)), plies, seed).keys
+    others = random_positions(config.game, 2 * (num_states - len(own)), plies, seed).keys
+    others = others[~measures(others)][: num_states - len(own)]
     keys = np.unique(np.concatenate([own, others]), axis=0)
     return np.random.default_rng(seed).permutation(keys)
+
+
+def measures(keys: UInt32[np.ndarray, "n K"]) -> Bool[np.ndarray, " n"]:
+    """Which states are for measuring what is foreseen, and never teach it: half of them, by their keys."""
+    mixed = np.zeros(len(keys), np.uint32)
+    # The bits are mixed as in A. Appleby's MurmurHash3, word by word.
+    for word in keys.T:
+        mixed ^= word
+        mixed ^= mixed >> 16
+        mixed *= np.uint32(0x85EBCA6B)
+        mixed ^= mixed >> 13
+        mixed *= np.uint32(0xC2B2AE35)
+        mixed ^= mixed >> 16
+    return (mixed & 1).astype(bool)
 
 
 def _searched(
