@@ -242,3 +242,22 @@ def test_what_is_made_of_an_agent_that_is_a_file_is_not_laid_into_another_run(
     (run_dir / "config.json").write_text("{}")
     assert console.folder_of(run_dir) == run_dir
     assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine-agent")
+
+
+@pytest.mark.parametrize(("game", "of"), [("bandit_2_5", " of 126"), ("tic_tac_toe", "")])
+def test_solving_says_of_how_many_positions_where_that_is_known(
+    game: str, of: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    said: list[str] = []
+
+    def heard(self: console.Progress, text: str, share: float | None = None) -> None:
+        said.append(text)
+
+    monkeypatch.setattr(console.Progress, "update", heard)
+    assert run(["solve", game]) == 0
+    capsys.readouterr()
+    finding = [text for text in said if text.startswith("finding positions, ply 2: ")]
+    assert finding
+    for text in finding:
+        assert of in text
+        assert (" of " in text) == bool(of)

@@ -111,6 +111,8 @@ def _reporter(game: Game, progress: console.Progress) -> Callable[[str, int, int
             # What the layers grow to can only be guessed, and a guess of hours may stand for years.
             progress.update(text)
             return
+        if phase == "enumerate":
+            text += f" of {known:,}"
         if done is not None and (left := forecast.seconds_left(done)) is not None:
             text += f", about {console.duration(left)} left"
         progress.update(text, done)
