@@ -1,9 +1,8 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: some hours on two cores; not yet run to its end. With `--set
-num_iterations=250`, half an hour: of critical positions after random play the reflex gets 15 % wrong, search
-at budget 64 8 %. The agent that comes with the product as `connect_four` was trained on a GPU, by
-`connect_four_gpu`.
+`xit train connect_four`: two hours on two cores. Of critical positions after random play the reflex then gets
+6 % wrong, search at budget 64 3.8 %, at 600 2.6 %; of those in strong play 9, 5.4 and 3.7 %. The agent that
+comes with the product as `connect_four` was trained on a GPU, by `connect_four_gpu`.
 """
 
 from exit.evaluate import EvaluationConfig
