@@ -60,17 +60,17 @@ def rate(
     from each of some openings of up to four random moves, the same for all. Resamples draw openings anew.
 
     Args:
+      agents: of a game that has an opponent (`require_opponent`).
       act_fns: who acts for each agent.
       regret: mean of each agent at each budget, by which opponents are chosen.
       num_openings: fewer where there are not so many.
 
     Raises:
-      UsageError: there is one agent with one budget, which cannot meet anybody, or no opponent in the game.
+      UsageError: there is one agent with one budget, which cannot meet anybody.
     """
     if regret.size < 2:
         raise UsageError("one agent at one budget has nobody to play against; give several budgets or agents")
     game = agents[0].game
-    require_opponent(game)
     openings = random_positions(game, num_openings, _OPENING_PLIES, seed).keys
     players = [chooser(act_fn, budget) for act_fn in act_fns for budget in budgets]
     pairs = pairs_in_order(-regret.reshape(-1))
