@@ -3,16 +3,18 @@
 Random keys are folded from the seed and the iteration, so that a run can go on from anywhere.
 """
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from exit import replay as ring
 from exit.devices import everywhere
 from exit.evaluate import EvaluationConfig
+from exit.fingerprint import fingerprints
 from exit.game import Game
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
@@ -21,7 +23,7 @@ from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay, ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import Games, PlayFigures, SelfPlayConfig, Trajectory, initial_games, self_play
-from exit.targets import example_of, make_targets
+from exit.targets import Targets, example_of, make_targets
 
 
 @dataclass(frozen=True)
@@ -175,10 +177,11 @@ def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetr
     """
     _, key_learn = _keys(config, state.iteration + 1)
     replay = state.replay
+    counts_for = _rarities(replay, config.replay.rarity) if config.replay.rarity else None
     if config.reanalysis.num_positions:
         key_again, key_learn = jax.random.split(key_learn)
         share = return_weight_at(state.iteration, config=config)
-        replay = _again(replay, state.learner.averaged_params, key_again, share, config=config)
+        replay = _again(replay, state.learner.averaged_params, key_again, share, counts_for, config=config)
     learner, replay, metrics = learn(
         state.learner,
         key_learn,
@@ -187,6 +190,7 @@ def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetr
         network=make_network(config.network, config.game),
         config=config.learner,
         total_updates=_total_updates(config),
+        counts_for=counts_for,
     )
     return state._replace(learner=learner, replay=replay, iteration=state.iteration + 1), metrics
 
@@ -205,13 +209,29 @@ def _play_and_remember(
     """The games to go on with and the replay after an iteration's self-play."""
     games, played, figures = play(games, params, rng_key, config=config)
     targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
-    replay = ring.add(replay, targets)
-    return *everywhere((games, replay)), figures
+    return *everywhere((games, remember(replay, targets, config=config))), figures
+
+
+def remember(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:
+    """The replay with one iteration's examples in it."""
+    told_apart = fingerprints(config.game, targets.state) if config.replay.rarity else None
+    return ring.add(replay, targets, told_apart)
+
+
+@functools.partial(jax.jit, static_argnames="power")
+def _rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
+    return everywhere(ring.rarities(replay, power))
 
 
 @kept(static=("config",), donate=("replay",))
 def _again(
-    replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+    replay: Replay,
+    params: Params,
+    rng_key: Array,
+    return_weight: Array,
+    counts_for: Float[Array, " capacity"] | None,
+    *,
+    config: RunConfig,
 ) -> Replay:
     """The replay after an iteration's re-analysis."""
     replay = reanalyse(
@@ -223,6 +243,7 @@ def _again(
         search_config=_self_play_search(config),
         return_weight=return_weight,
         config=config.reanalysis,
+        counts_for=counts_for,
     )
     return everywhere(replay)
 

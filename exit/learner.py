@@ -108,8 +108,12 @@ def learn(
     network: Network,
     config: LearnerConfig,
     total_updates: int,
+    counts_for: Float[Array, " capacity"] | None = None,
 ) -> tuple[LearnerState, Replay, LearnerMetrics]:
     """Do one iteration's updates on examples drawn from the replay; the key is consumed.
+
+    Args:
+      counts_for: what each example counts for when some are drawn (`exit.replay.rarities`); None for alike.
 
     Returns:
       The learner after them, the replay with what the network now gives away in its examples, and figures.
@@ -119,7 +123,14 @@ def learn(
     # of convolutions.
     for key_update in jax.random.split(rng_key, config.num_updates):
         state, regret, found = _update(
-            state, key_update, replay, game=game, network=network, config=config, total_updates=total_updates
+            state,
+            key_update,
+            replay,
+            counts_for,
+            game=game,
+            network=network,
+            config=config,
+            total_updates=total_updates,
         )
         if regret is not None:
             replay = replay._replace(examples=replay.examples._replace(regret=regret))
@@ -132,6 +143,7 @@ def _update(
     state: LearnerState,
     rng_key: Key[Array, ""],
     replay: Replay,
+    counts_for: Float[Array, " capacity"] | None,
     *,
     game: Game,
     network: Network,
@@ -141,7 +153,7 @@ def _update(
     """One update; with the regret in all examples where it is kept up to date."""
     optimizer = _optimizer(config, total_updates)
     key_sample, key_symmetry = jax.random.split(rng_key)
-    rows = draw(replay, key_sample, config.batch_size, focus=config.focus)
+    rows = draw(replay, key_sample, config.batch_size, focus=config.focus, counts_for=counts_for)
     examples = rows_at(replay, rows)
     if config.augment:
         examples = augment(examples, key_symmetry, game=game)

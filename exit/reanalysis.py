@@ -64,6 +64,7 @@ def reanalyse(
     search_config: SearchConfig,
     return_weight: Float[Array, ""] | float,
     config: ReanalysisConfig,
+    counts_for: Float[Array, " capacity"] | None = None,
 ) -> Replay:
     """Search some positions of the replay again, to the whole of `search_config.max_simulations`.
 
@@ -74,11 +75,15 @@ def reanalyse(
     Args:
       rng_key: consumed.
       return_weight: the share that `make_targets` was given.
+      counts_for: what each example counts for (`exit.replay.rarities`) where they are drawn by regret; None
+        for alike.
     """
     key_rows, key_search = jax.random.split(rng_key)
 
     def again(replay: Replay) -> Replay:
-        rows = _rows(replay, params, key_rows, game=game, predict=predict, config=config)
+        rows = _rows(
+            replay, params, key_rows, game=game, predict=predict, config=config, counts_for=counts_for
+        )
         state = jax.tree.map(lambda leaf: leaf[rows], replay.examples.state)
         budget = jnp.full(config.num_positions, search_config.max_simulations)
         found = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
@@ -102,10 +107,11 @@ def _rows(
     game: Game,
     predict: PredictFn,
     config: ReanalysisConfig,
+    counts_for: Float[Array, " capacity"] | None,
 ) -> Int[Array, " n"]:
     """Which rows of a replay, that holds as many as are drawn, are searched again; no row twice."""
     if config.priority == "regret":
-        return draw(replay, rng_key, config.num_positions, focus=1.0)
+        return draw(replay, rng_key, config.num_positions, focus=1.0, counts_for=counts_for)
     key_drawn, key_order = jax.random.split(rng_key)
     drawn = _evenly(key_drawn, config.candidates, replay.size)
     if config.priority == "uniform":

@@ -5,26 +5,37 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from exit.targets import Targets
 
 _LEAST_REGRET = 1e-6
+_BLOCK = 256
+_SLOTS = 4
 
 
 @dataclass(frozen=True)
 class ReplayConfig:
-    """Size of the ring.
+    """What is kept, and what of it is drawn.
 
     Attributes:
       capacity: examples kept; the oldest are overwritten.
+      rarity: an example counts in proportion to the number of examples of its position, or of symmetric
+        ones, to the power of minus this, wherever some are drawn: at 0 examples count alike, at 1 positions
+        do, so that what play seldom meets is learnt like the rest.
     """
 
     capacity: int = 65_536
+    rarity: float = 0.0
 
     def __post_init__(self) -> None:
         if self.capacity < 1:
             raise ValueError(f"replay.capacity is {self.capacity}; it must be at least 1")
+        if not 0.0 <= self.rarity <= 1.0:
+            raise ValueError(
+                f"replay.rarity is {self.rarity}; it must be in [0, 1], where 0 draws examples evenly and 1 "
+                "positions"
+            )
 
 
 class Replay(NamedTuple):
@@ -33,12 +44,14 @@ class Replay(NamedTuple):
     Attributes:
       examples: leaves `[capacity, ...]`; entries not yet written are zero.
       age: iterations since each was searched.
+      position: the fingerprint of each one's position; 0 where they are not told apart.
       next_index: where the next examples go, in [0, capacity).
       size: entries written so far, at most the capacity.
     """
 
     examples: Targets
     age: Int[Array, " capacity"]
+    position: UInt32[Array, " capacity"]
     # Not one count of all examples ever added: a long run adds more than an int32 holds.
     next_index: Int[Array, ""]
     size: Int[Array, ""]
@@ -47,11 +60,15 @@ class Replay(NamedTuple):
 def init(example: Targets, capacity: int) -> Replay:
     """An empty ring for examples shaped like this one (arrays or shapes, no leading axis)."""
     empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), example)
-    return Replay(empty, jnp.zeros(capacity, jnp.int32), next_index=jnp.int32(0), size=jnp.int32(0))
+    age, position = jnp.zeros(capacity, jnp.int32), jnp.zeros(capacity, jnp.uint32)
+    return Replay(empty, age, position, next_index=jnp.int32(0), size=jnp.int32(0))
 
 
-def add(replay: Replay, examples: Targets) -> Replay:
+def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None = None) -> Replay:
     """Write n examples, searched just now, over those played first; the others get an iteration older.
+
+    Args:
+      position: fingerprints of their positions; None where they need not be told apart.
 
     Raises:
       ValueError: the capacity is not a multiple of n.
@@ -65,33 +82,82 @@ def add(replay: Replay, examples: Targets) -> Replay:
     def write(ring: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice_in_dim(ring, new, replay.next_index, axis=0)
 
+    new = jnp.zeros(num_new, jnp.uint32) if position is None else position
     return Replay(
         jax.tree.map(write, replay.examples, examples),
         write(replay.age + 1, jnp.zeros(num_new, jnp.int32)),
+        write(replay.position, new),
         next_index=(replay.next_index + num_new) % capacity,
         size=jnp.minimum(replay.size + num_new, capacity),
     )
 
 
-def draw(replay: Replay, rng_key: Key[Array, ""], num: int, *, focus: float = 0.0) -> Int[Array, " num"]:
+def rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
+    """What each example counts for: how many the replay holds of its position, to the power of `-power`.
+
+    0 where nothing is written yet.
+    """
+    # Counted in a table of so many slots for an example that few positions share one.
+    slot = replay.position % jnp.uint32(_SLOTS * len(replay.position))
+    written = _written(replay)
+    held = jnp.zeros(_SLOTS * len(replay.position), jnp.int32).at[slot].add(written)[slot]
+    return jnp.where(written, jnp.maximum(held, 1).astype(jnp.float32) ** -power, 0.0)
+
+
+def draw(
+    replay: Replay,
+    rng_key: Key[Array, ""],
+    num: int,
+    *,
+    focus: float = 0.0,
+    counts_for: Float[Array, " capacity"] | None = None,
+) -> Int[Array, " num"]:
     """Rows of `num` examples, with replacement, from those written; the ring must not be empty.
 
     Args:
       focus: share of them, the last ones, drawn in proportion to the examples' regret (proportional
-        prioritisation; Schaul et al. 2016, section 3.3); the others evenly.
+        prioritisation; Schaul et al. 2016, section 3.3), times what they count for; the others by the latter
+        alone.
+      counts_for: as `rarities` has it; None where all count alike.
     """
     num_focused = round(focus * num)
-    if not num_focused:
-        return jax.random.randint(rng_key, (num,), 0, replay.size)
     key_even, key_focused = jax.random.split(rng_key)
-    even = jax.random.randint(key_even, (num - num_focused,), 0, replay.size)
-    written = jnp.arange(len(replay.age)) < replay.size
+    if counts_for is None:
+        even = jax.random.randint(key_even, (num - num_focused,), 0, replay.size)
+    else:
+        even = _in_proportion(counts_for, key_even, num - num_focused)
+    if not num_focused:
+        return even
+    written = _written(replay) if counts_for is None else counts_for
     # Where nothing is given away any more, all are alike.
-    upto = jnp.cumsum(jnp.where(written, replay.examples.regret + _LEAST_REGRET, 0.0))
-    # One from each of equal parts, which is what a sum tree is asked for.
-    part = (jnp.arange(num_focused) + jax.random.uniform(key_focused, (num_focused,))) / num_focused
-    focused = jnp.searchsorted(upto, part * upto[-1], side="right")
-    return jnp.concatenate([even, jnp.minimum(focused, replay.size - 1)])
+    focused = _in_proportion(written * (replay.examples.regret + _LEAST_REGRET), key_focused, num_focused)
+    return jnp.concatenate([even, focused])
+
+
+def _written(replay: Replay) -> Bool[Array, " capacity"]:
+    return jnp.arange(len(replay.age)) < replay.size
+
+
+def _in_proportion(
+    weight: Float[Array, " capacity"], rng_key: Key[Array, ""], num: int
+) -> Int[Array, " num"]:
+    """Rows drawn in proportion to their weights, which are not all 0."""
+    # A block of rows first and then a row in it: in a sum over a million weights, a float32 has no room for
+    # the small ones. Of the blocks, one from each of equal parts, which is what a sum tree is asked for.
+    blocks = jnp.pad(weight, (0, -len(weight) % _BLOCK)).reshape(-1, _BLOCK)
+    key_block, key_row = jax.random.split(rng_key)
+    part = (jnp.arange(num) + jax.random.uniform(key_block, (num,))) / num
+    block = _first_beyond(jnp.cumsum(blocks.sum(axis=1))[None], part)
+    within = jnp.cumsum(blocks[block], axis=1)
+    return block * _BLOCK + _first_beyond(within, jax.random.uniform(key_row, (num,)))
+
+
+def _first_beyond(upto: Float[Array, "#n m"], part: Float[Array, " n"]) -> Int[Array, " n"]:
+    """Where a running sum first exceeds these parts of its total; never at a weight of 0."""
+    total = upto[:, -1:]
+    beyond = jnp.sum(upto <= part[:, None] * total, axis=1)
+    # A part may round to the whole.
+    return jnp.minimum(beyond, jnp.sum(upto < total, axis=1))
 
 
 def rows_at(replay: Replay, rows: Int[Array, " n"]) -> Targets:

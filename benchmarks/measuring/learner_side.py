@@ -14,7 +14,7 @@ from exit.fleet.batch import Weights
 from exit.fleet.joining import joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
-from exit.fleet.training import disagreement_of, remember
+from exit.fleet.training import disagreement_of, with_batch
 from exit.iteration import RunConfig, RunState, update
 from measuring.fleet import Recorded, record
 from measuring.scale import Constants, markdown, sizes
@@ -66,7 +66,7 @@ def learned_from(
             batch = crew.next_batch(Weights(version, host_copy(params)))
             disagreement_of(batch, params, config=config)
             ages.append(version - batch.version)
-            state = state._replace(replay=remember(state.replay, batch.leaves))
+            state = state._replace(replay=with_batch(state.replay, batch.leaves, config=config))
             done = state._replace(iteration=state.iteration + 1)
             state = update(state, config=config)[0] if updates else done
         jax.block_until_ready(state)

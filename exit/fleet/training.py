@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from exit import replay as ring
 from exit.checkpoint import WarnFn, steps
 from exit.devices import everywhere
 from exit.evaluate import rows_of
@@ -21,7 +20,7 @@ from exit.fleet.joining import joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
 from exit.fleet.staleness import Disagreement, Staleness, disagreement, looked_at
-from exit.iteration import RunConfig, RunState, update
+from exit.iteration import RunConfig, RunState, of_playing, remember, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
 from exit.loop import ReportFn, train
@@ -109,7 +108,7 @@ class _Iterations:
         begun = time.perf_counter()
         if len(batch.values):
             self._staleness.add(version - batch.version, disagreement_of(batch, params, config=self._config))
-        replay = remember(state.replay, batch.leaves)
+        replay = with_batch(state.replay, batch.leaves, config=self._config)
         state, metrics = jax.block_until_ready(update(state._replace(replay=replay), config=self._config))
         figures = {
             **batch.figures,
@@ -158,12 +157,12 @@ def disagreement_of(batch: Batch, params: Params, *, config: RunConfig) -> Disag
     return disagreement(batch.values, params, some, game=game, predict=predict)
 
 
-def remember(replay: Replay, leaves: list[np.ndarray]) -> Replay:
+def with_batch(replay: Replay, leaves: list[np.ndarray], *, config: RunConfig) -> Replay:
     """The replay with the leaves of a batch in it; the one given is consumed."""
     targets: Targets = jax.tree.unflatten(jax.tree.structure(replay.examples), leaves)
-    return _added(replay, jax.tree.map(jnp.asarray, targets))
+    return _with_batch(replay, jax.tree.map(jnp.asarray, targets), config=of_playing(config))
 
 
-@functools.partial(jax.jit, donate_argnums=0)
-def _added(replay: Replay, targets: Targets) -> Replay:
-    return everywhere(ring.add(replay, targets))
+@functools.partial(jax.jit, donate_argnums=0, static_argnames="config")
+def _with_batch(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:
+    return everywhere(remember(replay, targets, config=config))

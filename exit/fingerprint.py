@@ -1,0 +1,34 @@
+"""Numbers by which positions are told apart, those apart that differ to the network."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, UInt32
+
+from exit.game import Game, State, symmetries_of
+
+
+def fingerprints(game: Game, states: State) -> UInt32[Array, " n"]:
+    """Hashes of what the network sees of n states, the same for all images under the game's symmetries.
+
+    Two positions that differ share one with a chance of 2^-32.
+    """
+
+    def one(state: State) -> UInt32[Array, ""]:
+        images, _ = symmetries_of(game, state)
+        seen = jax.vmap(game.observe)(images)
+        numbers = seen.reshape(len(seen), -1).astype(jnp.float32)
+        # The two zeros are equal, their bits are not.
+        bits = jax.lax.bitcast_convert_type(jnp.where(numbers == 0, 0.0, numbers), jnp.uint32)
+        place = _scattered(jnp.arange(1, 1 + bits.shape[1], dtype=jnp.uint32))
+        image = _scattered(jnp.sum(_scattered(bits ^ place), axis=1, dtype=jnp.uint32))
+        # A sum, since the images of another image come in another order.
+        return jnp.sum(image, dtype=jnp.uint32)
+
+    return jax.vmap(one)(states)
+
+
+def _scattered(word: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
+    """Another word for every word, each bit of it a toss of all bits (the finaliser of MurmurHash3)."""
+    word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
+    word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
+    return word ^ (word >> 16)
