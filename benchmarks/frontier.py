@@ -2,42 +2,53 @@
 
 python benchmarks/frontier.py [--json FILE] [--quick] [--runs DIR] [--seeds N] [GAME ...]
 
-Trains each game with networks of two widths, keeping the agent after 1, 2, 4, ... iterations, and measures
-each of those at budgets 0 and 1, 2, 4, ... 256 in exact regret. The slope says by how many decades the
-compute of a move changes at equal strength when that of training rises by one: strength in exact regret, and
-in Elo from games among the agents. Runs and frontiers are kept in DIR; finished ones are not made again.
-Takes an hour or more; --quick fits tic-tac-toe alone.
+Trains each game with networks of two widths, in small iterations, keeping the agent after 1, 2, 4, ... 1024
+of them, and measures each of those at budgets 0 and 1, 4, 16, ... 1024 in exact regret: three decades of
+training by three of thinking. The slope says by how many decades the compute of a move changes at equal
+strength when that of training rises by one: strength in exact regret, and in Elo from games among the
+agents. A plane is fitted for each seed; the table has their mean and spread. Runs and frontiers are kept in
+DIR; finished ones are not made again, and all games come before the next seed. Takes an hour for a seed;
+--quick fits tic-tac-toe alone, with less of everything.
 """
 
 import argparse
 import json
 import math
+import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from measuring.quickly import compile_quickly
+
 _ROOT = Path(__file__).resolve().parent.parent
-_ITERATIONS = {
-    "tic_tac_toe": 128,
-    "nim_3_4_5": 64,
-    "connect_four_4x4": 256,
-    "hex_3": 128,
-    "othello_4": 128,
-}
+_GAMES = ("tic_tac_toe", "nim_3_4_5", "connect_four_4x4", "hex_3", "othello_4", "bandit_2_20")
 _WIDTHS = (32, 128)
-_BUDGETS = (0, *(1 << k for k in range(9)))
+_ITERATIONS = 1024
+# Small iterations, or the first agent has already learnt much.
+_SETTINGS = {
+    "self_play.num_games": 64,
+    "self_play.num_steps": 8,
+    "replay.capacity": 131_072,
+    "reanalysis.num_positions": 0,
+    "learner.batch_size": 512,
+    "learner.num_updates": 3,
+    "learner.warmup_fraction": 0.0,
+}
+_BUDGETS = (0, 1, 4, 16, 64, 256, 1024)
 _MAX_POSITIONS = 2000
-_OPENINGS = 32
+_OPENINGS = 16
 
 
-def measure(game: str, width: int, seeds: int, runs: Path) -> dict[str, Any]:
-    """Train, or take what is there, and fit the exchange rate over the snapshots of all seeds."""
-    run_dirs = []
-    for seed in range(seeds):
-        run_dir = (runs / f"{game}-{width}-{seed}").absolute()
-        iterations = _ITERATIONS[game]
-        settings = {
+def measure(game: str, width: int, seed: int, runs: Path, *, quick: bool) -> dict[str, Any]:
+    """Train, or take what is there, and fit the exchange rate over the snapshots of one seed."""
+    run_dir = (runs / f"{game}-{width}-{seed}").absolute()
+    figures = run_dir.with_suffix(".json")
+    if not figures.exists():
+        iterations = 16 if quick else _ITERATIONS
+        settings = _SETTINGS | {
             "network.width": width,
             "num_iterations": iterations,
             "report_every": iterations,
@@ -47,21 +58,10 @@ def measure(game: str, width: int, seeds: int, runs: Path) -> dict[str, Any]:
         }
         assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         _run("train", game, "--run-dir", str(run_dir), *assignments)
-        run_dirs.append(str(run_dir))
-    figures = runs.absolute() / f"{game}-{width}.json"
-    if not figures.exists():
-        budgets = ",".join(map(str, _BUDGETS))
-        sample = [
-            "--max-positions",
-            str(_MAX_POSITIONS),
-            "--calls",
-            "0",
-            "--elo",
-            str(_OPENINGS),
-            "--out",
-            str(figures.with_suffix(".png")),
-        ]
-        _run("frontier", *run_dirs, "--snapshots", "--budgets", budgets, *sample, "--json", str(figures))
+        budgets = ",".join(map(str, _BUDGETS[:4] if quick else _BUDGETS))
+        sample = ["--max-positions", str(_MAX_POSITIONS), "--elo", str(_OPENINGS), "--calls", "0"]
+        files = ["--out", str(figures.with_suffix(".png")), "--json", str(figures)]
+        _run("frontier", str(run_dir), "--snapshots", "--budgets", budgets, *sample, *files)
     found = json.loads(figures.read_text())
     train = [agent["training"]["flops"] for agent in found["agents"]]
     test = [row["flops"] for agent in found["agents"] for row in agent["budgets"]]
@@ -69,7 +69,7 @@ def measure(game: str, width: int, seeds: int, runs: Path) -> dict[str, Any]:
     return {
         "game": game,
         "width": width,
-        "seeds": seeds,
+        "seed": seed,
         "exchange": found["exchange"],
         "exchange_elo": found["exchange_elo"],
         "train_flops": [min(train), max(train)],
@@ -88,45 +88,55 @@ def _run(*arguments: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("games", nargs="*", metavar="GAME", help=f"default: {', '.join(_ITERATIONS)}")
+    parser.add_argument("games", nargs="*", metavar="GAME", help=f"default: {', '.join(_GAMES)}")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--quick", action="store_true", help="tic-tac-toe alone, one width")
     parser.add_argument(
         "--runs", type=Path, default=_ROOT / "runs" / "benchmarks" / "frontier", help="folder"
     )
-    parser.add_argument("--seeds", type=int, default=1, help="runs of each setting (default: 1)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each setting (default: 3)")
     options = parser.parse_args()
-    unknown = sorted({*options.games} - {*_ITERATIONS})
-    if unknown:
-        parser.error(f"{', '.join(unknown)}: there are {', '.join(_ITERATIONS)}")
-    games = options.games or ([*_ITERATIONS][:1] if options.quick else [*_ITERATIONS])
-    widths = _WIDTHS[:1] if options.quick else _WIDTHS
-    options.runs.mkdir(parents=True, exist_ok=True)
-    rows = [measure(game, width, options.seeds, options.runs) for game in games for width in widths]
+    if options.seeds < 1:
+        parser.error(f"--seeds is {options.seeds}; give at least 1")
+    quick = options.quick
+    games, widths, seeds = (_GAMES[:1], _WIDTHS[:1], 1) if quick else (_GAMES, _WIDTHS, options.seeds)
+    if quick:
+        compile_quickly()
+    runs = options.runs / "quick" if quick else options.runs
+    runs.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for seed in range(seeds):
+        for game in options.games or games:
+            rows += [measure(game, width, seed, runs, quick=quick) for width in widths]
+            if options.json:
+                options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
     print(
         f"{'game':<18}{'width':>6}{'seeds':>6}{'decades of training':>21}{'of a move':>11}{'points':>8}"
-        f"{'perfect':>9}{'slope':>8}  {'95 %':<17}{'R2':>5}{'by Elo':>8}  {'95 %':<17}{'R2':>5}"
+        f"{'perfect':>9}{'slope':>8}  {'seeds':<17}{'R2':>5}{'by Elo':>8}  {'seeds':<17}{'R2':>5}"
     )
-    for row in rows:
-        print(_line(row))
-    if options.json:
-        options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
+    for key in dict.fromkeys((row["game"], row["width"]) for row in rows):
+        print(_line([row for row in rows if (row["game"], row["width"]) == key]))
 
 
-def _line(row: dict[str, Any]) -> str:
-    """A row of the table; without a slope where too few points show any regret."""
+def _line(rows: Sequence[dict[str, Any]]) -> str:
+    """A line of the table, of all seeds; without a slope where too few points show any regret."""
+    row = rows[0]
     decades = [f"{_decades(*row[name]):.1f}" for name in ("train_flops", "test_flops")]
-    begin = f"{row['game']:<18}{row['width']:>6}{row['seeds']:>6}{decades[0]:>21}{decades[1]:>11}"
-    fit = row["exchange"]
-    if fit is None:
+    begin = f"{row['game']:<18}{row['width']:>6}{len(rows):>6}{decades[0]:>21}{decades[1]:>11}"
+    fits = [row["exchange"] for row in rows if row["exchange"]]
+    if not fits:
         return f"{begin}  too few points with regret"
-    by_elo = row["exchange_elo"]
-    return f"{begin}{fit['points']:>8}{fit['saturated']:>9}{_slope(fit)}{_slope(by_elo) if by_elo else ''}"
+    points, perfect = (sum(fit[name] for fit in fits) for name in ("points", "saturated"))
+    by_elo = [row["exchange_elo"] for row in rows if row["exchange_elo"]]
+    return f"{begin}{points:>8}{perfect:>9}{_slope(fits)}{_slope(by_elo)}"
 
 
-def _slope(fit: dict[str, Any]) -> str:
-    low, high = fit["slope_ci95"]
-    return f"{fit['slope']:>8.2f}  {f'{low:.2f} to {high:.2f}':<17}{fit['r2']:>5.2f}"
+def _slope(fits: Sequence[dict[str, Any]]) -> str:
+    if not fits:
+        return ""
+    slopes = [fit["slope"] for fit in fits]
+    spread = f"{min(slopes):.2f} to {max(slopes):.2f}"
+    return f"{statistics.mean(slopes):>8.2f}  {spread:<17}{statistics.mean(fit['r2'] for fit in fits):>5.2f}"
 
 
 def _decades(low: float, high: float) -> float:

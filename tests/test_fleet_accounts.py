@@ -1,5 +1,6 @@
 """Batches of games: played alike by the same actor, and each counted once."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -9,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exit.coherence import coherence
+from exit.fingerprint import fingerprints
 from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.ledger import Identity, Ledger
 from exit.fleet.player import Player, host_copy
 from exit.fleet.staleness import Disagreement, Staleness
-from exit.fleet.training import disagreement_of
+from exit.fleet.training import disagreement_of, with_batch
 from exit.iteration import init_run
 from exit.network import make_network
+from exit.replay import ReplayConfig
 from exit.targets import Targets
 from tests.tiny import random_params, tiny_config
 
@@ -51,6 +54,17 @@ def test_a_batch_is_what_the_replay_takes() -> None:
     # Four moves of tic-tac-toe from at most three: some games end, none twice.
     assert 0 <= batch.num_games <= CONFIG.self_play.num_games
     assert set(batch.figures) >= {"entropy", "simulations"}
+
+
+def test_positions_of_a_batch_are_told_apart_where_rare_ones_count_more() -> None:
+    config = replace(CONFIG, replay=ReplayConfig(capacity=64, rarity=1.0))
+    (batch,) = batches(0, 0)
+    replay = with_batch(init_run(config).replay, batch.leaves, config=config)
+    new = CONFIG.self_play.num_examples
+    told_apart = fingerprints(config.game, jax.tree.map(lambda leaf: leaf[:new], replay.examples.state))
+    assert len(np.unique(told_apart)) > 3
+    np.testing.assert_array_equal(replay.position[:new], told_apart)
+    assert not np.asarray(replay.position[new:]).any()
 
 
 def test_a_batch_says_how_far_its_weights_disagree_with_others() -> None:

@@ -14,10 +14,11 @@ from exit import replay as ring
 from exit.catalog import with_overrides
 from exit.coherence import coherence
 from exit.errors import UsageError
+from exit.fingerprint import fingerprints
 from exit.learner import LearnerConfig
 from exit.network import make_network
 from exit.reanalysis import ReanalysisConfig, reanalyse
-from exit.replay import Replay
+from exit.replay import Replay, ReplayConfig
 from exit.search import Gumbel, SearchConfig, search
 from exit.targets import Targets
 from games.tic_tac_toe import TicTacToe
@@ -55,8 +56,10 @@ def _replay(capacity: int = SIZE) -> Replay:
     return replay
 
 
-@functools.partial(jax.jit, static_argnames="config")
-def _reanalyse(replay: Replay, seed: int, return_weight: float, config: ReanalysisConfig) -> Replay:
+@functools.partial(jax.jit, static_argnames=("config", "rarity"))
+def _reanalyse(
+    replay: Replay, seed: int, return_weight: float, config: ReanalysisConfig, rarity: float = 0.0
+) -> Replay:
     return reanalyse(
         replay,
         random_params(GAME),
@@ -66,6 +69,7 @@ def _reanalyse(replay: Replay, seed: int, return_weight: float, config: Reanalys
         search_config=SEARCH,
         return_weight=return_weight,
         config=config,
+        counts_for=ring.rarities(replay, rarity) if rarity else None,
     )
 
 
@@ -165,7 +169,7 @@ def test_a_run_searches_again_and_goes_on_to_the_same_bits(
     )
     if priority == "regret":
         play = replace(config.self_play, mistake_starts=0.5, random_moves=0.5)
-        config = replace(config, self_play=play)
+        config = replace(config, self_play=play, replay=ReplayConfig(capacity=64, rarity=1.0))
     whole = train_tiny(tmp_path / "whole", config)
     # Targets 0 to 3 iterations old, of which some were searched again.
     assert whole[-1]["target_age"] < 1.5
@@ -173,7 +177,25 @@ def test_a_run_searches_again_and_goes_on_to_the_same_bits(
     parts = train_tiny(tmp_path / "parts", config)
     for name in ("policy_loss", "value_loss", "target_age"):
         assert parts[-1][name] == whole[-1][name]
-    assert_same_bits(saved_state(tmp_path / "parts", 4, config), saved_state(tmp_path / "whole", 4, config))
+    ended = saved_state(tmp_path / "whole", 4, config)
+    assert_same_bits(saved_state(tmp_path / "parts", 4, config), ended)
+    replay = ended["run"].replay
+    told_apart = fingerprints(config.game, replay.examples.state) if config.replay.rarity else jnp.zeros(64)
+    np.testing.assert_array_equal(replay.position, told_apart)
+
+
+def test_positions_count_evenly_where_some_are_searched_again_by_regret() -> None:
+    """Of sixteen examples twelve are of one position: it is searched again as often as each other one."""
+    position = jnp.uint32([9] * 12 + [1, 2, 3, 4])
+    replay = _replay()._replace(position=position)
+    replay = replay._replace(examples=replay.examples._replace(regret=jnp.ones(SIZE)))
+    config = ReanalysisConfig(1, priority="regret")
+    again = [
+        int(jnp.argmax(replay.examples.value != _reanalyse(replay, seed, 0.0, config, 1.0).examples.value))
+        for seed in range(60)
+    ]
+    # 12 expected, and 45 where examples count.
+    assert 3 <= sum(row < 12 for row in again) <= 24
 
 
 @pytest.mark.parametrize(
