@@ -11,7 +11,7 @@ beside the first one, seed by seed: mistakes after the last iteration, CPU secon
 until there are as few mistakes as the first arm has in the end (linear between measurements).
 
 The arms that are compared if none are given: old positions searched again, chosen in four ways; examples
-drawn by regret; moves that are only tried; no proofs. Takes a quarter of an hour for a seed; --quick trains
+drawn by regret, or evenly over positions; moves that are only tried; no proofs. Takes a quarter of an hour for a seed; --quick trains
 tic-tac-toe for a few iterations.
 """
 
@@ -46,6 +46,7 @@ _ARMS = (
     "incoherence:reanalysis.num_positions=1024,reanalysis.priority=incoherence",
     "regret:reanalysis.num_positions=1024,reanalysis.priority=regret",
     "focus:learner.focus=0.5",
+    "rarity:replay.rarity=1.0",
     "tried:self_play.random_moves=0.5",
     "no proofs:search.prove=false",
 )
