@@ -6,8 +6,6 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 LOCK ?= requirements.lock
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(LOCK)
-# A few processes help; more only cost memory. The order of the files is that of tests/conftest.py.
-PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Compiling is what most tests wait for: passes over loops are half of what XLA does for a search, and programs
 # that are not optimised at all are made in a third of the time. The flags are of the locked XLA; others may not
 # know them.
@@ -15,9 +13,16 @@ SOON := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_cou
   --xla_disable_hlo_passes=while-loop-invariant-code-motion,simplify-while-loops,while-loop-trip-count-annotator
 OPTIMISED := XLA_FLAGS="$(SOON)"
 QUICKLY := XLA_FLAGS="$(SOON) --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# One process more than cores: tests also wait for browsers, actors and processes of their own. A few help, more
+# only cost memory. The order of the files is that of tests/conftest.py.
+PROCESSES := $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
   --extra dev --extra docs --extra bitbully --extra pgx --extra openspiel --extra onnx --extra fleet \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock"
+# uv installs in a fifth of pip's time. It knows nothing of pip's own settings: where they lead to packages that
+# it does not find, pip installs.
+UV_INSTALL = $(BIN)/uv pip install --python $(BIN)/python $(if $(PIP_INDEX_URL),--default-index $(PIP_INDEX_URL))
 DEMO_RUN := runs/tic_tac_toe
 
 # The wheels hold the type checker and its node; the variable stops it from asking for a newer one.
@@ -38,7 +43,9 @@ $(INSTALLED): $(LOCK) pyproject.toml
 	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
 	  echo "$(or $(PYTHON),nothing on the PATH) is no Python 3.11 to 3.13; install one, or name it: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --require-hashes -r $(LOCK)
+	sed -n '/^uv==/,/[^\\]$$/p' $(LOCK) > .venv/uv.lock
+	$(BIN)/python -m pip install --require-hashes -r .venv/uv.lock
+	$(UV_INSTALL) --require-hashes -r $(LOCK) || $(BIN)/python -m pip install --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -52,9 +59,10 @@ demo: .venv ## Train tic-tac-toe, then hold it against the exact solver
 	    apt-get -qq install -y --no-install-recommends chromium' >/dev/null 2>&1; } \
 	  || echo "Chromium cannot be installed here: the tests of the page in a browser are skipped" >&2
 
-test: .venv .chromium ## Run the whole test suite
+test: ## Run the whole test suite
+	@$(MAKE) --no-print-directory --jobs 2 .venv .chromium
 	$(QUICKLY) $(PYTEST) -m "not computes"
-	$(OPTIMISED) $(PYTEST) -m computes
+	$(OPTIMISED) $(PYTEST) -m computes $$(grep -l mark.computes tests/test_*.py)
 
 check: .venv ## Format, lint, types, import layers, fast tests
 	$(BIN)/ruff format --check .

@@ -11,8 +11,8 @@ beside the first one, seed by seed: mistakes after the last iteration, CPU secon
 until there are as few mistakes as the first arm has in the end (linear between measurements).
 
 The arms that are compared if none are given: old positions searched again, chosen in four ways; examples
-drawn by regret, or evenly over positions; moves that are only tried; no proofs. Takes a quarter of an hour for a seed; --quick trains
-tic-tac-toe for a few iterations.
+drawn by regret, or evenly over positions; moves that are only tried; no proofs. Takes a quarter of an hour
+for a seed; --quick trains tic-tac-toe for a few iterations.
 """
 
 import argparse

@@ -3,17 +3,16 @@
 import functools
 from pathlib import Path
 
-import jax
-
 from exit.agent import Agent
 from exit.game import Game
 from exit.loop import RunConfig
-from exit.network import MLPConfig, make_network
+from exit.network import MLPConfig
 from exit.rundir import RunInfo
 from exit.search import SearchConfig
 from exit.selfplay import SelfPlayConfig
 from exit.solve import Exact, exact_of_table, solve
 from exit.web import Desk
+from tests.tiny import random_params
 
 CAPACITY = 32
 
@@ -27,7 +26,7 @@ def desk_of(game: Game, source: Path, *, name: str = "small") -> Desk:
         search=SearchConfig(max_simulations=CAPACITY),
         self_play=SelfPlayConfig(budget=8),
     )
-    params = make_network(network, game).init(jax.random.key(3))
+    params = random_params(game, network, scale=0.0)
     agent = Agent(config, config.search, params, 0, RunInfo("small", (), {}), source)
     return Desk(name, agent, exact_of(game), None)
 

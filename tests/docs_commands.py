@@ -11,6 +11,7 @@ TINY = (
 IN_SMALL = {
     "xit train chomp.py": f"xit train chomp.py {TINY}",
     "xit bench runs/chomp --budgets 0,8": "xit bench runs/chomp --budgets 0,8 --max-reached 0",
+    "xit bench runs/tic_tac_toe": "xit bench runs/tic_tac_toe --max-positions 64 --max-reached 0",
     "xit bench runs/tic_tac_toe --budgets 0,4,64": "xit bench runs/tic_tac_toe --budgets 0 --max-reached 0",
     "xit frontier runs/tic_tac_toe": (
         "xit frontier runs/tic_tac_toe --budgets 0,4 --max-positions 64 --calls 0"
@@ -18,9 +19,9 @@ IN_SMALL = {
     "xit coherence runs/tic_tac_toe": "xit coherence runs/tic_tac_toe --depth 1 --max-positions 64",
     "xit foresee runs/tic_tac_toe": "xit foresee runs/tic_tac_toe --states 64 --max-positions 64",
     "xit match runs/tic_tac_toe --budget 64": "xit match runs/tic_tac_toe --budget 64 --games 2",
-    "xit compile runs/tic_tac_toe --to tree": "xit compile runs/tic_tac_toe --to tree --max-nodes 5",
+    "xit compile runs/tic_tac_toe --to tree": "xit compile runs/tic_tac_toe --to tree --max-nodes 3",
     "xit compile runs/tic_tac_toe --to tree --attempts 8": (
-        "xit compile runs/tic_tac_toe --to tree --attempts 2 --max-nodes 5"
+        "xit compile runs/tic_tac_toe --to tree --attempts 2 --max-nodes 3"
     ),
 }
 """What is run in the place of a command."""

@@ -135,19 +135,24 @@ def test_the_line_of_a_failed_certificate_leads_to_the_mistake(choose: Choose) -
         assert seat["best_actions"] == [cell for cell in moves if moves[cell] == max(moves.values())]
 
 
-@pytest.mark.computes
-@pytest.mark.slow
-def test_openspiel_finds_the_same_exploitability() -> None:
-    game = pyspiel.load_game("tic_tac_toe")
+class _Spiel(spiel_policy.Policy):
+    """An agent for OpenSpiel, asked only where play may lead: a table would hold every history."""
 
-    def probabilities(state: pyspiel.State) -> dict[int, float]:
+    def __init__(self, game: pyspiel.Game, choose: Choose) -> None:
+        super().__init__(game, list(range(game.num_players())))
+        self._choose = choose
+
+    def action_probabilities(self, state: pyspiel.State, player_id: int | None = None) -> dict[int, float]:
         history = state.history()
-        cells = frozenset(history[len(history) % 2 :: 2]), frozenset(history[(len(history) + 1) % 2 :: 2])
-        return {_first(_moves(*cells)): 1.0}
+        mine, theirs = history[len(history) % 2 :: 2], history[(len(history) + 1) % 2 :: 2]
+        return {self._choose(_moves(frozenset(mine), frozenset(theirs))): 1.0}
 
-    tabular = spiel_policy.tabular_policy_from_callable(game, probabilities)
-    theirs = spiel_exploitability.exploitability(game, tabular)
-    assert _figures(TicTacToe(), _policy(_first))["exploitability"] == pytest.approx(theirs)
+
+@pytest.mark.parametrize("choose", [_first, _best, _careless])
+def test_openspiel_finds_the_same_exploitability(choose: Choose) -> None:
+    game = pyspiel.load_game("tic_tac_toe")
+    theirs = spiel_exploitability.nash_conv(game, _Spiel(game, choose)) / game.num_players()
+    assert _figures(TicTacToe(), _policy(choose))["exploitability"] == pytest.approx(theirs)
 
 
 def test_a_heap_game_of_uneven_lines_is_faced_too() -> None:

@@ -4,6 +4,7 @@ import io
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import pytest
@@ -67,39 +68,49 @@ def test_what_is_said_of_commands_is_about_commands_that_are_there() -> None:
     assert not set(IN_SMALL) & set(NOT_RUN)
 
 
+class _Runs(NamedTuple):
+    """A folder with runs, and the commands that pages have been through on them."""
+
+    folder: Path
+    done: set[str]
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs whose agents have learnt nothing yet."""
+def runs(tmp_path_factory: pytest.TempPathFactory) -> _Runs:
+    """Runs whose agents have learnt nothing yet."""
     folder = tmp_path_factory.mktemp("docs")
     for name in _RUN:
         config = with_overrides(load_config(name), _SMALL_NETWORK)
         run_dir = folder / "runs" / name
         with claim(run_dir, config, config_name=name, overrides=_SMALL_NETWORK):
             save(run_dir, 1, {"acting": random_params(config.game, config.network)}, keep=1)
-    return folder
+    return _Runs(folder, set())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_blocks_run_in_order(
-    page: Path, runs: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    page: Path, runs: _Runs, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not any(block.language in ("python", "sh") for block in blocks_of(page)):
         return
     (tmp_path / "runs").mkdir()
     for name in _RUN:
         # Shared: nothing but figures, pictures and what an agent foresees is written into them.
-        (tmp_path / "runs" / name).symlink_to(runs / "runs" / name)
+        (tmp_path / "runs" / name).symlink_to(runs.folder / "runs" / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("XIT_CACHE_DIR", str(runs / "cache"))
+    monkeypatch.setenv("XIT_CACHE_DIR", str(runs.folder / "cache"))
     namespace: dict[str, object] = {"__name__": "__main__"}
     for block in blocks_of(page):
         if block.language == "python":
             _run_python(block, namespace)
         elif block.language == "sh":
             for command in commands_of(block):
-                _run_command(command, capsys, monkeypatch)
+                # What runs on one page runs on another: the runs are the same.
+                if command.text not in runs.done:
+                    _run_command(command, capsys, monkeypatch)
+                    runs.done.add(command.text)
 
 
 def _run_python(block: Block, namespace: dict[str, object]) -> None:

@@ -65,7 +65,7 @@ def assert_alike(left: Any, right: Any) -> None:
     "command",
     [
         ["bench", "--budgets", "0,4"],
-        ["frontier", "--budgets", "0,4", "--snapshots", "--calls", "0"],
+        ["frontier", "--budgets", "0,4", "--snapshots", "--calls", "0", "--max-positions", "300"],
     ],
     ids=["bench", "frontier"],
 )

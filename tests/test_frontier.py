@@ -133,7 +133,8 @@ def test_the_frontier_shows_training_and_thinking_pay(
 ) -> None:
     figures, picture = tmp_path / "frontier.json", tmp_path / "frontier.png"
     command = ["frontier", str(run_dir), "--snapshots", "--budgets", "64,0,4,16", "--max-positions", "300"]
-    assert run([*command, "--elo", "12", "--json", str(figures), "--out", str(picture)]) == 0
+    command += ["--calls", "6", "--elo", "12"]
+    assert run([*command, "--json", str(figures), "--out", str(picture)]) == 0
     shown = capsys.readouterr().out
     assert "at equal strength by the logit of regret" in shown
     assert "at equal strength by Elo" in shown

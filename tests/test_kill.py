@@ -16,7 +16,7 @@ from exit.logs import read_metrics
 from tests.tiny import assert_same_bits, saved_state
 
 # So small that a process spends its time on what a kill may hit: playing, learning and writing.
-LAST = 60
+LAST = 40
 SETTINGS = (
     f"num_iterations={LAST}",
     "checkpoint_every=1",

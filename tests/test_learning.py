@@ -94,7 +94,6 @@ def _random_moves(game: Game) -> Callable[..., SearchResult]:
     return random_moves
 
 
-@pytest.mark.computes
 def test_the_loop_learns_tic_tac_toe(tmp_path: Path) -> None:
     _keep_table(LEARNING.game)
     halfway, end = train_tiny(tmp_path / "run", LEARNING)
@@ -125,7 +124,6 @@ def _greedy_return(game: Game) -> float:
     return expected_return(game, policy_of(game, baselines_of(game)["greedy"])).value
 
 
-@pytest.mark.computes
 def test_a_bandit_is_played_better_than_greedily(tmp_path: Path) -> None:
     train_tiny(tmp_path / "run", BANDIT)
     learnt, optimal = _reflex_return(tmp_path / "run", BANDIT), initial_value(table_of(BANDIT.game))

@@ -133,8 +133,8 @@ def test_random_games_of_backgammon_are_those_of_pgx():
 
 def test_the_first_roll_of_backgammon_is_no_double():
     game = make("backgammon")
-    assert np.flatnonzero(game.legal_actions(game.init())).tolist() == [0]
-    probs = game.outcome_probs(game.init(), jnp.int32(0))
+    assert np.flatnonzero(compiled(game.legal_actions)(game.init())).tolist() == [0]
+    probs = compiled(game.outcome_probs)(game.init(), jnp.int32(0))
     np.testing.assert_allclose(probs, [0 if low == high else 1 / 15 for low, high in ROLLS], rtol=1e-6)
 
 
@@ -227,7 +227,7 @@ def test_the_tiles_that_2048_begins_with_may_lie_anywhere():
 @pytest.mark.parametrize("name", ["2048", "backgammon"])
 def test_what_pgx_draws_comes_as_often_as_it_is_said(name):
     game, env = make(name), env_of(make(name))
-    state = env.init(jax.random.key(0))
+    state = compiled(env.init)(jax.random.key(0))
     step = compiled(jax.vmap(env.step, (None, None, 0)))
     if name == "backgammon":
         state = state.replace(_dice=jnp.array([2, 3]), _playable_dice=jnp.array([2, -1, -1, -1]))
@@ -242,7 +242,7 @@ def test_what_pgx_draws_comes_as_often_as_it_is_said(name):
         outcomes = [tile_outcome(moved, board) for board in np.asarray(drawn._board)]
     rules = game._rules
     assert rules.chance is not None
-    probs = np.asarray(rules.chance.probs_fn(state, action), float)
+    probs = np.asarray(compiled(rules.chance.probs_fn)(state, action), float)
     counts = np.bincount(outcomes, minlength=len(probs))
     assert np.all(counts[probs == 0] == 0)
     # Five standard deviations.

@@ -56,7 +56,6 @@ def _found(game: Game, budget: int, seed: int = 0) -> _Found:
     return _Found(jax.tree.map(np.asarray, found), exact_moves_of_keys(table_of(game), keys))
 
 
-@pytest.mark.computes
 @GAMES
 def test_nearly_every_state_is_proven_and_rightly(game: Game) -> None:
     found = _found(game, CAPACITIES[game])

@@ -3,7 +3,6 @@
 import functools
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
@@ -21,7 +20,6 @@ from exit.evaluate import (
 )
 from exit.game import baselines_of
 from exit.loop import RunConfig
-from exit.network import make_network
 from exit.rundir import RunInfo
 from exit.search import SearchConfig
 from exit.selfplay import SelfPlayConfig
@@ -31,7 +29,7 @@ from games.pig import Pig
 from games.tic_tac_toe import TicTacToe
 from tests.chance_games import Race
 from tests.planted import Chain
-from tests.tiny import NET, table_of
+from tests.tiny import NET, random_params, table_of
 
 
 @pytest.mark.computes
@@ -188,7 +186,7 @@ def test_the_bench_says_what_an_agent_earns_beside_perfect_play_and_rules_of_thu
         self_play=SelfPlayConfig(budget=16),
         evaluation=EvaluationConfig(budget=0),
     )
-    params = make_network(NET, config.game).init(jax.random.key(0))
+    params = random_params(config.game, scale=0.0)
     info = RunInfo("bandit_2_4", (), {})
     agent = Agent(config, config.search, params, 0, info, Path("nowhere"))
     exact = exact_of_table(table_of(config.game))
