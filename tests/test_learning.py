@@ -1,7 +1,6 @@
 """The loop learns, by exact measure, and does not without search."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,19 @@ def _passes(figures: dict[str, Any]) -> bool:
     return figures["reflex_mistake_rate"] < 0.04 and figures["search_mistake_rate"] < 0.02
 
 
+@pytest.fixture
+def without_search(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Game], None]]:
+    """Replaces search in self-play by random legal moves; all else stays."""
+
+    def replaced(game: Game) -> None:
+        monkeypatch.setattr(selfplay_module, "search", _random_moves(game))
+        # Runs that differ in their seed share what is compiled.
+        jax.clear_caches()
+
+    yield replaced
+    jax.clear_caches()
+
+
 @pytest.fixture(autouse=True)
 def _own_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XIT_CACHE_DIR", str(tmp_path / "cache"))
@@ -101,12 +113,12 @@ def test_the_loop_learns_tic_tac_toe(tmp_path: Path) -> None:
     assert end["policy_loss"] < halfway["policy_loss"]
 
 
-def test_the_same_loop_without_search_does_not_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search is replaced by random legal moves; all else stays."""
+def test_the_same_loop_without_search_does_not_pass(
+    tmp_path: Path, without_search: Callable[[Game], None]
+) -> None:
     _keep_table(LEARNING.game)
-    monkeypatch.setattr(selfplay_module, "search", _random_moves(LEARNING.game))
-    # Another seed, so that no program compiled with search is used again.
-    *_, end = train_tiny(tmp_path / "run", replace(LEARNING, seed=1))
+    without_search(LEARNING.game)
+    *_, end = train_tiny(tmp_path / "run", LEARNING)
     assert not _passes(end)
     assert end["reflex_mistake_rate"] > 0.2
 
@@ -130,9 +142,7 @@ def test_a_bandit_is_played_better_than_greedily(tmp_path: Path) -> None:
     assert gap_closed(learnt, baseline=_greedy_return(BANDIT.game), optimal=optimal) > 0.8
 
 
-def test_a_bandit_is_not_without_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search is replaced by random legal moves; all else stays."""
-    monkeypatch.setattr(selfplay_module, "search", _random_moves(BANDIT.game))
-    config = replace(BANDIT, seed=1)
-    train_tiny(tmp_path / "run", config)
-    assert _reflex_return(tmp_path / "run", config) < _greedy_return(config.game)
+def test_a_bandit_is_not_without_search(tmp_path: Path, without_search: Callable[[Game], None]) -> None:
+    without_search(BANDIT.game)
+    train_tiny(tmp_path / "run", BANDIT)
+    assert _reflex_return(tmp_path / "run", BANDIT) < _greedy_return(BANDIT.game)

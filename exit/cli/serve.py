@@ -70,12 +70,15 @@ def serve(
             progress.update(f"compiling {desks[0].name}")
             warm_up(desks[0])
         server = Server(desks, where, Limits(searches=searches))
-        in_background(lambda: _get_ready(desks))
+        getting_ready = in_background(lambda: _get_ready(desks))
         shown = f"[{host}]" if ":" in host else host
         console.say(f"http://{shown}:{where.getsockname()[1]}/ (stop with Ctrl-C)")
         with contextlib.suppress(KeyboardInterrupt):
             server.run()
         console.say("stopped")
+        if getting_ready.is_alive():
+            # A process that is taken apart under a thread of XLA's crashes, and compiling is not interrupted.
+            console.leave()
 
 
 def _get_ready(desks: "list[Desk]") -> None:
