@@ -21,11 +21,13 @@ class Group:
 
     Attributes:
       name: the configuration and its settings, without the seed.
+      label: the same without the settings that all groups have.
       run_dirs: one for each seed.
       rows: reports of each run, oldest first.
     """
 
     name: str
+    label: str
     run_dirs: tuple[Path, ...]
     rows: tuple[tuple[Row, ...], ...]
 
@@ -83,7 +85,7 @@ def groups_of(run_dirs: Sequence[Path]) -> list[Group]:
       UsageError: a directory holds no run, or one that has not reported yet.
       UserError: reports are damaged.
     """
-    members: dict[str, list[tuple[Path, tuple[Row, ...]]]] = {}
+    members: dict[tuple[str, ...], list[tuple[Path, tuple[Row, ...]]]] = {}
     for run_dir in run_dirs:
         inside = (
             [path.parent.name for path in sorted(run_dir.glob("*/config.json"))] if run_dir.is_dir() else []
@@ -97,8 +99,11 @@ def groups_of(run_dirs: Sequence[Path]) -> list[Group]:
         if not rows:
             raise UsageError(f"the run in {run_dir} has not reported yet; wait for its first report")
         settings = [setting for setting in info.overrides if setting.partition("=")[0].strip() != "seed"]
-        members.setdefault(" ".join([info.config_name, *settings]), []).append((run_dir, rows))
-    return [
-        Group(name, tuple(run_dir for run_dir, _ in runs), tuple(rows for _, rows in runs))
-        for name, runs in members.items()
-    ]
+        members.setdefault((info.config_name, *settings), []).append((run_dir, rows))
+    shared = set.intersection(*map(set, members)) if len(members) > 1 else set()
+    groups = []
+    for words, runs in members.items():
+        label = " ".join([words[0], *(word for word in words[1:] if word not in shared)])
+        run_dirs, rows = zip(*runs, strict=True)
+        groups.append(Group(" ".join(words), label, run_dirs, rows))
+    return groups

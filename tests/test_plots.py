@@ -90,7 +90,7 @@ def test_what_old_weights_played_is_drawn_by_age(tmp_path: Path, drawn: list[lis
 
 def test_the_page_of_a_fleets_run_shows_what_its_old_weights_played() -> None:
     def shown(*rows: dict[str, float | None]) -> list[str]:
-        group = Group("a setting", (Path("run"),), (tuple(rows),))
+        group = Group("a setting", "a setting", (Path("run"),), (tuple(rows),))
         return [panel.says for panel in diagnostic_panels([group])]
 
     alone, fleet = shown(_report(1)), shown(_report(1, stale_residual=0.2, weights_age=3.0))

@@ -41,6 +41,7 @@ def run_dirs(tmp_path: Path) -> list[Path]:
 def test_seeds_of_one_setting_are_one_curve(run_dirs: list[Path]) -> None:
     wide, plain = groups_of(run_dirs)
     assert (wide.name, plain.name) == ("tiny network.width=8", "tiny")
+    assert (wide.label, plain.label) == ("tiny network.width=8", "tiny")
     assert wide.run_dirs == (run_dirs[0], run_dirs[2])
     curve = wide.curve("reflex_mistake_rate")
     assert curve is not None
@@ -52,6 +53,15 @@ def test_seeds_of_one_setting_are_one_curve(run_dirs: list[Path]) -> None:
     np.testing.assert_allclose(curve.high, [0.7, 0.2])
     assert plain.curve("reflex_mistake_rate") is None
     assert [row["reflex_mistake_rate"] for row in wide.last()] == [0.1, 0.1]
+
+
+def test_what_all_settings_share_is_not_said_of_each(tmp_path: Path) -> None:
+    rows = [{"iteration": 1, "seconds": 1.0}]
+    settings = [("seed=1", "num_iterations=9", f"network.width={width}") for width in (8, 16)]
+    run_dirs = [_run_of(tmp_path / words[2], words, rows) for words in settings]
+    assert [group.label for group in groups_of(run_dirs)] == ["tiny network.width=8", "tiny network.width=16"]
+    (alone,) = groups_of(run_dirs[:1])
+    assert alone.label == alone.name == "tiny num_iterations=9 network.width=8"
 
 
 def test_the_command_shows_each_setting_and_draws(

@@ -72,7 +72,7 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
     console.prepare_json(json_path)
     tables = []
     for title, columns in ("where they stand", STANDING), ("their last iteration", _DIAGNOSTICS):
-        rows = [[group.name, str(len(group.run_dirs)), *cells(group, columns)] for group in groups]
+        rows = [[group.label, str(len(group.run_dirs)), *cells(group, columns)] for group in groups]
         tables.append((title, ("run", "seeds", *columns), rows))
         console.show_table(*tables[-1])
     console.say(_LEGEND)

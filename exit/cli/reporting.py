@@ -56,7 +56,7 @@ def write_page(
         # The ink of drawings is that of the page.
         colour = "currentColor" if colour == "#000000" else colour
         settings.append(
-            {"name": group.name, "seeds": len(group.run_dirs), "colour": colour, "dashes": _DASHES[stroke]}
+            {"name": group.label, "seeds": len(group.run_dirs), "colour": colour, "dashes": _DASHES[stroke]}
         )
     runs = [run_dir for group in groups for run_dir in group.run_dirs]
     rows = [rows for group in groups for rows in group.rows]

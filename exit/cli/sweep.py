@@ -138,7 +138,7 @@ def _show(points: "list[Point]", folder: Path, json_path: Path | None) -> None:
     from exit.report import groups_of
 
     groups = groups_of([point.run_dir for point in points])
-    rows = [[group.name, str(len(group.run_dirs)), *cells(group, STANDING)] for group in groups]
+    rows = [[group.label, str(len(group.run_dirs)), *cells(group, STANDING)] for group in groups]
     console.show_table("where they stand", ("run", "seeds", *STANDING), rows)
     console.say(f"`xit report {folder}/*` draws their learning curves")
     found: list[dict[str, Any]] = [

@@ -57,12 +57,19 @@ def plot_report(groups: Sequence[Group], path: Path | str) -> Path:
     Returns:
       The path written.
     """
-    figure, grid = plt.subplots(2, 3, figsize=(14, 7.4), sharex=True)
+    figure, grid = plt.subplots(2, 3, figsize=(14, 7.4), sharex=True, layout="constrained")
     axes = grid.ravel().tolist()
     for axis, shown in zip(axes, _PICTURE, strict=True):
-        _draw(axis, groups, shown, with_names=True)
+        _draw(axis, groups, shown)
     for axis in axes[:3]:
         axis.set_xlabel("")
+    # For the legend: a setting may have no curve in some of the axes.
+    lines = [
+        axes[0].plot([], [], color=colour, linestyle=stroke)[0]
+        for colour, stroke in map(looks_of, range(len(groups)))
+    ]
+    labels = [group.label for group in groups]
+    figure.legend(lines, labels, loc="outside lower center", ncols=2, frameon=False)
     return finish(figure, axes, "learning curves", Path(path))
 
 
@@ -89,7 +96,7 @@ def _panels(groups: Sequence[Group], figures: Sequence[_Figure]) -> list[Panel]:
     ]
 
 
-def _draw(axis: Axes, groups: Sequence[Group], shown: _Figure, *, with_names: bool = False) -> None:
+def _draw(axis: Axes, groups: Sequence[Group], shown: _Figure) -> None:
     unit, seconds = time_unit([row for group in groups for run in group.rows for row in run])
     for index, group in enumerate(groups):
         curve = group.curve(shown.name)
@@ -103,7 +110,6 @@ def _draw(axis: Axes, groups: Sequence[Group], shown: _Figure, *, with_names: bo
             linestyle=stroke,
             # A line of one point is none.
             marker="o" if len(times) == 1 else None,
-            label=group.name if with_names else "_",
             clip_on=False,
         )
         low, high = shown.scale * curve.low, shown.scale * curve.high
