@@ -4,11 +4,12 @@ python benchmarks/frontier.py [--json FILE] [--quick] [--runs DIR] [--seeds N] [
 
 Trains each game with networks of two widths, in small iterations, keeping the agent after 1, 2, 4, ... 1024
 of them, and measures each of those at budgets 0 and 1, 4, 16, ... 1024 in exact regret: three decades of
-training by three of thinking. The slope says by how many decades the compute of a move changes at equal
-strength when that of training rises by one: strength in exact regret, and in Elo from games among the
-agents. A plane is fitted for each seed; the table has their mean and spread. Runs and frontiers are kept in
-DIR; finished ones are not made again, and all games come before the next seed. Takes an hour for a seed;
---quick fits tic-tac-toe alone, with less of everything.
+training by up to three of thinking, fewer where proofs end it. The slope says by how many decades the compute
+of a move changes at equal strength when that of training rises by one: strength in exact regret, and in Elo
+from games among the agents, and by regret also for the first and the second half of training alone, since a
+law would have the same slope in both. A plane is fitted for each seed; the table has their mean and spread.
+Runs and frontiers are kept in DIR; finished ones are not made again, and all games come before the next seed.
+Takes an hour for a seed; --quick fits tic-tac-toe alone, with less of everything.
 """
 
 import argparse
@@ -21,7 +22,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from measuring.quickly import compile_quickly
+
+from exit.evaluate import Strength, exchange_rate, regret_strength
 
 _ROOT = Path(__file__).resolve().parent.parent
 _GAMES = ("tic_tac_toe", "nim_3_4_5", "connect_four_4x4", "hex_3", "othello_4", "bandit_2_20")
@@ -72,6 +76,7 @@ def measure(game: str, width: int, seed: int, runs: Path, *, quick: bool) -> dic
         "seed": seed,
         "exchange": found["exchange"],
         "exchange_elo": found["exchange_elo"],
+        "exchange_halves": _halves(found),
         "train_flops": [min(train), max(train)],
         "test_flops": [min(test), max(test)],
         "reflex_regret": [max(reflex), min(reflex)],
@@ -79,6 +84,23 @@ def measure(game: str, width: int, seed: int, runs: Path, *, quick: bool) -> dic
         "hardware": found["hardware"],
         "commit": found["provenance"]["commit"],
     }
+
+
+def _halves(found: dict[str, Any]) -> list[dict[str, Any] | None]:
+    """The exchange rate by regret over the agents of the first and of the second half of training alone."""
+    agents = found["agents"]
+    table = [[row["mean_regret"] for row in agent["budgets"]] for agent in agents]
+    train = np.array([agent["training"]["flops"] for agent in agents])
+    test = np.array([[row["flops"] for row in agent["budgets"]] for agent in agents])
+    searched = np.array([[row["budget"] > 0 for row in agent["budgets"]] for agent in agents])
+    strength = regret_strength(
+        np.array(table)[..., None], found["greatest_regret"], np.ones((1, 1), np.int32)
+    )
+    middle = len(agents) // 2
+    return [
+        exchange_rate(train[half], test[half], Strength(*(each[half] for each in strength)), searched[half])
+        for half in (slice(middle), slice(middle, None))
+    ]
 
 
 def _run(*arguments: str) -> None:
@@ -113,6 +135,7 @@ def main() -> None:
     print(
         f"{'game':<18}{'width':>6}{'seeds':>6}{'decades of training':>21}{'of a move':>11}{'points':>8}"
         f"{'perfect':>9}{'slope':>8}  {'seeds':<17}{'R2':>5}{'by Elo':>8}  {'seeds':<17}{'R2':>5}"
+        f"{'in halves':>15}"
     )
     for key in dict.fromkeys((row["game"], row["width"]) for row in rows):
         print(_line([row for row in rows if (row["game"], row["width"]) == key]))
@@ -128,7 +151,9 @@ def _line(rows: Sequence[dict[str, Any]]) -> str:
         return f"{begin}  too few points with regret"
     points, perfect = (sum(fit[name] for fit in fits) for name in ("points", "saturated"))
     by_elo = [row["exchange_elo"] for row in rows if row["exchange_elo"]]
-    return f"{begin}{points:>8}{perfect:>9}{_slope(fits)}{_slope(by_elo)}"
+    halves = [[half["slope"] for row in rows if (half := row["exchange_halves"][i])] for i in range(2)]
+    shown = ", ".join(f"{statistics.mean(slopes):.2f}" if slopes else "-" for slopes in halves)
+    return f"{begin}{points:>8}{perfect:>9}{_slope(fits)}{_slope(by_elo) or ' ' * 32}{shown:>15}"
 
 
 def _slope(fits: Sequence[dict[str, Any]]) -> str:
