@@ -29,6 +29,8 @@ from exit.evaluate import Strength, exchange_rate, regret_strength
 
 _ROOT = Path(__file__).resolve().parent.parent
 _GAMES = ("tic_tac_toe", "nim_3_4_5", "connect_four_4x4", "hex_3", "othello_4", "bandit_2_20")
+# Nobody to play against, so no rating.
+_ALONE = ("bandit_2_20",)
 _WIDTHS = (32, 128)
 _ITERATIONS = 1024
 # Small iterations, or the first agent has already learnt much.
@@ -63,7 +65,9 @@ def measure(game: str, width: int, seed: int, runs: Path, *, quick: bool) -> dic
         assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
         _run("train", game, "--run-dir", str(run_dir), *assignments)
         budgets = ",".join(map(str, _BUDGETS[:4] if quick else _BUDGETS))
-        sample = ["--max-positions", str(_MAX_POSITIONS), "--elo", str(_OPENINGS), "--calls", "0"]
+        sample = ["--max-positions", str(_MAX_POSITIONS), "--calls", "0"]
+        if game not in _ALONE:
+            sample += ["--elo", str(_OPENINGS)]
         files = ["--out", str(figures.with_suffix(".png")), "--json", str(figures)]
         _run("frontier", str(run_dir), "--snapshots", "--budgets", budgets, *sample, *files)
     found = json.loads(figures.read_text())
