@@ -340,6 +340,8 @@ def test_act_says_how_far_it_is(
     trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setattr("exit.cli.console._PATIENCE_SECONDS", 0.0)
+    # However long it compiles, nothing is said before there is something to say.
+    monkeypatch.setattr("exit.cli.console._LOOK_SECONDS", 600.0)
     positions, out = tmp_path / "positions.jsonl", tmp_path / "out.jsonl"
     positions.write_text('{"moves": []}\n{"moves": [4]}\n')
     command = ["act", str(trained.run_dir), "--budget", "1", "--positions", str(positions)]
