@@ -1,4 +1,4 @@
-"""Numbers by which positions are told apart, those apart that differ to the network."""
+"""Numbers that tell positions apart, as far as the network sees that they differ."""
 
 import jax
 import jax.numpy as jnp

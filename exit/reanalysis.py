@@ -109,7 +109,7 @@ def _rows(
     config: ReanalysisConfig,
     counts_for: Float[Array, " capacity"] | None,
 ) -> Int[Array, " n"]:
-    """Which rows of a replay, that holds as many as are drawn, are searched again; no row twice."""
+    """Which rows of a replay that holds enough are searched again; only by regret may one come twice."""
     if config.priority == "regret":
         return draw(replay, rng_key, config.num_positions, focus=1.0, counts_for=counts_for)
     key_drawn, key_order = jax.random.split(rng_key)
