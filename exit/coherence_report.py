@@ -22,6 +22,7 @@ from exit.evaluate import (
     yardstick,
 )
 from exit.evaluate.learnt.detection import combined, detection
+from exit.fingerprint import classes
 from exit.frontier import MAX_STATES, measured_states
 from exit.game import action_name_of, render_of
 from exit.network import Params, PredictFn, make_network
@@ -192,7 +193,7 @@ def _detection(
         for name, score in (baselines | others | residuals).items()
         if (figures := detection(wrong, score, seed=seed)) is not None
     ]
-    learnt = combined(wrong, baselines | residuals, seed=seed)
+    learnt = combined(wrong, baselines | residuals, classes(measured.states, game=agent.game), seed=seed)
     if learnt is not None and (figures := detection(wrong, learnt, seed=seed)) is not None:
         most = max(evaluations[name] for name in (baselines | residuals))
         rows.append({"measure": "learnt from these", "evaluations": most, **figures})

@@ -23,6 +23,9 @@ from exit.solve import Exact, unfinished_keys
 MAX_STATES = 4096
 """States of each kind that are measured where nothing else is said."""
 
+_SPARE = 3
+"""Times as many are drawn, since half of them may teach."""
+
 ProgressFn = Callable[[str], None]
 """Told what is being done."""
 
@@ -58,7 +61,7 @@ def foresight_report(
     predict = make_network(agent.config.network, agent.game).predict
     kind, every = _states(exact, max_states, seed)
     own = own_positions(agent.params, game=agent.game, predict=predict, num=2 * max_states, seed=seed)
-    kinds = {"all": every, "own": own[measures(own)][:max_states]}
+    kinds = {"all": every, "own": own[measures(agent.game, own)][:max_states]}
     rows = {}
     for name, keys in kinds.items():
         if not len(keys):
@@ -84,11 +87,12 @@ def _states(exact: Exact, max_states: int, seed: int) -> tuple[str, UInt32[np.nd
     """Unfinished states that never teach: all of them, or a sample, uniform where a table knows them."""
     if exact.table is None:
         found = random_positions(exact.game, 2 * max_states, MAX_PLIES, seed).keys
-        return "random play", found[measures(found)][:max_states]
+        return "random play", found[measures(exact.game, found)][:max_states]
     keys = unfinished_keys(exact.table)
-    keys = keys[measures(keys)]
-    drawn = keys[np.random.default_rng(seed).permutation(len(keys))[:max_states]]
-    return "all" if len(drawn) == len(keys) else "uniform", drawn
+    drawn = keys[np.random.default_rng(seed).permutation(len(keys))[: _SPARE * max_states]]
+    kept = drawn[measures(exact.game, drawn)]
+    every = len(drawn) == len(keys) and len(kept) <= max_states
+    return "all" if every else "uniform", kept[:max_states]
 
 
 def _held(

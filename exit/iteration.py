@@ -214,7 +214,7 @@ def _play_and_remember(
 
 def remember(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:
     """The replay with one iteration's examples in it."""
-    told_apart = fingerprints(config.game, targets.state) if config.replay.rarity else None
+    told_apart = fingerprints(targets.state, game=config.game) if config.replay.rarity else None
     return ring.add(replay, targets, told_apart)
 
 

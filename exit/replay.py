@@ -147,7 +147,10 @@ def _in_proportion(
     blocks = jnp.pad(weight, (0, -len(weight) % _BLOCK)).reshape(-1, _BLOCK)
     key_block, key_row = jax.random.split(rng_key)
     part = (jnp.arange(num) + jax.random.uniform(key_block, (num,))) / num
-    block = _first_beyond(jnp.cumsum(blocks.sum(axis=1))[None], part)
+    upto = jnp.cumsum(blocks.sum(axis=1))
+    # Searched, not compared with all: that would be most of an update where the ring is large.
+    block = jnp.searchsorted(upto, part * upto[-1], side="right")
+    block = jnp.minimum(block, jnp.sum(upto < upto[-1]))
     within = jnp.cumsum(blocks[block], axis=1)
     return block * _BLOCK + _first_beyond(within, jax.random.uniform(key_row, (num,)))
 

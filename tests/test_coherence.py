@@ -155,18 +155,30 @@ def test_what_is_learnt_joins_measures_and_does_not_remember() -> None:
     rng = np.random.default_rng(1)
     first, second, noise = rng.normal(size=(3, 2000))
     wrong = (first > 1) & (second > 0)
-    learnt = combined(wrong, {"first": first, "second": second})
+    alone = np.arange(2000, dtype=np.uint32)
+    learnt = combined(wrong, {"first": first, "second": second}, alone)
     assert learnt is not None
     found = detection(wrong, learnt)
     assert found is not None
     assert found["auc"] > 0.97
     # Where there is nothing to learn, a model that had seen the states would still know them.
-    blind = combined(rng.random(2000) < 0.2, {"noise": noise})
-    assert blind is not None
-    found = detection(wrong, blind)
+    chance = rng.random(2000) < 0.2
+    assert 0.4 < _area(chance, combined(chance, {"noise": noise}, alone)) < 0.6
+    # Nor may it know a state from its images, which score the same.
+    images = np.repeat(alone[:500], 4)
+    chance, noise = chance[images], {"noise": noise[images]}
+    assert _area(chance, combined(chance, noise, alone)) > 0.8
+    assert _area(chance, combined(chance, noise, images)) < 0.6
+    assert combined(alone < 3, {"first": first}, alone) is None
+    # Ten images of one state are no more to learn from than the state.
+    assert combined(alone < 10, {"first": first}, np.maximum(alone, 9)) is None
+
+
+def _area(wrong: np.ndarray, score: np.ndarray | None) -> float:
+    assert score is not None
+    found = detection(wrong, score)
     assert found is not None
-    assert 0.4 < found["auc"] < 0.6
-    assert combined(np.arange(2000) < 3, {"first": first}) is None
+    return found["auc"]
 
 
 def test_an_agents_own_positions_are_unfinished_ones_that_can_be_reached() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from exit.catalog import load_game
-from exit.fingerprint import fingerprints
+from exit.fingerprint import classes, fingerprints
 from exit.game import Game, symmetries_of
-from exit.solve import exact_of, table_of, unfinished_keys
+from exit.solve import exact_of, states_of, table_of, unfinished_keys
 from tests.tiny import random_states
 
 
@@ -25,19 +25,35 @@ def test_as_many_as_there_are_different_positions(name: str, num_classes: int) -
     game = load_game(name)
     keys = unfinished_keys(table_of(exact_of(game)))
     states = jax.vmap(game.decode)(jnp.asarray(keys))
-    assert len(np.unique(np.asarray(fingerprints(game, states)))) == num_classes
+    assert len(np.unique(np.asarray(fingerprints(states, game=game)))) == num_classes
 
 
 @pytest.mark.parametrize("name", ["connect_four_4x4", "othello_4", "hex_3"])
 def test_alike_where_the_network_sees_a_symmetric_image_and_nowhere_else(name: str) -> None:
     game = load_game(name)
     states = random_states(game, 200, 6, seed=1)
-    found = np.asarray(fingerprints(game, states))
-    classes = [_class(game, jax.tree.map(lambda leaf, row=row: leaf[row], states)) for row in range(200)]
-    assert len(set(classes)) > 20
+    found = np.asarray(fingerprints(states, game=game))
+    least = [_class(game, jax.tree.map(lambda leaf, row=row: leaf[row], states)) for row in range(200)]
+    assert len(set(least)) > 20
     for one in range(200):
         for other in range(one):
-            assert (found[one] == found[other]) == (classes[one] == classes[other])
+            assert (found[one] == found[other]) == (least[one] == least[other])
+
+
+def test_any_bit_halves_the_positions_those_that_are_their_own_image_too() -> None:
+    game = load_game("connect_four_4x4")
+    keys = unfinished_keys(table_of(exact_of(game)))
+    states = states_of(game, keys)
+    found = classes(states, game=game)
+    assert len(found) == len(keys)
+    images, _ = jax.vmap(lambda state: symmetries_of(game, state))(states)
+    seen = np.asarray(jax.vmap(jax.vmap(game.observe))(images))
+    own_image = (seen[:, 0] == seen[:, 1]).reshape(len(keys), -1).all(axis=1)
+    assert own_image.sum() > 30
+    for some in (own_image, ~own_image):
+        halves = (np.unique(found[some])[:, None] >> np.arange(32, dtype=np.uint32)) & 1
+        # Four deviations of the mean of so many tosses.
+        np.testing.assert_allclose(halves.mean(axis=0), 0.5, atol=2 / len(halves) ** 0.5)
 
 
 def test_images_have_the_same_fingerprint() -> None:
@@ -48,7 +64,7 @@ def test_images_have_the_same_fingerprint() -> None:
     assert num_images == 8
     for image in range(num_images):
         turned = jax.tree.map(lambda leaf, image=image: leaf[:, image], images)
-        np.testing.assert_array_equal(fingerprints(game, turned), fingerprints(game, states))
+        np.testing.assert_array_equal(fingerprints(turned, game=game), fingerprints(states, game=game))
 
 
 def _class(game: Game, state: object) -> bytes:

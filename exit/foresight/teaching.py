@@ -13,7 +13,9 @@ from jaxtyping import Array, Bool, Float, Int, UInt32
 from exit.acting import make_curve_fn
 from exit.evaluate import own_positions, random_positions, rows_of
 from exit.evaluate.sample import MAX_PLIES
+from exit.fingerprint import classes
 from exit.foresight.heads import BUDGETS, Foresight, evidence, foreseen_logits, fresh_foresight
+from exit.game import Game
 from exit.iteration import RunConfig
 from exit.network import Network, Params, make_network
 from exit.programs import kept
@@ -91,26 +93,20 @@ def lesson_positions(
     predict = make_network(config.network, config.game).predict
     # Twice as many as are wanted, of which every other one is kept for measuring.
     own = own_positions(params, game=config.game, predict=predict, num=num_states, seed=seed)
-    own = own[~measures(own)][: num_states // 2]
+    own = own[~measures(config.game, own)][: num_states // 2]
     plies = config.self_play.max_random_plies or MAX_PLIES
     others = random_positions(config.game, 2 * (num_states - len(own)), plies, seed).keys
-    others = others[~measures(others)][: num_states - len(own)]
+    others = others[~measures(config.game, others)][: num_states - len(own)]
     keys = np.unique(np.concatenate([own, others]), axis=0)
     return np.random.default_rng(seed).permutation(keys)
 
 
-def measures(keys: UInt32[np.ndarray, "n K"]) -> Bool[np.ndarray, " n"]:
-    """Which states are for measuring what is foreseen, and never teach it: half of them, by their keys."""
-    mixed = np.zeros(len(keys), np.uint32)
-    # The bits are mixed as in A. Appleby's MurmurHash3, word by word.
-    for word in keys.T:
-        mixed ^= word
-        mixed ^= mixed >> 16
-        mixed *= np.uint32(0x85EBCA6B)
-        mixed ^= mixed >> 13
-        mixed *= np.uint32(0xC2B2AE35)
-        mixed ^= mixed >> 16
-    return (mixed & 1).astype(bool)
+def measures(game: Game, keys: UInt32[np.ndarray, "n K"]) -> Bool[np.ndarray, " n"]:
+    """Which states are for measuring what is foreseen, and never teach it: half of all, with their images.
+
+    Symmetric states are on the same side, since the network says nearly the same of them.
+    """
+    return (classes(states_of(game, keys), game=game) & 1).astype(bool)
 
 
 def _searched(

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt32
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from threadpoolctl import threadpool_limits
 
 from exit.evaluate.resampling import percentile_interval, resample
@@ -53,18 +53,26 @@ def _areas(
 
 
 def combined(
-    wrong: Bool[np.ndarray, " n"], scores: Mapping[str, Float[np.ndarray, " n"]], *, seed: int = 0
+    wrong: Bool[np.ndarray, " n"],
+    scores: Mapping[str, Float[np.ndarray, " n"]],
+    alike: UInt32[np.ndarray, " n"],
+    *,
+    seed: int = 0,
 ) -> Float[np.ndarray, " n"] | None:
-    """A score learnt from several, each state's by a model that has not seen it.
+    """A score learnt from several, each state's by a model that has not seen it, nor any like it.
 
     Boosted trees, five folds. None where there are too few wrong or right states for that.
+
+    Args:
+      alike: equal for states that are the same up to symmetry, such as `exit.fingerprint.classes` finds.
     """
-    if min(wrong.sum(), (~wrong).sum()) < 2 * _FOLDS:
+    fewest = min(len(np.unique(alike[kind])) for kind in (wrong, ~wrong))
+    if fewest < 2 * _FOLDS:
         return None
     columns = np.stack(list(scores.values()), axis=-1)
     model = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.1, random_state=seed)
-    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     # Threads of its own would wait for those of XLA, and the models are small.
     with threadpool_limits(1):
-        probability = cross_val_predict(model, columns, wrong, cv=folds, method="predict_proba")
+        probability = cross_val_predict(model, columns, wrong, groups=alike, cv=folds, method="predict_proba")
     return np.asarray(probability)[:, 1]
