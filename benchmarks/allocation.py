@@ -3,10 +3,10 @@
 python benchmarks/allocation.py [--json FILE] [--quick] [--states N] AGENT [AGENT ...]
 
 Searches critical states of each agent's game once, and looks at 0, 1, 2, 3, 4, 6, 8, ... simulations. Half
-of the states teach the learned rule, from the searches alone; all rules are measured on the others, each
-at the threshold with the regret of a fixed budget there. Fixed budgets are charged in full; intervals of
-95 % come from drawing states again. In brackets: against sequential halving planned for the whole budget,
-in place of the repeated halving that can be stopped.
+of the states, symmetric ones together, teach the learned rule, from the searches alone; all rules are
+measured on the others, each at the threshold with the regret of a fixed budget there. Fixed budgets are
+charged in full; intervals of 95 % come from drawing states again. In brackets: against sequential halving
+planned for the whole budget, in place of the repeated halving that can be stopped.
 
 Gates look at a state before its first simulation, and decide with the value of information from then on: what
 the agent foresees that a search of the largest budget would gain (charged with one simulation), and how
@@ -53,7 +53,7 @@ from exit.evaluate.stopping import (
     stops_of,
     within,
 )
-from exit.foresight import foresee, lesson_positions, teach
+from exit.foresight import foresee, lesson_positions, measures, teach
 from exit.game import State
 from exit.network import make_network
 
@@ -71,13 +71,13 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
     states = critical_states(exact, num_states)
     measured = yardstick(exact, states.keys)
     looks = look(agent.curve, measured, _LOOKS, bounds=agent.game.value_bounds)
-    order = np.random.default_rng(0).permutation(len(states.keys))
-    taught_on, tried_on = (np.sort(rows) for rows in np.array_split(order, 2))
+    held_out = measures(agent.game, states.keys)
+    taught_on, tried_on = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     tried = looks.of(tried_on)
     rules = {name: rule(tried) for name, rule in RULES.items()}
     rules["learned"] = _learned(looks.of(taught_on), tried)
     extra = dict.fromkeys(rules, np.zeros(len(tried_on), np.int32))
-    gates = _gates(agent, measured.states, states.keys[tried_on], 2 * num_states)
+    gates = _gates(agent, measured.states, 2 * num_states)
     for name, (gate, cost) in gates.items():
         stops = _gated(looks.of(taught_on), gate[taught_on], cost[taught_on], tried, gate[tried_on])
         rules[name], extra[name] = stops, cost[tried_on]
@@ -176,18 +176,10 @@ def _learned(taught: Looks, tried: Looks) -> Stops:
     return stops_of(tried, np.maximum(predicted, 0.0), steps)
 
 
-def _gates(
-    agent: Agent, states: State, tried: np.ndarray, num_taught: int
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What may be known of each state before a search, and the simulations that knowing it stands for.
-
-    Args:
-      tried: keys of states that are not to teach.
-    """
+def _gates(agent: Agent, states: State, num_taught: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What may be known of each state before a search, and the simulations that knowing it stands for."""
     network = make_network(agent.config.network, agent.game)
     keys = lesson_positions(agent.params, config=agent.config, num_states=num_taught)
-    known = {key.tobytes() for key in tried}
-    keys = keys[[key.tobytes() not in known for key in keys]]
     foresight = teach(agent.params, keys, config=agent.config)
     found = foresee(foresight, agent.params, states, game=agent.game, network=network)
     seen = coherence(agent.params, states, game=agent.game, predict=network.predict, max_depth=1)
