@@ -141,8 +141,8 @@ class Agent:
           was spent, `num_simulations`, and what was found, `gain`.
 
         Raises:
-          UsageError: the budget is negative, over the capacity or not one for each state, the deadline
-            or the price is negative, or no limit is given.
+          UsageError: the state is none of the game, the budget is negative, over the capacity or not one for
+            each state, the deadline or the price is negative, or no limit is given.
         """
         if budget is None and deadline_ms is None and price is None:
             raise UsageError("give a budget, a deadline_ms, or both")
@@ -185,6 +185,8 @@ class Agent:
         Raises:
           UsageError: the budgets do not rise or are out of range, or there is no state.
         """
+        if is_single(self.game, states):
+            raise UsageError("`curve` takes a batch; stack the state along a leading axis")
         looks = np.asarray(budgets)
         for budget in looks[:1], looks[-1:]:
             budget_of_each(states, int(whole_number("budget", budget[0])), self.search.max_simulations)
@@ -205,8 +207,11 @@ class Agent:
           max_bytes: memory that the tree may fill; None is most of what is available.
 
         Raises:
-          UsageError: the budget is negative, or the tree would not fit in the memory allowed.
+          UsageError: the budget is negative, the tree would not fit in the memory allowed, or it is not
+            one state of the game.
         """
+        if not is_single(self.game, state):
+            raise UsageError("`think` takes one state at a time, without a leading axis")
         return _asked(partial(think, room=room), self._thinker(max_bytes), state, budget)
 
     def think_more(self, thought: Thought, budget: int, *, max_bytes: int | None = None) -> Thought:
@@ -261,8 +266,8 @@ class Agent:
         return _first(found) if single else found
 
     def _batch(self, state: State) -> tuple[bool, State]:
-        """Whether it is one state, and the batch of it or the batch that it is."""
-        single = np.ndim(jax.tree.leaves(state)[0]) == _num_axes(self.game)
+        """Whether it is one state, and the batch of it or the batch that it is; UsageError if neither."""
+        single = is_single(self.game, state)
         return single, jax.tree.map(lambda leaf: np.asarray(leaf)[None], state) if single else state
 
     def _weighed(self, result: SearchResult, states: State, most: np.ndarray) -> SearchResult:
@@ -275,10 +280,27 @@ class Agent:
         return result._replace(expected_gain=gains[np.arange(len(most)), column])
 
 
+def is_single(game: Game, state: State) -> bool:
+    """Whether it is one state, without a leading axis; UsageError if it is no state of the game at all."""
+    structure, shapes = _shapes_of(game)
+    leaves, found = jax.tree.flatten(state)
+    given = [np.shape(leaf) for leaf in leaves]
+    if found == structure:
+        if given == shapes:
+            return True
+        if [shape[1:] for shape in given] == shapes and len({shape[:1] for shape in given}) == 1:
+            return False
+    raise UsageError(
+        f"this is no state of {game.name}; give one such as its `init` and `step` return, or several stacked "
+        "along a leading axis"
+    )
+
+
 @cache
-def _num_axes(game: Game) -> int:
-    """Axes of the first leaf of one state."""
-    return len(jax.tree.leaves(jax.eval_shape(game.init))[0].shape)
+def _shapes_of(game: Game) -> tuple[Any, list[tuple[int, ...]]]:
+    """The structure of one state, and the shapes of its leaves."""
+    leaves, structure = jax.tree.flatten(jax.eval_shape(game.init))
+    return structure, [leaf.shape for leaf in leaves]
 
 
 _Answer = TypeVar("_Answer", SearchResult, Foreseen)

@@ -88,8 +88,7 @@ def restore(run_dir: Path, iteration: int, templates: Mapping[str, Any]) -> dict
     # Damage shows as whatever the storage layer trips over first.
     except Exception as error:
         raise CheckpointError(
-            f"checkpoint {run_dir / _FOLDER / str(iteration)} is damaged or of another run "
-            f"({_one_line(error)})"
+            f"checkpoint {run_dir / _FOLDER / str(iteration)} is damaged or of another run{_reason(error)}"
         ) from error
     return {name: unflatten(templates[name], leaves) for name, leaves in trees.items()}
 
@@ -126,7 +125,7 @@ def restore_latest(
     if found:
         raise CheckpointError(
             f"no checkpoint in {run_dir / _FOLDER} can be read, the newest because {damaged[found[-1]]}; "
-            "give another --run-dir to start the run anew"
+            "restore one from a copy, or train anew in another directory"
         ) from damaged[found[-1]]
     return None
 
@@ -184,6 +183,12 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    """Why, where that can be said in a line; what the storage layer says at length is for its traceback."""
+    said = str(error).strip()
+    return f" ({said})" if said and "\n" not in said and len(said) <= 100 else ""
 
 
 def _one_line(error: Exception) -> str:

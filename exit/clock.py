@@ -25,14 +25,14 @@ class Clock:
         """The first iteration of a process is over: it also compiled, and says nothing of those to come."""
         self.first = time.perf_counter() - self.begun
 
-    def figures(self, iteration: int, *, num_iterations: int, examples: int) -> dict[str, float]:
-        """Speed since this process compiled its programs, and what it makes of the rest.
+    def figures(self, iteration: int, *, num_iterations: int, examples: int) -> dict[str, float | None]:
+        """Speed since this process compiled its programs, and what it makes of the rest; None if unknown yet.
 
         Args:
           num_iterations: of the whole run.
           examples: of one iteration.
         """
-        done = iteration - self.iterations
+        done, left = iteration - self.iterations, num_iterations - iteration
         per_iteration = (self.here - self.first) / (done - 1) if done > 1 else self.here
         if done > 1 and self.compiling is None:
             self.compiling = max(0.0, self.first - per_iteration)
@@ -41,5 +41,5 @@ class Clock:
         return {
             "positions_per_second": examples / max(per_iteration, 1e-9),
             "seconds": self.seconds + trained,
-            "seconds_left": per_iteration * (num_iterations - iteration),
+            "seconds_left": per_iteration * left if done > 1 or not left else None,
         }

@@ -95,4 +95,6 @@ def rate(
 def require_opponent(game: Game) -> None:
     """Raise UsageError where the turn never passes: nobody could be played against."""
     if not has_opponent(game):
-        raise UsageError(f"there is no opponent in {game.name} to be rated against; leave Elo ratings out")
+        raise UsageError(
+            f"there is no opponent in {game.name} to be rated against; leave Elo ratings (--elo) out"
+        )

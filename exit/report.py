@@ -1,5 +1,6 @@
 """Runs side by side: what their reports say, seeds of one setting together."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,26 +80,26 @@ class Curve:
 
 
 def groups_of(run_dirs: Sequence[Path]) -> list[Group]:
-    """The runs of directories, seeds of one setting together, in the order given.
+    """The runs of directories, seeds of one setting together, in the order given; each directory once.
 
     Raises:
-      UsageError: a directory holds no run, or one that has not reported yet.
+      UsageError: a directory holds no run, or one that has not reported yet; or two hold runs of the same
+        settings and seed, which would look like two seeds that agree.
       UserError: reports are damaged.
     """
     members: dict[tuple[str, ...], list[tuple[Path, tuple[Row, ...]]]] = {}
-    for run_dir in run_dirs:
-        inside = (
-            [path.parent.name for path in sorted(run_dir.glob("*/config.json"))] if run_dir.is_dir() else []
-        )
-        if inside and not (run_dir / "config.json").exists():
-            raise UsageError(
-                f"{run_dir} holds no run but {len(inside)}, {inside[0]} among them; give {run_dir}/*"
-            )
+    same: dict[tuple[str, ...], Path] = {}
+    for run_dir in {path.resolve(): path for path in run_dirs}.values():
         info = read_info(run_dir)
         rows = tuple(read_metrics(run_dir))
         if not rows:
             raise UsageError(f"the run in {run_dir} has not reported yet; wait for its first report")
         settings = [setting for setting in info.overrides if setting.partition("=")[0].strip() != "seed"]
+        told = (info.config_name, json.dumps(info.settings, sort_keys=True))
+        if (other := same.setdefault(told, run_dir)) != run_dir:
+            raise UsageError(
+                f"{other} and {run_dir} are runs of the same settings and seed; give one of them"
+            )
         members.setdefault((info.config_name, *settings), []).append((run_dir, rows))
     shared = set.intersection(*map(set, members)) if len(members) > 1 else set()
     groups = []

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from exit.catalog import did_you_mean
 from exit.errors import UsageError, UserError
 
 FORMAT = 1
@@ -102,8 +103,11 @@ def read_info(run_dir: Path) -> RunInfo:
         # Only then the rest, which another version may call otherwise.
         info = _info_of(stored) if version == FORMAT else None
     except FileNotFoundError as error:
+        raise UsageError(_no_run(run_dir)) from error
+    except NotADirectoryError as error:
         raise UsageError(
-            f"{run_dir} holds no run (no {_FILE}); `xit train CONFIG --run-dir {run_dir}` makes one"
+            f"{run_dir} is no directory of a run; give one, or, where an agent is asked for, the .npz file "
+            "that `xit export` makes of it"
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
@@ -115,6 +119,19 @@ def read_info(run_dir: Path) -> RunInfo:
             "train in another --run-dir, or use the version that wrote it"
         )
     return info
+
+
+def _no_run(run_dir: Path) -> str:
+    """What to say of a directory without a run: where runs are that may have been meant."""
+    inside = sorted(path.parent.name for path in run_dir.glob(f"*/{_FILE}"))
+    if inside:
+        return (
+            f"{run_dir} holds no run but {len(inside)}, {inside[0]} among them; give one of them, or "
+            f"{run_dir}/* to a command that takes several"
+        )
+    beside = [path.parent.name for path in run_dir.parent.glob(f"*/{_FILE}")]
+    advice = f"`xit train CONFIG --run-dir {run_dir}` makes one"
+    return f"{run_dir} holds no run (no {_FILE}){did_you_mean(run_dir.name, beside, advice)}"
 
 
 def _info_of(stored: dict[str, Any]) -> RunInfo:
@@ -145,7 +162,8 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
         left out, for one who trains in it.
     """
     remedy = (
-        "give the settings it was started with, or another --run-dir"
+        "give the settings it was started with, or another --run-dir (to train its agent further there, `xit "
+        "export` it and set start_from to the file)"
         if parts == ("",)
         else f"put the configuration {info.config_name} or its game back as it was, or train anew"
     )

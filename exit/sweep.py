@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from exit.catalog import load_config, with_overrides
 from exit.errors import UsageError
 from exit.loop import ReportFn, train
+from exit.rundir import read_info, require_settings
 
 
 class Point(NamedTuple):
@@ -38,7 +39,13 @@ def grid(config_name: str, assignments: Sequence[str], num_seeds: int | None, fo
       UsageError: no such configuration or setting, or a value that it refuses.
     """
     settings = [_alternatives(assignment) for assignment in assignments]
+    names = [choices[0].partition("=")[0] for choices in settings]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name} is set twice; give all its values at once, as in {name}=A,B")
     if num_seeds is not None:
+        if "seed" in names:
+            raise UsageError("seeds are given twice; set seed or give their number, not both")
         settings.append([f"seed={seed}" for seed in range(num_seeds)])
     varied = [len(choices) > 1 for choices in settings]
     config, points = load_config(config_name), []
@@ -50,6 +57,14 @@ def grid(config_name: str, assignments: Sequence[str], num_seeds: int | None, fo
     if len({point.run_dir for point in points}) < len(points):
         raise UsageError("a value is given twice; give each once")
     return points
+
+
+def require_free(points: Sequence[Point]) -> None:
+    """Raises UsageError where a directory holds a run of other settings, before anything is trained."""
+    for point in points:
+        if (point.run_dir / "config.json").is_file():
+            config = with_overrides(load_config(point.config_name), point.overrides)
+            require_settings(point.run_dir, read_info(point.run_dir), config)
 
 
 def train_point(point: Point, report_fn: ReportFn | None = None) -> None:

@@ -20,6 +20,7 @@ from exit.game import State
 from exit.loop import acting_template, train
 from exit.network import make_network
 from exit.search import Gumbel, SearchResult, Thinker
+from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import (
     after,
@@ -164,6 +165,20 @@ def test_a_deadline_that_cannot_be_is_refused(agent: Agent, deadline_ms: float) 
 def test_no_state_is_refused(agent: Agent, states: State) -> None:
     with pytest.raises(UsageError, match="no state"):
         agent.act(jax.tree.map(lambda leaf: leaf[:0], states), 2)
+
+
+def test_a_state_of_another_game_is_refused(agent: Agent, states: State) -> None:
+    heaps = Nim((3, 4, 5)).init()
+    leaves, structure = jax.tree.flatten(states)
+    torn = jax.tree.unflatten(structure, [leaves[0][:1], *leaves[1:]])
+    for wrong in (heaps, torn, 3, None, jax.tree.map(lambda leaf: leaf[None], states)):
+        for ask in (lambda state: agent.act(state, 1), lambda state: agent.think(state, 1)):
+            with pytest.raises(UsageError, match=f"no state of {agent.game.name}; give one such as"):
+                ask(wrong)
+    with pytest.raises(UsageError, match="one state at a time"):
+        agent.think(states, 1)
+    with pytest.raises(UsageError, match="takes a batch"):
+        agent.curve(agent.game.init(), [0, 1])
 
 
 def test_a_limit_must_be_given(agent: Agent) -> None:

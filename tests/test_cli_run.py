@@ -187,23 +187,30 @@ def test_a_card_is_written_from_python(trained: _Run, tmp_path: Path) -> None:
     assert "xit bench" not in page
 
 
-def test_followed_no_further_than_allowed_the_agent_has_no_certificate(trained: _Run, tmp_path: Path) -> None:
+def test_followed_no_further_than_allowed_the_agent_has_no_certificate(
+    trained: _Run, tmp_path: Path, capsys: Captured
+) -> None:
     path = tmp_path / "bench.json"
     options = ["--budgets", "0", "--max-reached", "3", "--json", str(path)]
     assert run(["bench", str(trained.run_dir), *options]) == 0
     figures = json.loads(path.read_text())
     assert (figures["exploitability"], figures["certified"], figures["overrides"]) == (None, None, None)
+    assert "budget 0: exploitability is not measured, since the agent can come to more than 3 positions" in (
+        " ".join(capsys.readouterr().out.split())
+    )
     assert "Not measured" in (trained.run_dir / "bench.html").read_text()
 
 
-def test_bench_measures_the_positions_of_a_file(trained: _Run, tmp_path: Path) -> None:
+def test_bench_measures_the_positions_of_a_file(trained: _Run, tmp_path: Path, capsys: Captured) -> None:
     positions, path = tmp_path / "positions.jsonl", tmp_path / "bench.json"
-    positions.write_text('{"moves": []}\n{"moves": [4, 1]}\n\n{"moves": [0]}\n')
+    # The last is the second again.
+    positions.write_text('{"moves": []}\n{"moves": [4, 1]}\n\n{"moves": [0]}\n{"moves": [4, 1]}\n')
     command = ["bench", str(trained.run_dir), "--budgets", "0"]
     assert run(command) == 0
     card = (trained.run_dir / "bench.html").read_text()
     assert run([*command, "--positions", str(positions), "--json", str(path)]) == 0
     figures = json.loads(path.read_text())
+    assert "repeats 1 position; each counts once" in capsys.readouterr().err
     # Every reply keeps the draw at the start; after 4, 1 and after 0 some move throws a point away.
     assert figures["positions"] == {"kind": "file", "count": 3, "critical": 2}
     assert "those of a file" in (trained.run_dir / "bench-positions.html").read_text()
@@ -248,7 +255,8 @@ def test_bench_refuses_a_game_that_takes_long_to_solve(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('{"moves": []}\n{"moves": [0, 0]}\n', "position 2: action 0 (move 2) is illegal"),
+        ('{"moves": []}\n{"moves": [0, 0]}\n', "line 2: action 0 (move 2) is illegal"),
+        ('\ufeff{"moves": []}\n\n{"moves": [9]}\n', "line 3: "),
         ("\n", "no positions"),
     ],
 )

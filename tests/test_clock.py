@@ -12,13 +12,14 @@ def test_neither_compiling_nor_measuring_counts_as_training(monkeypatch: pytest.
     clock = Clock(100.0, 5, begun=now)
 
     def seconds(iteration: int) -> float:
-        return clock.figures(iteration, num_iterations=10, examples=30)["seconds"]
+        return clock.figures(iteration, num_iterations=10, examples=30)["seconds"] or 0.0
 
     # The first iteration compiles for 40 seconds; each takes 2, and measuring 7.
     now += 42
     clock.end_first()
     clock.pause()
     assert seconds(6) == 100
+    assert clock.figures(6, num_iterations=10, examples=30)["seconds_left"] is None
     now += 7
     clock.go_on()
     now += 4

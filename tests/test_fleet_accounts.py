@@ -61,7 +61,7 @@ def test_positions_of_a_batch_are_told_apart_where_rare_ones_count_more() -> Non
     (batch,) = batches(0, 0)
     replay = with_batch(init_run(config).replay, batch.leaves, config=config)
     new = CONFIG.self_play.num_examples
-    told_apart = fingerprints(config.game, jax.tree.map(lambda leaf: leaf[:new], replay.examples.state))
+    told_apart = fingerprints(jax.tree.map(lambda leaf: leaf[:new], replay.examples.state), game=config.game)
     assert len(np.unique(told_apart)) > 3
     np.testing.assert_array_equal(replay.position[:new], told_apart)
     assert not np.asarray(replay.position[new:]).any()

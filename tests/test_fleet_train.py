@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from exit.agent import Agent
+from exit.catalog import load_config, with_overrides
 from exit.checkpoint import steps
 from exit.cli import run
+from exit.errors import UsageError
 from exit.logs import read_metrics
+from exit.rundir import claim
 from tests.small_run import config_file
 from tests.test_fleet_crew import descendants
 
@@ -166,6 +169,34 @@ def test_a_sweep_trains_every_combination_once(tmp_path: Path, capsys: Captured)
     assert len(before) == 4
     assert run(command) == 0
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("assignments", "seeds", "message"),
+    [
+        (["seed=0,1"], 2, "seeds are given twice; set seed or give their number"),
+        (["seed=0,1", "seed = 3"], None, "seed is set twice; give all its values at once, as in seed=A,B"),
+        (["network.width=8", "network.width=16"], None, "network.width is set twice"),
+        (["network.width=8,8"], None, "a value is given twice"),
+    ],
+)
+def test_a_sweep_that_would_not_be_a_grid_is_refused(
+    assignments: list[str], seeds: int | None, message: str
+) -> None:
+    from exit.sweep import grid
+
+    with pytest.raises(UsageError, match=message):
+        grid("tic_tac_toe", assignments, seeds, Path("runs"))
+
+
+def test_a_sweep_into_a_run_of_other_settings_is_refused_at_once(tmp_path: Path, capsys: Captured) -> None:
+    folder = tmp_path / "network.width=16"
+    config = with_overrides(load_config("tic_tac_toe"), ["network.width=32"])
+    with claim(folder, config, config_name="tic_tac_toe", overrides=("network.width=32",)):
+        (folder / "metrics.jsonl").write_text("{}")
+    assert run(["sweep", "tic_tac_toe", "--set", "network.width=8,16", "--run-dir", str(tmp_path)]) == 2
+    assert "holds a run with network.width=32, not 16" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
 def test_values_with_commas_stand_in_brackets() -> None:

@@ -227,6 +227,14 @@ def test_limits_that_cannot_be_kept_are_named(
     assert words in capsys.readouterr().err
 
 
+def test_why_there_is_no_slope_is_said(run_dir: Path, capsys: Captured) -> None:
+    command = ["frontier", str(run_dir), "--snapshots", "--budgets", "0,4", "--max-positions", "50"]
+    assert run([*command, "--calls", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "no slope is fitted: it takes 6 or more points above budget 0 with regret left" in said
+    assert "of 6 points" in said
+
+
 def test_what_cannot_be_compared_is_named(run_dir: Path, capsys: Captured) -> None:
     assert run(["frontier", str(run_dir), "connect_four"]) == 2
     assert "the agents play connect_four, tic_tac_toe; give agents of one game" in capsys.readouterr().err

@@ -180,7 +180,9 @@ def test_a_run_searches_again_and_goes_on_to_the_same_bits(
     ended = saved_state(tmp_path / "whole", 4, config)
     assert_same_bits(saved_state(tmp_path / "parts", 4, config), ended)
     replay = ended["run"].replay
-    told_apart = fingerprints(config.game, replay.examples.state) if config.replay.rarity else jnp.zeros(64)
+    told_apart = (
+        fingerprints(replay.examples.state, game=config.game) if config.replay.rarity else jnp.zeros(64)
+    )
     np.testing.assert_array_equal(replay.position, told_apart)
 
 

@@ -1,11 +1,13 @@
 """Runs side by side: seeds of one setting together, curves over what all of them reported."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from exit.catalog import with_overrides
 from exit.cli import run
 from exit.errors import UsageError
 from exit.report import groups_of
@@ -17,7 +19,8 @@ Captured = pytest.CaptureFixture[str]
 
 def _run_of(folder: Path, overrides: tuple[str, ...], rows: list[dict[str, float | None]]) -> Path:
     """A run directory that holds these reports."""
-    with claim(folder, tiny_config(), config_name="tiny", overrides=overrides):
+    config = with_overrides(tiny_config(), overrides)
+    with claim(folder, config, config_name="tiny", overrides=overrides):
         pass
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
@@ -70,10 +73,27 @@ def test_the_command_shows_each_setting_and_draws(
     picture, figures = tmp_path / "curves.png", tmp_path / "figures.json"
     arguments = ["report", *map(str, run_dirs), "--out", str(picture), "--json", str(figures)]
     assert run(arguments) == 0
-    assert "10.00% (10.00% to 10.00%)" in " ".join(capsys.readouterr().out.split())
+    assert "10.00%" in " ".join(capsys.readouterr().out.split())
     assert picture.read_bytes().startswith(b"\x89PNG")
     groups = json.loads(figures.read_text())["groups"]
     assert [len(group["runs"]) for group in groups] == [2, 1]
+
+
+def test_a_run_counts_once_and_its_copy_is_no_other_seed(
+    run_dirs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (group,) = groups_of([run_dirs[0], Path("b/../a"), run_dirs[2], run_dirs[0]])
+    assert group.run_dirs == (run_dirs[0], run_dirs[2]) or group.run_dirs == (Path("b/../a"), run_dirs[2])
+    copy = shutil.copytree(run_dirs[0], tmp_path / "copy")
+    with pytest.raises(UsageError, match=r"a and .*copy are runs of the same settings and seed"):
+        groups_of([run_dirs[0], copy])
+
+
+def test_a_picture_of_no_kind_is_refused_before_the_work(run_dirs: list[Path], capsys: Captured) -> None:
+    for command in "report", "frontier":
+        assert run([command, str(run_dirs[0]), "--out", "curves.txt"]) == 2
+        assert "'curves.txt' must end in .png, .svg, .pdf" in capsys.readouterr().err
 
 
 def test_what_holds_no_reports_is_named(run_dirs: list[Path], tmp_path: Path, capsys: Captured) -> None:

@@ -78,6 +78,16 @@ def test_a_description_that_cannot_be_read_is_refused(
     assert contents(run_dir) == before
 
 
+def test_what_was_meant_is_named(run_dir: Path, tmp_path: Path) -> None:
+    run_dir = run_dir.rename(tmp_path / "tic_tac_toe")
+    with pytest.raises(UsageError, match=r"holds no run but 1, tic_tac_toe among them"):
+        read_info(tmp_path)
+    with pytest.raises(UsageError, match=r"tic_tac_to holds no run .*; did you mean 'tic_tac_toe'\?"):
+        read_info(tmp_path / "tic_tac_to")
+    with pytest.raises(UsageError, match=r"config.json is no directory of a run; give one, or"):
+        read_info(run_dir / "config.json")
+
+
 def test_checkpoints_without_a_description_are_not_taken_over(run_dir: Path) -> None:
     (run_dir / "config.json").unlink()
     before = contents(run_dir)

@@ -127,7 +127,7 @@ def bench(
             progress_fn=report,
         )
     figures["provenance"]["command"] = console.command_line()
-    _show(figures)
+    _show(figures, max_reached)
     title = f"{figures['game']}: play against exact values"
     folder = console.folder_of(agent.source)
     # The report and the page go by what the agent does in all positions, not in a choice of them.
@@ -149,17 +149,24 @@ def _keys(game: "Game", path: Path) -> Any:
     from exit.cli.positions import positions_of
     from exit.errors import UserError
 
-    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    # Windows editors begin a file with a mark.
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    lines = {number: line for number, line in enumerate(text.splitlines(), start=1) if line.strip()}
     if not lines:
         raise UserError(f'{path} has no positions; write one on each line, such as {{"moves": []}}')
-    found = positions_of(game, lines)
-    for number, error in enumerate(found.errors, start=1):
+    found = positions_of(game, list(lines.values()))
+    for number, error in zip(lines, found.errors, strict=True):
         if error is not None:
-            raise UserError(f"{path}, position {number}: {error}")
-    return np.asarray(jax.vmap(game.encode)(found.states))
+            raise UserError(f"{path}, line {number}: {error}")
+    keys = np.asarray(jax.vmap(game.encode)(found.states))
+    # Twice the same is no more evidence.
+    _, first = np.unique(keys, axis=0, return_index=True)
+    if repeated := len(keys) - len(first):
+        console.warn(f"{path} repeats {console.counted(repeated, 'position')}; each counts once")
+    return keys[np.sort(first)]
 
 
-def _show(figures: dict[str, Any]) -> None:
+def _show(figures: dict[str, Any], max_reached: int) -> None:
     positions = figures["positions"]
     console.show_table(
         f"{figures['game']}: {console.counted(positions['count'], 'position')} ({positions['kind']}), "
@@ -176,6 +183,11 @@ def _show(figures: dict[str, Any]) -> None:
     for row in figures["budgets"]:
         if row.get("certificate"):
             _show_adversary(row)
+        elif max_reached:
+            console.say(
+                f"budget {row['budget']}: exploitability is not measured, since the agent can come to more "
+                f"than {max_reached:,} positions from a seat (--max-reached)"
+            )
     if (overrides := figures["overrides"]) is not None:
         console.say(
             f"in {console.counted(overrides['budget'], 'simulation')} search changed "

@@ -21,7 +21,7 @@ from exit.figures import keep_figures as keep
 
 _PATIENCE_SECONDS = 2.0
 _PLAIN_INTERVAL_SECONDS = 5.0
-_PLAIN_WIDTH = 160
+_PLAIN_WIDTH = 1000
 _LOOK_SECONDS = 0.25
 
 
@@ -89,7 +89,9 @@ def folder_of(source: Path) -> Path:
     """
     if source.is_dir():
         return source
-    folder = Path("runs") / source.stem
+    # Snapshots of all runs are called alike.
+    run = f"{source.parent.parent.name}-" if source.parent.name == "snapshots" else ""
+    folder = Path("runs") / f"{run}{source.stem}"
     return folder.with_name(f"{folder.name}-agent") if (folder / "config.json").exists() else folder
 
 

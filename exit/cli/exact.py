@@ -67,9 +67,9 @@ def load_table(game: Game, *, max_bytes: int | None = None) -> Table:
                 warn_fn=console.warn,
             )
         except TooLarge as error:
-            if max_bytes is None or not fits_in_memory(game):
-                raise
-            raise TooLarge(f"{error}: `xit solve {game.name}` may take all there is") from error
+            limited = max_bytes is not None and fits_in_memory(game)
+            may = "may take all there is" if limited else "goes through the disk, where it fits there"
+            raise TooLarge(f"{error}: `xit solve {game.name}` {may}") from error
 
 
 def solve_at_any_size(game: Game, *, force: bool, use_symmetries: bool, max_memory: int | None) -> Table:

@@ -96,7 +96,10 @@ def _show(figures: dict[str, Any]) -> None:
         )
         found = figures["detection"][kind]
         if found is not None:
-            console.say(f"tells mistakes of the reflex, critical positions: AUC {found['auc']:.3f}")
+            console.say(
+                f"the gain foreseen of {figures['budgets'][-1]} simulations tells the reflex's mistakes in "
+                f"critical positions: AUC {found['auc']:.3f}"
+            )
 
 
 def _mean(bins: list[dict[str, Any]], column: str) -> float:

@@ -1,6 +1,6 @@
 """`xit frontier` and `xit recommend`: what thinking buys, and how much of it to buy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,15 @@ import click
 
 from exit.cli import console
 from exit.cli.fleet import FleetOptions, fleet_options
-from exit.cli.options import AgentPath, NonNegativeList, agent_argument, debug_option, json_option, manual
+from exit.cli.options import (
+    AgentPath,
+    NonNegativeList,
+    PicturePath,
+    agent_argument,
+    debug_option,
+    json_option,
+    manual,
+)
 from exit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,9 +81,9 @@ states_option = click.option(
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PicturePath(),
     metavar="FILE",
-    help="Where the picture goes. Default: frontier.png in the run directory.",
+    help="Where the picture goes, a .png, .svg or .pdf. Default: frontier.png in the run directory.",
 )
 @fleet_options
 @json_option
@@ -135,7 +143,10 @@ def frontier(
             f"{console.counted(elo['openings'], 'opening')}"
         )
     _show_exchange("by the logit of regret", figures["exchange"])
-    _show_exchange("by Elo", figures["exchange_elo"])
+    if elo:
+        _show_exchange("by Elo", figures["exchange_elo"])
+    if len(agents) > 1 and figures["exchange"] is None:
+        console.say(_why_no_slope(figures["agents"]))
     folder = console.folder_of(agents[0].source)
     console.keep_figures(folder, "frontier", figures, json_path)
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
@@ -244,8 +255,14 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['flops'] / 1e6:.4g}",
         f"{row['ms_per_state']:.3g}",
         *(["-", "-"] if latency is None else [f"{latency['median']:.3g}", f"{latency['p95']:.3g}"]),
-        *([f"{row['elo']:.0f}"] if "elo" in row else []),
+        *([_elo(row["elo"], row["ci95"]["elo"])] if "elo" in row else []),
     ]
+
+
+def _elo(rating: float, interval: list[float] | None) -> str:
+    """A rating and its interval, without a minus before nothing."""
+    found, *between = (f"{round(each):d}" for each in (rating, *(interval or ())))
+    return f"{found} ({' to '.join(between)})" if between else found
 
 
 def _show_exchange(strength: str, fit: dict[str, Any] | None) -> None:
@@ -257,6 +274,18 @@ def _show_exchange(strength: str, fit: dict[str, Any] | None) -> None:
         f"at equal strength {strength}, ten times the training compute stands for "
         f"10^{-fit['slope']:.2f} times the compute of a move: "
         f"slope {fit['slope']:.2f}{between}, R2 {fit['r2']:.2f}, {fit['points']} points"
+    )
+
+
+def _why_no_slope(agents: Sequence[dict[str, Any]]) -> str:
+    """What is missing for a fit of training against thinking."""
+    from exit.evaluate.exchange import FEWEST_POINTS
+
+    searched = [row for agent in agents for row in agent["budgets"] if row["budget"]]
+    perfect = sum(row["mean_regret"] == 0 for row in searched)
+    return (
+        f"no slope is fitted: it takes {FEWEST_POINTS} or more points above budget 0 with regret left, of "
+        f"several agents and budgets; of {len(searched)} points {perfect} have none left"
     )
 
 

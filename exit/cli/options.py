@@ -9,6 +9,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+PICTURES = (".png", ".svg", ".pdf")
+"""What the name of a picture may end in."""
+
 
 @dataclass
 class Invocation:
@@ -125,6 +128,24 @@ class Size(click.ParamType):
             self.fail(f"{value!r}; give a number with a unit, as in 4GB or 500MB", param, ctx)
         power = " KMGT".index(found[2].upper() or " ")
         return int(float(found[1]) * (1024 if found[3] else 1000) ** power)
+
+
+class PicturePath(click.Path):
+    """A file for a picture, of a kind that can be drawn.
+
+    Args:
+      others: endings taken besides those of pictures.
+    """
+
+    def __init__(self, *others: str) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+        self._endings = (*PICTURES, *others)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.suffix.lower() not in self._endings:
+            self.fail(f"{str(path)!r} must end in {', '.join(self._endings)}", param, ctx)
+        return path
 
 
 class _Name(click.ParamType):

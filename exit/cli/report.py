@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exit.cli import console
-from exit.cli.options import debug_option, json_option, manual
+from exit.cli.options import PicturePath, debug_option, json_option, manual
 
 if TYPE_CHECKING:
     from exit.report import Group
@@ -32,17 +32,19 @@ _DIAGNOSTICS = {
     "age": ("target_age", "{:.0f}".format, 1.0),
 }
 _LEGEND = """\
-reflex, search: mistakes in critical positions. absorbed: simulations that the search of the report before
-needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the reflex, nats.
-top weight: of the improved policy. overridden: search prefers another move than the reflex. surprise:
-distance of the network's value from the search's. proven: positions that search solved. age: iterations
-since an example was searched, mean over the replay. More than one seed: mean (least to greatest)."""
+reflex, search: mistakes in a sample of critical positions. absorbed: simulations that the search of the
+report before needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the
+reflex, nats. top weight: of the improved policy. overridden: search prefers another move than the reflex.
+surprise: distance of the network's value from the search's. proven: positions that search solved. age:
+iterations since an example was searched, mean over the replay. More than one seed: mean (least to
+greatest)."""
 
 
 @click.command(
     epilog=manual(
         "xit report runs/connect_four_4x4 runs/narrow --out curves.png",
-        reads="config.json and metrics.jsonl of every DIR, and what bench, frontier and coherence keep there",
+        reads="config.json and metrics.jsonl of every DIR, and what bench, frontier, coherence and foresee "
+        "keep there",
         writes="the picture to --out, the page beside it, the last figures to --json",
     )
 )
@@ -51,10 +53,11 @@ since an example was searched, mean over the replay. More than one seed: mean (l
 )
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=PicturePath(".html"),
     default=_PICTURE,
     metavar="FILE",
-    help=f"The picture; the page lies beside it, ending in .html. Default: {_PICTURE}.",
+    help="The picture, a .png, .svg or .pdf; the page lies beside it, ending in .html. With FILE.html, the "
+    f"page and FILE.png. Default: {_PICTURE}.",
 )
 @json_option
 @debug_option
@@ -62,7 +65,7 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
     """Draw the learning curves of the runs in DIR..., and show where each stands.
 
     Runs that differ in their seed alone are one curve with a band. The page also shows what `xit bench`,
-    `xit frontier` and `xit coherence` measured of each run, and how to have it again.
+    `xit frontier`, `xit coherence` and `xit foresee` measured of each run, and how to have it again.
     """
     from exit.cli.reporting import write_page
     from exit.plots import plot_report
@@ -100,7 +103,7 @@ def cells(group: "Group", columns: dict[str, Any]) -> list[str]:
         found = [row[name] * scale for row in last if name in row]
         if not found:
             return "-"
-        mean = form(sum(found) / len(found))
-        return mean if len(found) == 1 else f"{mean} ({form(min(found))} to {form(max(found))})"
+        mean, low, high = map(form, (sum(found) / len(found), min(found), max(found)))
+        return mean if low == high else f"{mean} ({low} to {high})"
 
     return [cell(*column) for column in columns.values()]

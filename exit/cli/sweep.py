@@ -61,13 +61,14 @@ def sweep(
 
     The same command goes on where it stopped: runs that are complete are not trained again.
     """
-    from exit.sweep import grid
+    from exit.sweep import grid, require_free
 
     fleet.check()
     folder = run_dir or Path("runs") / f"{Path(config_name).stem}-sweep"
     if config_name.endswith(".py"):
         config_name = str(Path(config_name).resolve())
     points = grid(config_name, assignments, seeds, folder.absolute())
+    require_free(points)
     console.prepare_json(json_path)
     console.say(f"training {console.counted(len(points), 'run')} of {config_name} in {folder}")
     invocation.when_interrupted = lambda: (
@@ -138,9 +139,10 @@ def _show(points: "list[Point]", folder: Path, json_path: Path | None) -> None:
     from exit.report import groups_of
 
     groups = groups_of([point.run_dir for point in points])
-    rows = [[group.label, str(len(group.run_dirs)), *cells(group, STANDING)] for group in groups]
-    console.show_table("where they stand", ("run", "seeds", *STANDING), rows)
-    console.say(f"`xit report {folder}/*` draws their learning curves")
+    if groups:
+        rows = [[group.label, str(len(group.run_dirs)), *cells(group, STANDING)] for group in groups]
+        console.show_table("where they stand", ("run", "seeds", *STANDING), rows)
+        console.say(f"`xit report {folder}/*` draws their learning curves")
     found: list[dict[str, Any]] = [
         {"name": group.name, "runs": list(map(str, group.run_dirs)), "last": group.last()} for group in groups
     ]

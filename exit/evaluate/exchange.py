@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 
 from exit.evaluate.resampling import percentile_interval, resampled_means
 
-_FEWEST_POINTS = 6
+FEWEST_POINTS = 6
 
 
 class Strength(NamedTuple):
@@ -60,14 +60,14 @@ def exchange_rate(
     Returns:
       `slope` is a, `strength_coefficient` b, in decades of test compute for one of strength, `intercept` c;
       `slope_ci95` over the resamples; `r2`; `points` fitted and `saturated`, points left out for having no
-      strength; `residuals`, in decades of
-      test compute, of each fitted point as `[agent, budget index, residual]`. None where fewer than six
-      points, or fewer than two agents or budgets, are left.
+      strength; `residuals`, in decades of test compute, of each fitted point as
+      `[agent, budget index, residual]`. None where fewer than six points, or fewer than two agents or
+      budgets, are left.
     """
     train, test = np.log10(train_flops)[:, None] + np.zeros_like(test_flops), np.log10(test_flops)
     fitted = usable & np.isfinite(strength.found)
     agents, columns = np.nonzero(fitted)
-    if len(agents) < _FEWEST_POINTS or len(set(agents)) < 2 or len(set(columns)) < 2:
+    if len(agents) < FEWEST_POINTS or len(set(agents)) < 2 or len(set(columns)) < 2:
         return None
     x, y = train[fitted], test[fitted]
     coefficients = _fit(x, strength.found[fitted], y)
@@ -76,7 +76,7 @@ def exchange_rate(
     for resampled in strength.resampled[fitted].T:
         # A resample may have no regret at all where the sample has some.
         some = np.isfinite(resampled)
-        if some.sum() >= _FEWEST_POINTS:
+        if some.sum() >= FEWEST_POINTS:
             slopes.append(_fit(x[some], resampled[some], y[some])[0])
     return {
         "slope": float(coefficients[0]),

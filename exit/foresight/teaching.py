@@ -73,8 +73,7 @@ def teach(
         report("searching", start / len(keys))
         found.append(_searched(params, keys[start : start + _AT_ONCE], config=config, network=network))
     lessons = Lessons(*(jnp.concatenate(column) for column in zip(*found, strict=True)))
-    report("learning", None)
-    return fitted(lessons, seed=seed)
+    return fitted(lessons, seed=seed, progress_fn=report)
 
 
 def lesson_positions(
@@ -145,7 +144,7 @@ def lessons_of(found: SearchResult, bounds: tuple[float, float]) -> Float[Array,
     return jnp.clip(told.T / (high - low), 0.0, 1.0)
 
 
-def fitted(lessons: Lessons, *, seed: int = 0) -> Foresight:
+def fitted(lessons: Lessons, *, seed: int = 0, progress_fn: ProgressFn | None = None) -> Foresight:
     """Heads fitted to four fifths of the lessons, as they were when they foresaw the last fifth best."""
     key_init, key_order, key_learn = jax.random.split(jax.random.key(seed), 3)
     count = len(lessons.found)
@@ -157,7 +156,9 @@ def fitted(lessons: Lessons, *, seed: int = 0) -> Foresight:
     best = foresight = fresh_foresight(key_init, learnt.evidence, jnp.mean(learnt.found, axis=0))
     least = float(_loss(foresight, held))
     state = _optimizer().init(foresight)
-    for key_round in jax.random.split(key_learn, _NUM_ROUNDS):
+    for done, key_round in enumerate(jax.random.split(key_learn, _NUM_ROUNDS)):
+        if progress_fn is not None:
+            progress_fn("learning", done / _NUM_ROUNDS)
         foresight, state = _learn(foresight, state, learnt, key_round)
         if (loss := float(_loss(foresight, held))) < least:
             best, least = foresight, loss

@@ -128,7 +128,9 @@ def _opening(spiel_game: pyspiel.Game, num_plies: int, rng: np.random.Generator)
             state.apply_action(int(rng.choice(state.legal_actions())))
         if not state.is_terminal():
             return tuple(state.history())
-    raise UsageError(f"{num_plies} random moves end {spiel_game}; take a shorter opening")
+    raise UsageError(
+        f"{num_plies} random moves end {spiel_game.get_type().short_name}; take a shorter opening"
+    )
 
 
 def match_figures(games: Sequence[Played]) -> dict[str, Any]:
