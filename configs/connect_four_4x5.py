@@ -7,6 +7,7 @@ wrong, search at budget 64 0.02 %.
 from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
+from exit.reanalysis import ReanalysisConfig
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import SelfPlayConfig
@@ -18,10 +19,13 @@ def config() -> RunConfig:
         game=ConnectFour(rows=4, columns=5),
         network=MLPConfig(width=256, num_blocks=2),
         search=SearchConfig(max_simulations=64),
-        self_play=SelfPlayConfig(num_games=512, num_steps=8, budget=16, max_random_plies=18),
-        replay=ReplayConfig(capacity=1_048_576),
-        learner=LearnerConfig(batch_size=1024, num_updates=16, learning_rate=2e-3),
-        num_iterations=1300,
+        self_play=SelfPlayConfig(
+            num_games=512, num_steps=8, budget=16, max_random_plies=18, random_moves=0.75
+        ),
+        replay=ReplayConfig(capacity=4_194_304, rarity=1.0),
+        reanalysis=ReanalysisConfig(num_positions=512, priority="regret"),
+        learner=LearnerConfig(batch_size=1024, num_updates=12, learning_rate=2e-3, focus=0.5),
+        num_iterations=2400,
         report_every=50,
         checkpoint_every=100,
     )
