@@ -51,6 +51,7 @@ _MEASURES = {
     "values apart": "value, disagreement",
     "policies apart": "policy, disagreement",
     **{f"value, {depth}": f"value residual, depth {depth}" for depth in (1, 2, 3)},
+    **{f"regret, {depth}": f"reflex regret, depth {depth}" for depth in (1, 2, 3)},
     **{f"policy, {depth}": f"policy residual, depth {depth}" for depth in (1, 2, 3)},
     "learnt": "learnt from these",
 }
