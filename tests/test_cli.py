@@ -237,6 +237,9 @@ def test_what_is_made_of_an_agent_that_is_a_file_is_not_laid_into_another_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine")
+    # Every run has a snapshot of that name.
+    snapshot = Path("elsewhere/short/snapshots/00000016.npz")
+    assert console.folder_of(snapshot) == Path("runs/short-00000016")
     run_dir = tmp_path / "runs" / "mine"
     run_dir.mkdir(parents=True)
     (run_dir / "config.json").write_text("{}")
