@@ -11,7 +11,7 @@ planned for the whole budget, in place of the repeated halving that can be stopp
 Gates look at a state before its first simulation, and decide with the value of information from then on: what
 the agent foresees that a search of the largest budget would gain (charged with one simulation), and how
 far its policy is from its own look ahead (charged with one for each move). Both are brought to scale by the
-searches of the states that teach.
+searches of the states that teach, some of which have also taught what is foreseen; the others have not.
 
 Then the rule of `budget="auto"`, value of information, at one price of a simulation for all games: for each
 game the geometric mean of the prices that suit the other games; and the wall time of batches of 256

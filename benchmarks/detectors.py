@@ -6,10 +6,10 @@ Trains each game from several seeds for a short while, so that reflexes still ma
 `xit coherence` on each agent with the others as the ensemble that it is compared with. The table has the mean
 area under the curve over agents, with the lowest and highest: of the free measures (entropy of the prior,
 margin between its first two moves, value near 0), of the disagreement of the networks, of the residuals at
-each depth, of all free measures and residuals together as learnt from other positions, and of the control, a
-value that is 0 everywhere. One table is of critical positions of all kinds, one of those in the agents' own
-games. Runs and reports are kept in DIR; finished ones are not made again.
-Takes an hour; --quick takes tic-tac-toe alone.
+each depth (of the value, of the reflex's move, of the policy), of all free measures and residuals together as
+learnt from other positions, and of the residuals of a control, a value that is 0 everywhere. One table is of
+critical positions of all kinds, one of those in the agents' own games. Runs and reports are kept in DIR;
+finished ones are not made again. Takes an hour; --quick takes tic-tac-toe alone.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from typing import Any
 from measuring.quickly import compile_quickly
 
 _ROOT = Path(__file__).resolve().parent.parent
-# Iterations of 512 positions, so many that the reflex is wrong in one critical position of fifty to ten.
+# Iterations of 512 positions, after which the reflex is wrong in some of a hundred critical positions.
 _GAMES = {
     "tic_tac_toe": 16,
     "nim_3_4_5": 32,
@@ -54,6 +54,7 @@ _MEASURES = {
     **{f"regret, {depth}": f"reflex regret, depth {depth}" for depth in (1, 2, 3)},
     **{f"policy, {depth}": f"policy residual, depth {depth}" for depth in (1, 2, 3)},
     "learnt": "learnt from these",
+    **{f"control, {depth}": f"control, {depth}" for depth in (1, 2, 3)},
 }
 
 
@@ -72,13 +73,18 @@ def measure(game: str, seeds: int, runs: Path, *, quick: bool) -> list[dict[str,
         _run("train", game, "--run-dir", str(run_dir), *assignments)
     rows = []
     for seed, run_dir in enumerate(run_dirs):
-        figures = run_dir.with_suffix(".json")
+        # The others are part of what is measured.
+        figures = run_dir.with_name(f"{run_dir.name}-of-{seeds}.json")
         if not figures.exists():
             others = [word for each in run_dirs if each != run_dir for word in ("--ensemble", str(each))]
             sample = ["--max-positions", str(256 if quick else _MAX_POSITIONS)]
             _run("coherence", str(run_dir), *others, *sample, "--json", str(figures))
         found = json.loads(figures.read_text())
-        control = [depth["auc"] for depth in found["control"]["depths"] if depth["auc"] is not None]
+        control = {
+            f"control, {depth['depth']}": {"auc": depth["auc"]}
+            for depth in found["control"]["depths"]
+            if depth["auc"] is not None
+        }
         rows += [
             {
                 "game": game,
@@ -86,8 +92,8 @@ def measure(game: str, seeds: int, runs: Path, *, quick: bool) -> list[dict[str,
                 "seed": seed,
                 "count": each["count"],
                 "mistakes": each["mistakes"],
-                "measures": {row["measure"]: row for row in each["measures"]},
-                "control_auc": max(control) if control and states == "all" else None,
+                "measures": {row["measure"]: row for row in each["measures"]}
+                | (control if states == "all" else {}),
                 "hardware": found["hardware"],
                 "commit": found["provenance"]["commit"],
             }
@@ -140,20 +146,20 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         lines["wrong"].append(f"{min(wrong):.1f} to {max(wrong):.1f} %")
     for title, name in _MEASURES.items():
         lines[title] = [
-            _spread([row["measures"][name]["auc"] for row in found if name in row["measures"]])
+            _spread([row["measures"][name]["auc"] for row in found if name in row["measures"]], len(found))
             for found in games.values()
         ]
-    lines["control"] = [
-        _spread([row["control_auc"] for row in found if row["control_auc"] is not None])
-        for found in games.values()
-    ]
     print()
     for title, cells in lines.items():
         print(f"{title:<18}" + "".join(f"{cell:<20}" for cell in cells).rstrip())
 
 
-def _spread(areas: Sequence[float]) -> str:
-    return f"{statistics.mean(areas):.2f} ({min(areas):.2f} to {max(areas):.2f})" if areas else "-"
+def _spread(areas: Sequence[float], num_agents: int) -> str:
+    """Mean, lowest and highest; with the number of agents where some make too few mistakes for it."""
+    if not areas:
+        return "-"
+    some = "" if len(areas) == num_agents else f", {len(areas)}"
+    return f"{statistics.mean(areas):.2f} ({min(areas):.2f} to {max(areas):.2f}{some})"
 
 
 if __name__ == "__main__":

@@ -256,7 +256,7 @@ class Agent:
           In reward units, with a leading axis only if `state` has one.
 
         Raises:
-          UsageError: the agent has not learnt what its searches find.
+          UsageError: the agent has not learnt what its searches find, or the state is none of the game.
         """
         if self.foresight is None:
             raise UsageError(f"{self.source} foresees nothing yet; `xit foresee {self.source}` teaches it")

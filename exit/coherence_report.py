@@ -175,6 +175,7 @@ def _detection(
 ) -> dict[str, Any]:
     """How well each measure tells the reflex's mistakes from its best moves."""
     wrong = _wrong(found, measured)
+    alike = classes(measured.states, game=agent.game)
     baselines = _baselines(found)
     evaluations = dict.fromkeys(baselines, 1)
     residuals: dict[str, np.ndarray] = {}
@@ -191,10 +192,10 @@ def _detection(
     rows = [
         {"measure": name, "evaluations": evaluations[name], **figures}
         for name, score in (baselines | others | residuals).items()
-        if (figures := detection(wrong, score, seed=seed)) is not None
+        if (figures := detection(wrong, score, alike, seed=seed)) is not None
     ]
-    learnt = combined(wrong, baselines | residuals, classes(measured.states, game=agent.game), seed=seed)
-    if learnt is not None and (figures := detection(wrong, learnt, seed=seed)) is not None:
+    learnt = combined(wrong, baselines | residuals, alike, seed=seed)
+    if learnt is not None and (figures := detection(wrong, learnt, alike, seed=seed)) is not None:
         most = max(evaluations[name] for name in (baselines | residuals))
         rows.append({"measure": "learnt from these", "evaluations": most, **figures})
     return {"mistakes": int(wrong.sum()), "count": len(wrong), "measures": rows}

@@ -25,25 +25,27 @@ def fingerprints(states: State, *, game: Game) -> UInt32[Array, " n"]:
         bits = jax.lax.bitcast_convert_type(jnp.where(numbers == 0, 0.0, numbers), jnp.uint32)
         place = _scattered(jnp.arange(1, 1 + bits.shape[1], dtype=jnp.uint32))
         image = _scattered(jnp.sum(_scattered(bits ^ place), axis=1, dtype=jnp.uint32))
-        # A sum, since the images of another image come in another order; and scattered once more, since the
-        # sum over a position that is its own image is even.
-        return _scattered(jnp.sum(image, dtype=jnp.uint32))
+        # A sum, since the images of another image come in another order.
+        return jnp.sum(image, dtype=jnp.uint32)
 
     return jax.vmap(one)(states)
 
 
-_kept = kept(static=("game",))(fingerprints)
-
-
 def classes(states: State, *, game: Game) -> UInt32[np.ndarray, " n"]:
-    """`fingerprints` of any number of states on the host, by one program for all sizes."""
+    """Numbers of n states on the host, equal for images of one position; every bit is a toss."""
     num_states = len(jax.tree.leaves(states)[0])
     found = []
     for start in range(0, num_states, _AT_ONCE):
         rows = np.arange(start, start + _AT_ONCE).clip(max=num_states - 1)
         batch = jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], states)
-        found.append(np.asarray(_kept(batch, game=game)))
+        found.append(np.asarray(_classes(batch, game=game)))
     return np.concatenate([*found, np.zeros(0, np.uint32)])[:num_states]
+
+
+@kept(static=("game",))
+def _classes(states: State, *, game: Game) -> UInt32[Array, " n"]:
+    # The sum over a position that is its own image is even, until it is scattered.
+    return _scattered(fingerprints(states, game=game))
 
 
 def _scattered(word: UInt32[Array, "..."]) -> UInt32[Array, "..."]:

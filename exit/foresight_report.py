@@ -16,6 +16,7 @@ from exit.evaluate.allocation import look
 from exit.evaluate.calibration import calibration
 from exit.evaluate.learnt.detection import detection
 from exit.evaluate.sample import MAX_PLIES, random_positions
+from exit.fingerprint import classes
 from exit.foresight import BUDGETS, Foresight, foresee, measures
 from exit.network import make_network
 from exit.solve import Exact, unfinished_keys
@@ -108,12 +109,13 @@ def _held(
     found = [np.abs(value - measured.moves.values) / (high - low), *gains]
     names = ["value_error", *(f"gain_{budget}" for budget in BUDGETS)]
     critical = measured.moves.critical
+    alike = classes(measured.states, game=agent.game)
     return {
         "calibration": {
-            name: calibration(foreseen[:, index], each)
+            name: calibration(foreseen[:, index], each, alike)
             for index, (name, each) in enumerate(zip(names, found, strict=True))
         },
-        "detection": detection(looks.regret[0][critical] > 0, foreseen[critical, -1]),
+        "detection": detection(looks.regret[0][critical] > 0, foreseen[critical, -1], alike[critical]),
     }
 
 

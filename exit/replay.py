@@ -147,20 +147,25 @@ def _in_proportion(
     blocks = jnp.pad(weight, (0, -len(weight) % _BLOCK)).reshape(-1, _BLOCK)
     key_block, key_row = jax.random.split(rng_key)
     part = (jnp.arange(num) + jax.random.uniform(key_block, (num,))) / num
-    upto = jnp.cumsum(blocks.sum(axis=1))
+    sums = blocks.sum(axis=1)
+    # XLA adds in another order than one after another, so that its running sum may sink a little.
+    upto = jax.lax.cummax(jnp.cumsum(sums))
     # Searched, not compared with all: that would be most of an update where the ring is large.
     block = jnp.searchsorted(upto, part * upto[-1], side="right")
-    block = jnp.minimum(block, jnp.sum(upto < upto[-1]))
-    within = jnp.cumsum(blocks[block], axis=1)
-    return block * _BLOCK + _first_beyond(within, jax.random.uniform(key_row, (num,)))
+    # A part may round to the whole, and the sum may rise after the last weight.
+    block = jnp.minimum(block, jnp.max(jnp.where(sums > 0, jnp.arange(len(sums)), 0)))
+    weights = blocks[block]
+    within = jax.lax.cummax(jnp.cumsum(weights, axis=1), axis=1)
+    return block * _BLOCK + _first_beyond(weights, within, jax.random.uniform(key_row, (num,)))
 
 
-def _first_beyond(upto: Float[Array, "#n m"], part: Float[Array, " n"]) -> Int[Array, " n"]:
-    """Where a running sum first exceeds these parts of its total; never at a weight of 0."""
-    total = upto[:, -1:]
-    beyond = jnp.sum(upto <= part[:, None] * total, axis=1)
-    # A part may round to the whole.
-    return jnp.minimum(beyond, jnp.sum(upto < total, axis=1))
+def _first_beyond(
+    weight: Float[Array, "n m"], upto: Float[Array, "n m"], part: Float[Array, " n"]
+) -> Int[Array, " n"]:
+    """Where running sums first exceed these parts of their totals; never at a weight of 0."""
+    beyond = jnp.sum(upto <= part[:, None] * upto[:, -1:], axis=1)
+    last = jnp.max(jnp.where(weight > 0, jnp.arange(weight.shape[1]), 0), axis=1)
+    return jnp.minimum(beyond, last)
 
 
 def rows_at(replay: Replay, rows: Int[Array, " n"]) -> Targets:

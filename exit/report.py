@@ -80,26 +80,32 @@ class Curve:
 
 
 def groups_of(run_dirs: Sequence[Path]) -> list[Group]:
-    """The runs of directories, seeds of one setting together, in the order given; each directory once.
+    """The runs of directories, seeds of one setting and commit together, in the order given, each once.
 
     Raises:
       UsageError: a directory holds no run, or one that has not reported yet; or two hold runs of the same
-        settings and seed, which would look like two seeds that agree.
+        settings, seed and commit, which would look like two seeds that agree.
       UserError: reports are damaged.
     """
     members: dict[tuple[str, ...], list[tuple[Path, tuple[Row, ...]]]] = {}
-    same: dict[tuple[str, ...], Path] = {}
-    for run_dir in {path.resolve(): path for path in run_dirs}.values():
-        info = read_info(run_dir)
+    same: dict[tuple[str | None, ...], Path] = {}
+    given: dict[Path, Path] = {}
+    for path in run_dirs:
+        given.setdefault(path.resolve(), path)
+    infos = {run_dir: read_info(run_dir) for run_dir in given.values()}
+    several = len({info.commit for info in infos.values()}) > 1
+    for run_dir, info in infos.items():
         rows = tuple(read_metrics(run_dir))
         if not rows:
             raise UsageError(f"the run in {run_dir} has not reported yet; wait for its first report")
         settings = [setting for setting in info.overrides if setting.partition("=")[0].strip() != "seed"]
-        told = (info.config_name, json.dumps(info.settings, sort_keys=True))
+        told = (info.config_name, json.dumps(info.settings, sort_keys=True), info.commit)
         if (other := same.setdefault(told, run_dir)) != run_dir:
             raise UsageError(
-                f"{other} and {run_dir} are runs of the same settings and seed; give one of them"
+                f"{other} and {run_dir} are runs of the same settings, seed and commit; give one of them"
             )
+        if several:
+            settings.append(f"commit={info.commit}")
         members.setdefault((info.config_name, *settings), []).append((run_dir, rows))
     shared = set.intersection(*map(set, members)) if len(members) > 1 else set()
     groups = []

@@ -74,7 +74,7 @@ def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str,
                 f"another process trains in {run_dir}; wait for it or give another --run-dir"
             ) from error
         started = [name for name in _REMAINS if _holds_something(run_dir / name)]
-        if (run_dir / _FILE).exists() and started:
+        if holds_a_run(run_dir):
             require_settings(run_dir, read_info(run_dir), config)
         elif started:
             raise UsageError(
@@ -83,6 +83,11 @@ def claim(run_dir: Path, config: Any, *, config_name: str, overrides: tuple[str,
         else:
             _write(run_dir, RunInfo(config_name, overrides, settings_of(config), commit()))
         yield
+
+
+def holds_a_run(run_dir: Path) -> bool:
+    """Whether a run was begun there that has something to lose."""
+    return (run_dir / _FILE).exists() and any(_holds_something(run_dir / name) for name in _REMAINS)
 
 
 def _holds_something(path: Path) -> bool:
@@ -126,8 +131,8 @@ def _no_run(run_dir: Path) -> str:
     inside = sorted(path.parent.name for path in run_dir.glob(f"*/{_FILE}"))
     if inside:
         return (
-            f"{run_dir} holds no run but {len(inside)}, {inside[0]} among them; give one of them, or "
-            f"{run_dir}/* to a command that takes several"
+            f"{run_dir} is no run itself, but {inside[0]} in it is one (of {len(inside)}); give {run_dir}/"
+            f"{inside[0]}, or {run_dir}/* to a command that takes several"
         )
     beside = [path.parent.name for path in run_dir.parent.glob(f"*/{_FILE}")]
     advice = f"`xit train CONFIG --run-dir {run_dir}` makes one"
@@ -162,8 +167,7 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
         left out, for one who trains in it.
     """
     remedy = (
-        "give the settings it was started with, or another --run-dir (to train its agent further there, `xit "
-        "export` it and set start_from to the file)"
+        "give the settings it was started with, or another --run-dir, which may start_from its exported agent"
         if parts == ("",)
         else f"put the configuration {info.config_name} or its game back as it was, or train anew"
     )

@@ -1,6 +1,7 @@
 """A grid of settings, each trained in a directory of its own."""
 
 import itertools
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 from exit.catalog import load_config, with_overrides
 from exit.errors import UsageError
 from exit.loop import ReportFn, train
-from exit.rundir import read_info, require_settings
+from exit.rundir import holds_a_run, read_info, require_settings, settings_of
 
 
 class Point(NamedTuple):
@@ -50,11 +51,11 @@ def grid(config_name: str, assignments: Sequence[str], num_seeds: int | None, fo
     varied = [len(choices) > 1 for choices in settings]
     config, points = load_config(config_name), []
     for chosen in itertools.product(*settings):
-        with_overrides(config, chosen)
         named = [text for text, varies in zip(chosen, varied, strict=True) if varies]
         name = re.sub(r"[^\w.=,()+-]+", "_", ",".join(named)) or "run"
         points.append(Point(config_name, chosen, folder / name))
-    if len({point.run_dir for point in points}) < len(points):
+    told = {json.dumps(settings_of(with_overrides(config, point.overrides))) for point in points}
+    if len({point.run_dir for point in points}) < len(points) or len(told) < len(points):
         raise UsageError("a value is given twice; give each once")
     return points
 
@@ -62,7 +63,7 @@ def grid(config_name: str, assignments: Sequence[str], num_seeds: int | None, fo
 def require_free(points: Sequence[Point]) -> None:
     """Raises UsageError where a directory holds a run of other settings, before anything is trained."""
     for point in points:
-        if (point.run_dir / "config.json").is_file():
+        if holds_a_run(point.run_dir):
             config = with_overrides(load_config(point.config_name), point.overrides)
             require_settings(point.run_dir, read_info(point.run_dir), config)
 

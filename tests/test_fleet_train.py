@@ -178,6 +178,7 @@ def test_a_sweep_trains_every_combination_once(tmp_path: Path, capsys: Captured)
         (["seed=0,1", "seed = 3"], None, "seed is set twice; give all its values at once, as in seed=A,B"),
         (["network.width=8", "network.width=16"], None, "network.width is set twice"),
         (["network.width=8,8"], None, "a value is given twice"),
+        (["learner.learning_rate=0.001,1e-3"], None, "a value is given twice"),
     ],
 )
 def test_a_sweep_that_would_not_be_a_grid_is_refused(
@@ -197,6 +198,15 @@ def test_a_sweep_into_a_run_of_other_settings_is_refused_at_once(tmp_path: Path,
     assert run(["sweep", "tic_tac_toe", "--set", "network.width=8,16", "--run-dir", str(tmp_path)]) == 2
     assert "holds a run with network.width=32, not 16" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_a_sweep_takes_over_a_directory_with_nothing_to_lose(tmp_path: Path) -> None:
+    from exit.sweep import grid, require_free
+
+    (point,) = grid("tic_tac_toe", ["network.width=8"], None, tmp_path)
+    with claim(point.run_dir, load_config("tic_tac_toe"), config_name="tic_tac_toe", overrides=()):
+        pass
+    require_free([point])
 
 
 def test_values_with_commas_stand_in_brackets() -> None:

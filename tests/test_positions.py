@@ -1,5 +1,6 @@
 """Positions written as moves: replayed by the game's rules, or refused with a reason."""
 
+import codecs
 import io
 import json
 
@@ -126,6 +127,13 @@ class _Pipe(io.RawIOBase):
         piece = self._pieces.pop(0) if self._pieces else b""
         memoryview(buffer)[: len(piece)] = piece
         return len(piece)
+
+
+def test_the_mark_that_windows_begins_a_file_with_is_no_part_of_a_line() -> None:
+    for text in b'{"moves": []}', b'{"moves": []}\r\n{"moves": [4]}\r\n':
+        file = io.BytesIO(codecs.BOM_UTF8 + text)
+        (lines,) = read_batches(file.read1, 8)
+        assert positions_of(TicTacToe(), lines).errors == [None] * len(lines)
 
 
 def test_a_line_is_handed_on_before_the_next_one_is_written() -> None:

@@ -103,6 +103,16 @@ def test_where_nothing_is_given_away_all_are_alike() -> None:
     assert (np.abs(np.bincount(drawn, minlength=5)[1:] - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75)).all()
 
 
+@pytest.mark.parametrize("written", [1_146_368, 2_633_728, 3_839_488])
+def test_of_a_large_ring_nothing_is_drawn_that_is_not_written(written: int) -> None:
+    """A running sum in floats may rise where nothing is added; with this key a part rounds to the whole."""
+    weight = jax.random.uniform(jax.random.key(0), (1 << 22,))
+    weight = jnp.where(jnp.arange(1 << 22) < written, weight, 0.0)
+    drawn = ring._in_proportion(weight, jax.random.key(21311), 1024)
+    assert (np.asarray(drawn) < written).all()
+    assert len(np.unique(np.asarray(drawn))) > 1000
+
+
 @pytest.mark.parametrize("rarity", [0.5, 1.0])
 def test_rare_positions_count_for_more(rarity: float) -> None:
     """The first three examples are of one position, the fourth of another; the last four are not written."""

@@ -80,7 +80,7 @@ def test_a_description_that_cannot_be_read_is_refused(
 
 def test_what_was_meant_is_named(run_dir: Path, tmp_path: Path) -> None:
     run_dir = run_dir.rename(tmp_path / "tic_tac_toe")
-    with pytest.raises(UsageError, match=r"holds no run but 1, tic_tac_toe among them"):
+    with pytest.raises(UsageError, match=r"is no run itself, but tic_tac_toe in it is one \(of 1\)"):
         read_info(tmp_path)
     with pytest.raises(UsageError, match=r"tic_tac_to holds no run .*; did you mean 'tic_tac_toe'\?"):
         read_info(tmp_path / "tic_tac_to")

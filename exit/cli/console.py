@@ -90,7 +90,8 @@ def folder_of(source: Path) -> Path:
     if source.is_dir():
         return source
     # Snapshots of all runs are called alike.
-    run = f"{source.parent.parent.name}-" if source.parent.name == "snapshots" else ""
+    inside = source.absolute().parent
+    run = f"{inside.parent.name}-" if inside.name == "snapshots" else ""
     folder = Path("runs") / f"{run}{source.stem}"
     return folder.with_name(f"{folder.name}-agent") if (folder / "config.json").exists() else folder
 

@@ -68,7 +68,7 @@ def load_table(game: Game, *, max_bytes: int | None = None) -> Table:
             )
         except TooLarge as error:
             limited = max_bytes is not None and fits_in_memory(game)
-            may = "may take all there is" if limited else "goes through the disk, where it fits there"
+            may = "may take all there is" if limited else "may go through the disk"
             raise TooLarge(f"{error}: `xit solve {game.name}` {may}") from error
 
 

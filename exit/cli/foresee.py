@@ -97,8 +97,8 @@ def _show(figures: dict[str, Any]) -> None:
         found = figures["detection"][kind]
         if found is not None:
             console.say(
-                f"the gain foreseen of {figures['budgets'][-1]} simulations tells the reflex's mistakes in "
-                f"critical positions: AUC {found['auc']:.3f}"
+                f"the foreseen gain of {figures['budgets'][-1]} simulations tells the reflex's mistakes from "
+                f"its good moves in critical positions: AUC {found['auc']:.3f}"
             )
 
 

@@ -260,7 +260,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _elo(rating: float, interval: list[float] | None) -> str:
-    """A rating and its interval, without a minus before nothing."""
+    """A rating and its interval, whole numbers, never -0."""
     found, *between = (f"{round(each):d}" for each in (rating, *(interval or ())))
     return f"{found} ({' to '.join(between)})" if between else found
 
@@ -279,6 +279,12 @@ def _show_exchange(strength: str, fit: dict[str, Any] | None) -> None:
 
 def _why_no_slope(agents: Sequence[dict[str, Any]]) -> str:
     """What is missing for a fit of training against thinking."""
+    known = sum(agent["training"] is not None for agent in agents)
+    if known < 2:
+        return (
+            f"no slope is fitted: what the training cost is known of {known} of {len(agents)} agents; give "
+            "run directories, or --snapshots"
+        )
     from exit.evaluate.exchange import FEWEST_POINTS
 
     searched = [row for agent in agents for row in agent["budgets"] if row["budget"]]

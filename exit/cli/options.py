@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-PICTURES = (".png", ".svg", ".pdf")
+_PICTURES = (".png", ".svg", ".pdf")
 """What the name of a picture may end in."""
 
 
@@ -139,12 +139,12 @@ class PicturePath(click.Path):
 
     def __init__(self, *others: str) -> None:
         super().__init__(dir_okay=False, path_type=Path)
-        self._endings = (*PICTURES, *others)
+        self._endings = (*_PICTURES, *others)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         path = Path(str(super().convert(value, param, ctx)))
         if path.suffix.lower() not in self._endings:
-            self.fail(f"{str(path)!r} must end in {', '.join(self._endings)}", param, ctx)
+            self.fail(f"{str(path)!r} must end in one of {', '.join(self._endings)}", param, ctx)
         return path
 
 

@@ -1,5 +1,6 @@
 """Positions as people and scripts write them: the moves that lead there, one JSON object a line."""
 
+import codecs
 import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -40,9 +41,12 @@ def read_batches(read_fn: Callable[[int], bytes], max_lines: int) -> Iterator[li
         a file's `read1`, a program that writes a position and waits for its answer is served at once.
     """
     pending = b""
-    while block := read_fn(_READ_BYTES):
+    # Windows editors begin a file with a mark.
+    block = read_fn(_READ_BYTES).removeprefix(codecs.BOM_UTF8)
+    while block:
         *whole, pending = (pending + block).split(b"\n")
         yield from _batches(whole, max_lines)
+        block = read_fn(_READ_BYTES)
     yield from _batches([pending], max_lines)
 
 

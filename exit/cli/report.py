@@ -36,7 +36,7 @@ reflex, search: mistakes in a sample of critical positions. absorbed: simulation
 report before needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the
 reflex, nats. top weight: of the improved policy. overridden: search prefers another move than the reflex.
 surprise: distance of the network's value from the search's. proven: positions that search solved. age:
-iterations since an example was searched, mean over the replay. More than one seed: mean (least to
+iterations since an example was searched, mean over the replay. Seeds that differ: mean (least to
 greatest)."""
 
 
@@ -89,7 +89,7 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
         },
     )
     picture, page = (
-        (out.with_suffix(".png"), out) if out.suffix == ".html" else (out, out.with_suffix(".html"))
+        (out.with_suffix(".png"), out) if out.suffix.lower() == ".html" else (out, out.with_suffix(".html"))
     )
     console.show_picture(lambda: plot_report(groups, picture))
     console.show_picture(lambda: write_page(groups, tables, _LEGEND, page), name="page")

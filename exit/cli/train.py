@@ -142,9 +142,6 @@ def _conclude(rows: list[dict[str, Any]], run_dir: Path, json_path: Path | None)
         )
     if "reflex_mistake_rate" in last:
         reflex, search = (console.percent(last.get(f"{kind}_mistake_rate")) for kind in ("reflex", "search"))
-        console.say(
-            f"mistakes in a sample of critical positions: reflex {reflex}, search {search}; "
-            f"`xit bench {run_dir}` measures all"
-        )
+        console.say(f"mistakes in a sample of critical positions: reflex {reflex}, search {search}")
     console.say(f"run: {run_dir}")
     console.write_json(json_path, {"run": str(run_dir), **last})

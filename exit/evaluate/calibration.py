@@ -3,16 +3,20 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt32
 
-from exit.evaluate.resampling import percentile_interval, resample
+from exit.evaluate.resampling import percentile_interval, resample_alike
 
 NUM_BINS = 10
 _NUM_RESAMPLES = 400
 
 
 def calibration(
-    predicted: Float[np.ndarray, " n"], found: Float[np.ndarray, " n"], *, seed: int = 0
+    predicted: Float[np.ndarray, " n"],
+    found: Float[np.ndarray, " n"],
+    alike: UInt32[np.ndarray, " n"] | None = None,
+    *,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """A reliability diagram, and the expected calibration error.
 
@@ -23,18 +27,22 @@ def calibration(
 
     Args:
       predicted, found: in any unit, which is the error's as well.
+      alike: equal for states that are drawn together for intervals (`exit.fingerprint.classes`); None draws
+        each by itself.
 
     Returns:
       `error`; `bins`, rising, each with the means `predicted` and `found`, the 95 % interval of the latter,
       and its `count`; the 95 % interval of the error, by bootstrap within the bins.
     """
     order = np.argsort(predicted, kind="stable")
+    alike = np.arange(len(order), dtype=np.uint32) if alike is None else alike
     bins, resampled, total = [], np.zeros(_NUM_RESAMPLES), len(order)
     for rows in np.array_split(order, min(NUM_BINS, total)):
-        counts = resample(np.zeros(len(rows), int), _NUM_RESAMPLES, seed=seed)
-        means = counts @ found[rows] / len(rows)
+        counts = resample_alike(alike[rows], _NUM_RESAMPLES, seed=seed)
+        drawn = counts.sum(axis=1)
+        means = counts @ found[rows] / drawn
         expected = float(predicted[rows].mean())
-        resampled += len(rows) / total * np.abs(counts @ predicted[rows] / len(rows) - means)
+        resampled += len(rows) / total * np.abs(counts @ predicted[rows] / drawn - means)
         bins.append(
             {
                 "predicted": expected,

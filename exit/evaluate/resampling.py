@@ -5,7 +5,7 @@ strata drawn again each by itself.
 """
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, UInt32
 
 NUM_RESAMPLES = 1000
 
@@ -20,6 +20,17 @@ def resample(
         rows = np.flatnonzero(stratum == each)
         counts[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), num_resamples)
     return counts
+
+
+def resample_alike(
+    alike: UInt32[np.ndarray, " n"], num_resamples: int = NUM_RESAMPLES, *, seed: int = 0
+) -> Int[np.ndarray, "R n"]:
+    """How often each is drawn where those that are alike (`exit.fingerprint.classes`) are drawn together.
+
+    Symmetric images say the same twice. So many states come up as the drawn ones are, more or fewer than n.
+    """
+    kinds, kind = np.unique(alike, return_inverse=True)
+    return resample(np.zeros(len(kinds), int), num_resamples, seed=seed)[:, kind]
 
 
 def resampled_means(samples: np.ndarray, counts: Int[np.ndarray, "R n"]) -> np.ndarray:

@@ -10,16 +10,24 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from threadpoolctl import threadpool_limits
 
-from exit.evaluate.resampling import percentile_interval, resample
+from exit.evaluate.resampling import percentile_interval, resample_alike
 
 _NUM_RESAMPLES = 200
 _FOLDS = 5
 
 
 def detection(
-    wrong: Bool[np.ndarray, " n"], score: Float[np.ndarray, " n"], *, seed: int = 0
+    wrong: Bool[np.ndarray, " n"],
+    score: Float[np.ndarray, " n"],
+    alike: UInt32[np.ndarray, " n"] | None = None,
+    *,
+    seed: int = 0,
 ) -> dict[str, Any] | None:
     """Areas under the curves of a score that should be greater where something is wrong.
+
+    Args:
+      alike: equal for states that are drawn together for the interval, such as symmetric ones
+        (`exit.fingerprint.classes`); None draws each by itself.
 
     Returns:
       `auc`: how often a wrong state scores above a right one, under the receiver operating characteristic;
@@ -28,7 +36,8 @@ def detection(
     """
     if wrong.all() or not wrong.any():
         return None
-    counts = resample(np.zeros(len(wrong), int), _NUM_RESAMPLES, seed=seed)
+    alike = np.arange(len(wrong), dtype=np.uint32) if alike is None else alike
+    counts = resample_alike(alike, _NUM_RESAMPLES, seed=seed)
     areas = _areas(wrong, score, counts)
     return {
         "auc": float(roc_auc_score(wrong, score)),
