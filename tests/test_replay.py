@@ -103,10 +103,10 @@ def test_where_nothing_is_given_away_all_are_alike() -> None:
     assert (np.abs(np.bincount(drawn, minlength=5)[1:] - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75)).all()
 
 
-@pytest.mark.parametrize("written", [1_146_368, 2_633_728, 3_839_488])
-def test_of_a_large_ring_nothing_is_drawn_that_is_not_written(written: int) -> None:
+@pytest.mark.parametrize(("seed", "written"), [(1, 2_633_728), (3, 2_633_728), (5, 1_146_368)])
+def test_of_a_large_ring_nothing_is_drawn_that_is_not_written(seed: int, written: int) -> None:
     """A running sum in floats may rise where nothing is added; with this key a part rounds to the whole."""
-    weight = jax.random.uniform(jax.random.key(0), (1 << 22,))
+    weight = jax.random.uniform(jax.random.key(seed), (1 << 22,))
     weight = jnp.where(jnp.arange(1 << 22) < written, weight, 0.0)
     drawn = ring._in_proportion(weight, jax.random.key(21311), 1024)
     assert (np.asarray(drawn) < written).all()
