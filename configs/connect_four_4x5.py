@@ -1,8 +1,8 @@
 """Connect Four on 4 rows x 5 columns: 3,945,711 positions, a draw.
 
-`xit train connect_four_4x5`: about an hour on one core. Of all 1,709,487 critical positions the reflex gets 268
-wrong, 0.02 % (one seed), the empty board among them; search at budget 64 none of 55,026 drawn from them, and it
-is certified from both seats.
+`xit train connect_four_4x5`: about an hour on one core. Of all 1,709,487 critical positions the reflex gets
+268 wrong, 0.02 % (one seed), the empty board among them; search at budget 64 none of 55,026 drawn from them,
+certified from both seats.
 """
 
 from exit.learner import LearnerConfig

@@ -6,6 +6,7 @@ A board is a tuple of scalars rather than one array, so that a whole move fuses 
 from collections.abc import Sequence
 from functools import reduce
 from operator import add, or_
+from typing import SupportsInt
 
 import jax.numpy as jnp
 import numpy as np
@@ -144,6 +145,6 @@ def packed(bits: Bool[Array, "... n"]) -> Boards:
     return tuple(word(start) for start in range(0, bits.shape[-1], WORD_BITS))
 
 
-def whole_number(board: Board) -> int:
-    """The bits of a board that is no tracer, as a Python number."""
+def whole_number(board: Sequence[SupportsInt]) -> int:
+    """The bits of a board, words of JAX or NumPy but no tracers, as a Python number."""
     return sum(int(word) << WORD_BITS * k for k, word in enumerate(board))

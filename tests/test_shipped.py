@@ -1,0 +1,33 @@
+"""The agents that come with the product: each acts, and those of solved games are as good as is said."""
+
+import jax
+import numpy as np
+import pytest
+
+from exit.agent import Agent
+from exit.bench import bench
+from exit.catalog import trained_names
+from exit.cli.exact import load_exact
+
+
+@pytest.mark.parametrize("name", trained_names())
+def test_it_acts(name: str) -> None:
+    agent = Agent.load(name)
+    assert agent.game.name == name
+    states = jax.tree.map(lambda leaf: np.asarray(leaf)[None], agent.game.init())
+    found = agent.act(states, budget=4)
+    assert np.asarray(jax.vmap(agent.game.legal_actions)(states))[0, int(found.action[0])]
+
+
+@pytest.mark.parametrize(
+    ("name", "positions", "mistakes"), [("connect_four_4x4", 134_289, 1), ("othello_4", 53_651, 6)]
+)
+def test_its_reflex_is_wrong_hardly_anywhere_and_never_loses_a_point(
+    name: str, positions: int, mistakes: int
+) -> None:
+    agent = Agent.load(name)
+    figures = bench(agent, load_exact(agent.game), [0])
+    assert figures["positions"]["count"] == positions
+    assert round(figures["budgets"][0]["mistake_rate"] * positions) <= mistakes
+    assert figures["certified"]
+    assert figures["exploitability"] == 0
