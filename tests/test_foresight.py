@@ -138,7 +138,7 @@ def pair() -> Any:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A young agent that has learnt what its searches find."""
     run_dir = train_small(tmp_path_factory.mktemp("foresight"))
-    assert run(["foresee", str(run_dir), "--states", "512", "--max-positions", "600"]) == 0
+    assert run(["foresee", str(run_dir), "--states", "2048", "--max-positions", "600"]) == 0
     return run_dir
 
 
@@ -153,7 +153,7 @@ def test_the_command_teaches_what_exact_values_confirm(small: Path) -> None:
         # Where more is foreseen, more is found: moves at random would not know.
         bins = rows["gain_64"]["bins"]
         assert np.mean([row["found"] for row in bins[5:]]) > 1.3 * np.mean([row["found"] for row in bins[:5]])
-    assert figures["detection"]["all"]["auc"] > 0.55
+    assert figures["detection"]["all"]["auc"] > 0.6
     assert figures["positions"]["all"] == {"kind": "uniform, held out", "count": 600}
     assert figures["positions"]["own"]["kind"] == "own, held out"
 
