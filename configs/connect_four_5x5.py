@@ -1,7 +1,8 @@
 """Connect Four on 5 rows x 5 columns: 69,763,700 positions, a draw.
 
-`xit train connect_four_5x5`: fifty minutes on one core, and 1.3 GB of memory to solve the game once. Of 221,710
-critical positions drawn from all the reflex gets 0.44 % wrong, search at budget 64 0.03 % of 27,830 (one seed).
+`xit train connect_four_5x5`: fifty minutes on one core, and 1.3 GB of memory to solve the game once. Of
+221,710 critical positions drawn from all the reflex gets 0.44 % wrong, search at budget 64 0.03 % of 27,830
+(one seed).
 """
 
 from exit.learner import LearnerConfig
