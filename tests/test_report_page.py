@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def run_dirs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two seeds of one setting: one was measured by everything, the other by nothing."""
     folder = tmp_path_factory.mktemp("<b>runs")
     for name, seed, rates in (("a", 1, (0.5, 0.25)), ("b", 2, (0.75, 0.5))):
-        with claim(folder / name, tiny_config(), config_name="tiny", overrides=(f"seed={seed}", "x=<i>")):
+        config = replace(tiny_config(), seed=seed)
+        with claim(folder / name, config, config_name="tiny", overrides=(f"seed={seed}", "x=<i>")):
             pass
         rows = [
             {"iteration": 10 * (k + 1), "seconds": 30.0 * (k + 1), "reflex_mistake_rate": rate}
@@ -160,8 +162,10 @@ def test_damaged_figures_are_said_and_the_rest_stands(run_dirs: list[Path], tmp_
     names = ("bench", "frontier", "coherence", "foresee")
     for folder, content in zip(damaged, contents, strict=True):
         folder.mkdir()
-        for name in ("config.json", "metrics.jsonl"):
-            (folder / name).write_bytes((run_dirs[0] / name).read_bytes())
+        (folder / "metrics.jsonl").write_bytes((run_dirs[0] / "metrics.jsonl").read_bytes())
+        described = json.loads((run_dirs[0] / "config.json").read_text())
+        described["settings"]["seed"] = int(folder.name)
+        (folder / "config.json").write_text(json.dumps(described))
         for command in names:
             (folder / f"{command}.json").write_bytes(content)
     (damaged[0] / "frontier.json").write_bytes((run_dirs[0] / "frontier.json").read_bytes())
