@@ -15,12 +15,11 @@ finished ones are not made again. Takes an hour; --quick takes tic-tac-toe alone
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from measuring.commands import train_in_small_iterations, xit
 from measuring.quickly import compile_quickly
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -33,16 +32,7 @@ _GAMES = {
     "othello_4": 256,
     "bandit_2_20": 64,
 }
-_SETTINGS = {
-    "network.width": 128,
-    "self_play.num_games": 64,
-    "self_play.num_steps": 8,
-    "replay.capacity": 131_072,
-    "reanalysis.num_positions": 0,
-    "learner.batch_size": 512,
-    "learner.num_updates": 3,
-    "learner.warmup_fraction": 0.0,
-}
+_WIDTH = 128
 _MAX_POSITIONS = 4096
 _MEASURES = {
     "entropy": "entropy",
@@ -63,14 +53,7 @@ def measure(game: str, seeds: int, runs: Path, *, quick: bool) -> list[dict[str,
     iterations = 4 if quick else _GAMES[game]
     run_dirs = [(runs / f"{game}-{seed}").absolute() for seed in range(seeds)]
     for seed, run_dir in enumerate(run_dirs):
-        settings = _SETTINGS | {
-            "num_iterations": iterations,
-            "report_every": iterations,
-            "checkpoint_every": iterations,
-            "seed": seed,
-        }
-        assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        _run("train", game, "--run-dir", str(run_dir), *assignments)
+        train_in_small_iterations(game, run_dir, iterations, {"network.width": _WIDTH, "seed": seed})
     rows = []
     for seed, run_dir in enumerate(run_dirs):
         # The others are part of what is measured.
@@ -78,7 +61,7 @@ def measure(game: str, seeds: int, runs: Path, *, quick: bool) -> list[dict[str,
         if not figures.exists():
             others = [word for each in run_dirs if each != run_dir for word in ("--ensemble", str(each))]
             sample = ["--max-positions", str(256 if quick else _MAX_POSITIONS)]
-            _run("coherence", str(run_dir), *others, *sample, "--json", str(figures))
+            xit("coherence", str(run_dir), *others, *sample, "--json", str(figures))
         found = json.loads(figures.read_text())
         control = {
             f"control, {depth['depth']}": {"auc": depth["auc"]}
@@ -100,11 +83,6 @@ def measure(game: str, seeds: int, runs: Path, *, quick: bool) -> list[dict[str,
             for states, each in found["detection"].items()
         ]
     return rows
-
-
-def _run(*arguments: str) -> None:
-    """One `xit` command; its output goes to the terminal."""
-    subprocess.run([sys.executable, "-m", "exit", *arguments], cwd=_ROOT, check=True)
 
 
 def main() -> None:

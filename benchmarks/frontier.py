@@ -16,13 +16,12 @@ import argparse
 import json
 import math
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring.commands import train_in_small_iterations, xit
 from measuring.quickly import compile_quickly
 
 from exit.evaluate import Strength, exchange_rate, regret_strength
@@ -33,16 +32,6 @@ _GAMES = ("tic_tac_toe", "nim_3_4_5", "connect_four_4x4", "hex_3", "othello_4", 
 _ALONE = ("bandit_2_20",)
 _WIDTHS = (32, 128)
 _ITERATIONS = 1024
-# Small iterations, or the first agent has already learnt much.
-_SETTINGS = {
-    "self_play.num_games": 64,
-    "self_play.num_steps": 8,
-    "replay.capacity": 131_072,
-    "reanalysis.num_positions": 0,
-    "learner.batch_size": 512,
-    "learner.num_updates": 3,
-    "learner.warmup_fraction": 0.0,
-}
 _BUDGETS = (0, 1, 4, 16, 64, 256, 1024)
 _MAX_POSITIONS = 2000
 _OPENINGS = 16
@@ -54,22 +43,14 @@ def measure(game: str, width: int, seed: int, runs: Path, *, quick: bool) -> dic
     figures = run_dir.with_suffix(".json")
     if not figures.exists():
         iterations = 16 if quick else _ITERATIONS
-        settings = _SETTINGS | {
-            "network.width": width,
-            "num_iterations": iterations,
-            "report_every": iterations,
-            "checkpoint_every": iterations,
-            "snapshots": True,
-            "seed": seed,
-        }
-        assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        _run("train", game, "--run-dir", str(run_dir), *assignments)
+        settings = {"network.width": width, "snapshots": True, "seed": seed}
+        train_in_small_iterations(game, run_dir, iterations, settings)
         budgets = ",".join(map(str, _BUDGETS[:4] if quick else _BUDGETS))
         sample = ["--max-positions", str(_MAX_POSITIONS), "--calls", "0"]
         if game not in _ALONE:
             sample += ["--elo", str(_OPENINGS)]
         files = ["--out", str(figures.with_suffix(".png")), "--json", str(figures)]
-        _run("frontier", str(run_dir), "--snapshots", "--budgets", budgets, *sample, *files)
+        xit("frontier", str(run_dir), "--snapshots", "--budgets", budgets, *sample, *files)
     found = json.loads(figures.read_text())
     train = [agent["training"]["flops"] for agent in found["agents"]]
     test = [row["flops"] for agent in found["agents"] for row in agent["budgets"]]
@@ -105,11 +86,6 @@ def _halves(found: dict[str, Any]) -> list[dict[str, Any] | None]:
         exchange_rate(train[half], test[half], Strength(*(each[half] for each in strength)), searched[half])
         for half in (slice(middle), slice(middle, None))
     ]
-
-
-def _run(*arguments: str) -> None:
-    """One `xit` command; its output goes to the terminal."""
-    subprocess.run([sys.executable, "-m", "exit", *arguments], cwd=_ROOT, check=True)
 
 
 def main() -> None:

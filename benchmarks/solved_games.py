@@ -9,10 +9,10 @@ finished ones are only measured. Takes about an hour; --quick trains Nim alone.
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+from measuring.commands import xit
 
 _ROOT = Path(__file__).resolve().parent.parent
 _CONFIGS = ("nim_3_4_5", "connect_four_4x4", "connect_four_4x5")
@@ -23,10 +23,10 @@ def measure(config: str, runs: Path, max_positions: int | None) -> dict[str, Any
     """Train one configuration, or continue it, and benchmark it."""
     run_dir = (runs / config).absolute()
     figures = run_dir / "solved_games.json"
-    _run("train", config, "--run-dir", str(run_dir))
+    xit("train", config, "--run-dir", str(run_dir))
     sample = [] if max_positions is None else ["--max-positions", str(max_positions)]
     budgets = ",".join(map(str, _BUDGETS))
-    _run("bench", str(run_dir), "--budgets", budgets, "--json", str(figures), *sample)
+    xit("bench", str(run_dir), "--budgets", budgets, "--json", str(figures), *sample)
     bench = json.loads(figures.read_text())
     last = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[-1])
     return {
@@ -35,11 +35,6 @@ def measure(config: str, runs: Path, max_positions: int | None) -> dict[str, Any
         "trained_positions": last["positions"],
         **{name: bench[name] for name in ("positions", "budgets", "hardware")},
     }
-
-
-def _run(*arguments: str) -> None:
-    """One `xit` command; its output goes to the terminal."""
-    subprocess.run([sys.executable, "-m", "exit", *arguments], cwd=_ROOT, check=True)
 
 
 def main() -> None:
