@@ -129,7 +129,8 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
         ]
     print()
     for title, cells in lines.items():
-        print(f"{title:<18}" + "".join(f"{cell:<20}" for cell in cells).rstrip())
+        if any(cell != "-" for cell in cells):
+            print(f"{title:<18}" + "".join(f"{cell:<20}" for cell in cells).rstrip())
 
 
 def _spread(areas: Sequence[float], num_agents: int) -> str:
