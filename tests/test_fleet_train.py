@@ -207,6 +207,9 @@ def test_a_sweep_takes_over_a_directory_with_nothing_to_lose(tmp_path: Path) -> 
     with claim(point.run_dir, load_config("tic_tac_toe"), config_name="tic_tac_toe", overrides=()):
         pass
     require_free([point])
+    (point.run_dir / "metrics.jsonl").write_text("{}")
+    with pytest.raises(UsageError, match="holds a run with"):
+        require_free([point])
 
 
 def test_values_with_commas_stand_in_brackets() -> None:

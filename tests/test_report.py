@@ -88,6 +88,12 @@ def test_a_run_counts_once_and_its_copy_is_no_other_seed(
     copy = shutil.copytree(run_dirs[0], tmp_path / "copy")
     with pytest.raises(UsageError, match=r"a and .*copy are runs of the same settings, seed and commit"):
         groups_of([run_dirs[0], copy])
+    # Of another commit it is another run, and no seed either.
+    described = json.loads((copy / "config.json").read_text()) | {"commit": "other"}
+    (copy / "config.json").write_text(json.dumps(described))
+    before, after = groups_of([run_dirs[0], copy])
+    assert (len(before.run_dirs), len(after.run_dirs)) == (1, 1)
+    assert "commit=other" in after.label
 
 
 def test_a_picture_of_no_kind_is_refused_before_the_work(run_dirs: list[Path], capsys: Captured) -> None:

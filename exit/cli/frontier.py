@@ -282,7 +282,7 @@ def _why_no_slope(agents: Sequence[dict[str, Any]]) -> str:
     known = sum(agent["training"] is not None for agent in agents)
     if known < 2:
         return (
-            f"no slope is fitted: what the training cost is known of {known} of {len(agents)} agents; give "
+            f"no slope is fitted: the cost of training is known of {known} of {len(agents)} agents; give "
             "run directories, or --snapshots"
         )
     from exit.evaluate.exchange import FEWEST_POINTS
