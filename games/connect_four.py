@@ -43,6 +43,8 @@ class ConnectFour:
 
     Attributes:
       connect: stones in a row, column or diagonal that win.
+      threats: whether observations also show each player's threats, the free cells that would complete a line
+        (Allis, "A Knowledge-Based Approach of Connect-Four", 1988); the rules are the same.
 
     Raises:
       ValueError: a board without room for a line.
@@ -51,6 +53,7 @@ class ConnectFour:
     rows: int = 6
     columns: int = 7
     connect: int = 4
+    threats: bool = False
 
     version = 1
     num_outcomes = 1
@@ -89,11 +92,16 @@ class ConnectFour:
 
     @property
     def observation_shape(self) -> tuple[int, ...]:
-        return (self.rows, self.columns, 2)
+        return (self.rows, self.columns, 4 if self.threats else 2)
 
     @property
     def _num_words(self) -> int:
         return bb.num_words(self.columns * (self.rows + 1))
+
+    @property
+    def _directions(self) -> tuple[int, int, int, int]:
+        """From a cell of a line to the next: up, falling, level, rising."""
+        return (1, self.rows, self.rows + 1, self.rows + 2)
 
     def _cells(self, num_rows: int, columns: range) -> bb.Cells:
         """The lowest cells of some columns, as words."""
@@ -107,13 +115,23 @@ class ConnectFour:
 
     def _has_line(self, board: bb.Board) -> Bool[Array, ""]:
         found = []
-        for direction in (1, self.rows, self.rows + 1, self.rows + 2):
+        for direction in self._directions:
             run, length = board, 1
             while length < self.connect:
                 step = min(length, self.connect - length)
                 run, length = bb.both(run, bb.shifted(run, -step * direction)), length + step
             found.append(~bb.is_empty(run))
         return reduce(or_, found)
+
+    def _threats(self, board: bb.Board, occupied: bb.Board) -> bb.Board:
+        """Free cells where a stone would complete a line of the board."""
+        completing = bb.empty(self._num_words)
+        for direction in self._directions:
+            for place in range(self.connect):
+                steps = [step - place for step in range(self.connect) if step != place]
+                rest = reduce(bb.both, (bb.shifted(board, -step * direction) for step in steps))
+                completing = bb.either(completing, rest)
+        return bb.both(completing, bb.left_free(occupied, self._cells(self.rows, range(self.columns))))
 
     def _has_room(self, occupied: bb.Board) -> Bool[Array, " A"]:
         """Whether the top cell of each column is free."""
@@ -143,10 +161,14 @@ class ConnectFour:
         step = Step(reward=jnp.where(wins, 1.0, 0.0), discount=jnp.where(over, 0.0, -1.0))
         return ConnectFourState(mine=state.theirs, theirs=mine), step
 
-    def observe(self, state: ConnectFourState) -> Float[Array, "rows columns 2"]:
-        """Planes of the two players' stones, row 0 at the bottom."""
+    def observe(self, state: ConnectFourState) -> Float[Array, "rows columns planes"]:
+        """Planes of the two players' stones, then of their threats if asked for, row 0 at the bottom."""
         bits = np.arange(self.columns) * (self.rows + 1) + np.arange(self.rows)[:, None]
-        return jnp.stack([bb.plane(board, bits) for board in state], axis=-1).astype(jnp.float32)
+        boards = [state.mine, state.theirs]
+        if self.threats:
+            occupied = bb.either(*state)
+            boards += [self._threats(board, occupied) for board in boards]
+        return jnp.stack([bb.plane(board, bits) for board in boards], axis=-1).astype(jnp.float32)
 
     def encode(self, state: ConnectFourState) -> UInt32[Array, " K"]:
         """The mover's stones, and in every column one bit above its topmost stone."""

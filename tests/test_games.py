@@ -46,6 +46,15 @@ class PlainConnectFour:
                 board[row, column, int(who != self.mover)] = 1
         return board
 
+    def threats(self):
+        """Planes of the free cells where a stone of the mover's, or of the other's, would complete a line."""
+        planes, board = self.planes(), np.zeros((self.rows, self.columns, 2), np.float32)
+        for line in lines(self.rows, self.columns, self.connect):
+            for cell in line:
+                rest = tuple(map(list, zip(*(line - {cell}), strict=True)))
+                board[cell] = np.maximum(board[cell], planes[rest].all(axis=0))
+        return board * (planes.sum(axis=-1, keepdims=True) == 0)
+
 
 @functools.cache
 def lines(rows, columns, connect):
@@ -78,15 +87,19 @@ def play(game, moves):
 @pytest.mark.parametrize("sizes", [(6, 7, 4), (4, 5, 4), (5, 6, 3), (3, 8, 3), (7, 2, 3)])
 def test_connect_four_agrees_with_plain_rules(sizes):
     game, rng = ConnectFour(*sizes), random.Random(0)
-    look = jax.jit(lambda state: (game.legal_actions(state), game.observe(state)))
-    apply = jax.jit(game.apply)
-    ends = set()
+    threatening = ConnectFour(*sizes, threats=True)
+    look = jax.jit(lambda state: (game.legal_actions(state), threatening.observe(state)))
+    apply, observe = jax.jit(game.apply), jax.jit(game.observe)
+    ends, threatened = set(), np.zeros((game.rows, game.columns, 2))
     for _ in range(30):
         plain, state = PlainConnectFour(*sizes), game.init()
         while True:
             legal, planes = look(state)
             assert legal.tolist() == plain.legal()
-            np.testing.assert_array_equal(planes, plain.planes())
+            np.testing.assert_array_equal(planes[..., :2], plain.planes())
+            np.testing.assert_array_equal(observe(state), plain.planes())
+            np.testing.assert_array_equal(planes[..., 2:], plain.threats())
+            threatened += plain.threats()
             if not any(plain.legal()):
                 break
             column = rng.choice([c for c, is_legal in enumerate(plain.legal()) if is_legal])
@@ -98,6 +111,7 @@ def test_connect_four_agrees_with_plain_rules(sizes):
             )
         ends.add(plain.won)
     assert True in ends
+    assert (threatened > 0).any(axis=(0, 1)).all()
 
 
 @pytest.mark.parametrize(
