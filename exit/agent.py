@@ -18,7 +18,7 @@ from exit.foresight import BUDGETS, Foreseen, Foresight, foresee
 from exit.game import Game, State
 from exit.loop import RunConfig
 from exit.network import Params, make_network
-from exit.portable import SUFFIX, save_portable
+from exit.portable import SUFFIX, rounded, save_portable
 from exit.rundir import RunInfo
 from exit.search import (
     SearchConfig,
@@ -91,13 +91,14 @@ class Agent:
             search = dataclasses.replace(search, max_simulations=max_simulations)
         return cls(found.config, search, found.params, found.step, found.info, found.source, found.foresight)
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, *, bfloat16: bool = False) -> Path:
         """Write the agent to one file of plain arrays, from which `load` makes it again.
 
         The game and the configuration are kept by name, not copied.
 
         Args:
           path: ends in `.npz`.
+          bfloat16: round the parameters to that type, which halves the file; they are float32 still.
 
         Returns:
           The path written.
@@ -109,7 +110,8 @@ class Agent:
         path = Path(path)
         if path.suffix != SUFFIX:
             raise UsageError(f"{path} is no name for an agent's file; it must end in {SUFFIX}")
-        save_portable(path, self.info, self.step, self.params)
+        params = rounded(self.params) if bfloat16 else self.params
+        save_portable(path, self.info, self.step, params)
         return path
 
     def act(

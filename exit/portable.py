@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from exit.errors import UsageError, UserError
@@ -47,6 +49,11 @@ def save_portable(path: Path, info: RunInfo, step: int, params: Params) -> None:
         write_leaves(path, flatten(params), description)
     except OSError as error:
         raise UserError(f"cannot write {path} ({error.strerror}); give another file") from error
+
+
+def rounded(params: Params) -> Params:
+    """Parameters of bfloat16's precision, in their own type: the bits that are zero then take no room."""
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(leaf.dtype), params)
 
 
 def load_portable(path: Path) -> Portable:

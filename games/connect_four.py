@@ -6,7 +6,7 @@ a board and separates the columns, so that a shifted board never lines up cells 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -53,7 +53,8 @@ class ConnectFour:
     rows: int = 6
     columns: int = 7
     connect: int = 4
-    threats: bool = False
+    # No part of the rules: exact values kept for one are the other's.
+    threats: bool = field(default=False, repr=False)
 
     version = 1
     num_outcomes = 1

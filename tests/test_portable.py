@@ -64,6 +64,24 @@ def test_commands_take_a_file(file: Path, run_dir: Path, tmp_path: Path) -> None
     assert json.loads(answers.read_text())["simulations"] == 2
 
 
+def test_a_rounded_file_is_about_half_as_large_and_plays_nearly_alike(
+    run_dir: Path, file: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "rounded.npz"
+    assert run(["export", str(run_dir), str(copy), "--bfloat16"]) == 0
+    with np.load(file) as whole, np.load(copy) as rounded:
+        large = max(whole, key=lambda name: whole[name].size if name != "description" else 0)
+        assert rounded[large].dtype == np.float32
+        # bfloat16 keeps the sign, the exponent and seven bits of the fraction.
+        assert (rounded[large].view(np.uint32) & 0xFFFF == 0).all()
+        np.testing.assert_allclose(rounded[large], whole[large], rtol=2.0**-8)
+    sizes = [zipfile.ZipFile(each).getinfo(f"{large}.npy").compress_size for each in (copy, file)]
+    assert sizes[0] < 0.65 * sizes[1]
+    states = jax.tree.map(lambda leaf: np.asarray(leaf)[None], TicTacToe().init())
+    found, expected = (Agent.load(each).act(states, budget=0) for each in (copy, file))
+    np.testing.assert_allclose(found.action_weights, expected.action_weights, atol=0.02)
+
+
 def test_a_name_is_the_agent_that_comes_with_it(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from exit.solve import (
     table_directory,
     unfinished_keys,
 )
+from games.connect_four import ConnectFour
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
 from tests.solver_games import LongKeys
@@ -94,6 +95,11 @@ def test_tables_of_other_rules_are_refused(
     save_table(tic_tac_toe, tmp_path)
     with pytest.raises(UserError, match=reason):
         load_table(game, tmp_path)
+
+
+def test_what_observations_show_is_no_part_of_the_rules(tmp_path: Path) -> None:
+    save_table(solve(ConnectFour(3, 4, 3)), tmp_path)
+    assert load_table(ConnectFour(3, 4, 3, threats=True), tmp_path).game.observation_shape == (3, 4, 4)
 
 
 def test_tables_of_another_format_are_refused(

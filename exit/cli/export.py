@@ -23,8 +23,9 @@ from exit.cli.options import agent_argument, debug_option, manual
     metavar="N",
     help="Iteration of a kept checkpoint or snapshot. Default: the last.",
 )
+@click.option("--bfloat16", is_flag=True, help="Round the parameters to bfloat16, which halves the file.")
 @debug_option
-def export(source: Path, file: Path, step: int | None) -> None:
+def export(source: Path, file: Path, step: int | None, bfloat16: bool) -> None:
     """Write the agent of the run AGENT to FILE, a `.npz` of plain arrays that all commands take in its place.
 
     The game and the configuration are kept by name, not copied.
@@ -32,5 +33,5 @@ def export(source: Path, file: Path, step: int | None) -> None:
     from exit.agent import Agent
 
     agent = Agent.load(source, step=step, warn_fn=console.warn)
-    path = agent.save(file)
+    path = agent.save(file, bfloat16=bfloat16)
     console.say(f"iteration {agent.step} of {source}: {path}, {path.stat().st_size / 1e6:.2f} MB")
