@@ -2,7 +2,8 @@
 
 `xit train connect_four_gpu`: 5 min 40 s on one NVIDIA H100, days on a CPU. Of critical positions after random
 play the reflex gets 1.4 % wrong, search at budget 64 0.7 %; of those in strong play 2.8 and 1.5 %. That agent
-comes with the product, as `connect_four`; it computes in float32, which a CPU does best.
+comes with the product, as `connect_four`, rounded to bfloat16 and computing in float32
+(`--set network.bfloat16=false`), which a CPU does best.
 """
 
 from exit.evaluate import EvaluationConfig

@@ -98,7 +98,8 @@ class Agent:
 
         Args:
           path: ends in `.npz`.
-          bfloat16: round the parameters to that type, which halves the file; they are float32 still.
+          bfloat16: round the parameters to that type, which halves the file; they stay float32, and
+            computing is as before.
 
         Returns:
           The path written.

@@ -64,7 +64,8 @@ def coherence_report(
     started = time.perf_counter()
     report = progress_fn or (lambda what: None)
     for other in ensemble:
-        if other.game != agent.game:
+        # What their networks see may differ.
+        if repr(other.game) != repr(agent.game):
             raise UsageError(f"{other.source} plays {other.game.name}, not {agent.game.name}")
     depth = deepest(agent.game, _MAX_LEAVES) if max_depth is None else max_depth
     states = measured_states(exact, max_states, seed)

@@ -43,10 +43,10 @@ class Game(Protocol):
 
     Implementations are hashable (frozen dataclasses): a game is a static argument of compiled programs.
     Tables of exact values are kept by the game's `repr`, so fields that concern observations alone stay out
-    of it. A state is terminal exactly when it has no legal action. `apply` is called with terminal states and
-    illegal actions too (their result is discarded), so it must be total. NumPy arrays that index others are
-    to be of 32 bits: the solver runs in double precision, and JAX 0.10 keeps the precision in which it first
-    met an index of 64 bits.
+    of it (`field(repr=False)`), though not out of comparisons. A state is terminal exactly when it has no
+    legal action. `apply` is called with terminal states and illegal actions too (their result is
+    discarded), so it must be total. NumPy arrays that index others are to be of 32 bits: the solver runs in
+    double precision, and JAX 0.10 keeps the precision in which it first met an index of 64 bits.
 
     Optional members, used where present (see `symmetries_of` and what follows it):
       `symmetries(state) -> (states, actions)`: the S images of the state under the game's symmetry

@@ -52,7 +52,10 @@ def save_portable(path: Path, info: RunInfo, step: int, params: Params) -> None:
 
 
 def rounded(params: Params) -> Params:
-    """Parameters of bfloat16's precision, in their own type: the bits that are zero then take no room."""
+    """Floating-point parameters of bfloat16's precision, in their own type.
+
+    Half the bits of a float32 are zero then, and are compressed to nothing.
+    """
     return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16).astype(leaf.dtype), params)
 
 

@@ -237,6 +237,9 @@ def test_all_assignments_take_effect_at_once():
         Config(), ["game.rows=5", "game=connect_four", "network=Grid", "network.channels=2"]
     )
     assert (config.game, config.network) == (ConnectFour(5, 7), Grid(channels=2))
+    assert with_overrides(Config(), ["game=connect_four", "game.threats=true"]).game == ConnectFour(
+        threats=True
+    )
 
 
 def test_a_group_that_may_be_none():

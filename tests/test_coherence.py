@@ -16,13 +16,15 @@ from jaxtyping import Array
 
 from exit.cli import run
 from exit.coherence import Coherence, coherence, deepest
-from exit.coherence_report import ConstantValue
+from exit.coherence_report import ConstantValue, coherence_report
 from exit.evaluate import own_positions
 from exit.evaluate.learnt.detection import combined, detection
-from exit.solve import solve, unfinished_keys
+from exit.solve import exact_of_table, solve, unfinished_keys
+from games.connect_four import ConnectFour
 from games.nim import Nim
 from games.tic_tac_toe import TicTacToe
 from tests.chance_games import Bets, Race
+from tests.compiling import untrained
 from tests.small_run import train_small
 
 Captured = pytest.CaptureFixture[str]
@@ -191,6 +193,13 @@ def test_an_agents_own_positions_are_unfinished_ones_that_can_be_reached() -> No
     assert len(keys) == 7
     reachable = {key.tobytes() for key in unfinished_keys(solve(TicTacToe()))}
     assert {key.tobytes() for key in keys} <= reachable
+
+
+def test_agents_of_an_ensemble_may_see_different_planes() -> None:
+    stones, threats = (untrained(ConnectFour(3, 4, 3, threats=threats)) for threats in (False, True))
+    exact = exact_of_table(solve(stones.game))
+    found = coherence_report(stones, exact, max_depth=1, ensemble=[threats], max_states=60)
+    assert "policy, disagreement" in {row["measure"] for row in found["detection"]["all"]["measures"]}
 
 
 def test_the_command_finds_the_mistakes_of_a_young_agent(tmp_path: Path, capsys: Captured) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from exit.catalog import game_names, load_game
 from exit.conformance import GameError, check_game
+from games.connect_four import ConnectFour
 from tests.broken import BROKEN
 from tests.planted import SOUND
 
@@ -15,6 +16,10 @@ BETWEEN = ("connect_four_4x4", "connect_four_4x5", "connect_four_5x5", "hex_4", 
 @pytest.mark.parametrize("name", sorted({*game_names(), *SIZES} - {*BETWEEN}))
 def test_every_game_keeps_the_protocol(name):
     check_game(load_game(name), num_games=8)
+
+
+def test_what_the_network_sees_besides_keeps_the_protocol():
+    check_game(ConnectFour(4, 5, threats=True), num_games=8)
 
 
 @pytest.mark.parametrize("game", SOUND, ids=lambda game: game.name)

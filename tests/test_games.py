@@ -84,7 +84,9 @@ def play(game, moves):
     return state, step
 
 
-@pytest.mark.parametrize("sizes", [(6, 7, 4), (4, 5, 4), (5, 6, 3), (3, 8, 3), (7, 2, 3)])
+@pytest.mark.parametrize(
+    "sizes", [(6, 7, 4), (4, 5, 4), (5, 6, 3), (3, 8, 3), (7, 2, 3), (8, 9, 4), (3, 4, 2)]
+)
 def test_connect_four_agrees_with_plain_rules(sizes):
     game, rng = ConnectFour(*sizes), random.Random(0)
     threatening = ConnectFour(*sizes, threats=True)

@@ -1,5 +1,7 @@
 """The agents that come with the product: each acts, and those of solved games are as good as is said."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from exit.agent import Agent
 from exit.bench import bench
 from exit.catalog import trained_names
 from exit.cli.exact import load_exact
+from exit.evaluate import decide, mistakes, random_positions, yardstick
+from exit.solve import exact_of_library
 
 
 @pytest.mark.parametrize("name", trained_names())
@@ -31,3 +35,13 @@ def test_its_reflex_is_wrong_hardly_anywhere_and_never_loses_a_point(
     assert round(figures["budgets"][0]["mistake_rate"] * positions) <= mistakes
     assert figures["certified"]
     assert figures["exploitability"] == 0
+
+
+def test_the_reflex_on_6x7_seldom_errs_where_random_play_leads(tmp_path: Path) -> None:
+    agent = Agent.load("connect_four")
+    exact = exact_of_library(agent.game, directory=tmp_path)
+    states, moves = yardstick(exact, random_positions(agent.game, 600, 34, seed=0).keys)
+    wrong = mistakes(decide(agent.act, states, 0), moves)
+    assert moves.critical.sum() > 250
+    # 1.4 % of 2,000 others, see docs/figures.md.
+    assert wrong[moves.critical].mean() < 0.04

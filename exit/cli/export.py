@@ -11,6 +11,7 @@ from exit.cli.options import agent_argument, debug_option, manual
 @click.command(
     epilog=manual(
         "xit export runs/tic_tac_toe tic_tac_toe.npz",
+        "xit export runs/connect_four_gpu half.npz --bfloat16",
         reads="a checkpoint or snapshot of AGENT",
         writes="FILE",
     )
@@ -23,7 +24,11 @@ from exit.cli.options import agent_argument, debug_option, manual
     metavar="N",
     help="Iteration of a kept checkpoint or snapshot. Default: the last.",
 )
-@click.option("--bfloat16", is_flag=True, help="Round the parameters to bfloat16, which halves the file.")
+@click.option(
+    "--bfloat16",
+    is_flag=True,
+    help="Round the parameters to bfloat16, which halves the file; computing stays as configured.",
+)
 @debug_option
 def export(source: Path, file: Path, step: int | None, bfloat16: bool) -> None:
     """Write the agent of the run AGENT to FILE, a `.npz` of plain arrays that all commands take in its place.

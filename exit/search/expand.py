@@ -47,12 +47,15 @@ def outcomes(
     limits: Limits,
     config: SearchConfig,
     num_wanted: Int[Array, ""] | None = None,
+    few: int | None = None,
 ) -> Nodes:
     """Nodes after every outcome of an action in W unfinished states, those of one action in a run.
 
     Args:
       num_wanted: how many of the states count, from the first on; None where it is most of them. What
         the others become means nothing.
+      few: the network sees up to so many states one by one, and more of them together with those that do
+        not count; None where it sees any number one by one.
     """
 
     def apply(state: State, action: Int[Array, ""], outcome: Int[Array, ""]) -> tuple:
@@ -64,11 +67,20 @@ def outcomes(
     next_state, step, legal_actions, observation = jax.tree.map(
         lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found
     )
+
+    def one_by_one(num_wanted: Int[Array, ""]) -> tuple[Any, ...]:
+        return _predict_first(params, observation, num_wanted, limits.num_outcomes, predict)
+
+    def together(num_wanted: Int[Array, ""]) -> tuple[Any, ...]:
+        return predict(params, observation)
+
     if num_wanted is None:
-        prior_logits, value, *memory = predict(params, observation)
+        seen = predict(params, observation)
+    elif few is None:
+        seen = one_by_one(num_wanted)
     else:
-        found = _predict_first(params, observation, num_wanted, limits.num_outcomes, predict)
-        prior_logits, value, *memory = found
+        seen = jax.lax.cond(num_wanted <= few, one_by_one, together, num_wanted)
+    prior_logits, value, *memory = seen
     next_state = with_memory(next_state, memory)
     prob = None
     if limits.num_outcomes > 1:

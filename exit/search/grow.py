@@ -131,7 +131,7 @@ def _step(
 ) -> Forest:
     """One simulation in each lane's tree."""
     forest, root, action = _root_actions(forest, budget, work, limits, config)
-    active, num_wanted = work.alive, None
+    active, num_wanted, few = work.alive, None, None
     if work.lane.shape[0] < budget.shape[0] or forest.only_action is not None:
         # Those that count come first, so that no row is left unused.
         order = jnp.argsort(~active, stable=True)
@@ -140,6 +140,9 @@ def _step(
         # Levels end for all actions at about the same time: often most lanes have nothing to do. A GPU
         # evaluates a few rows as fast as one.
         num_wanted = jnp.sum(active, dtype=jnp.int32)
+    elif work.lane.shape[0] < budget.shape[0] and on_cpu():
+        # The last trees of a batch may have long to go.
+        num_wanted, few = jnp.sum(active, dtype=jnp.int32), work.lane.shape[0] // 3
     tree = forest.tree
 
     def look(root: Int[Array, " W"], action: Int[Array, " W"]) -> tuple[Descent, State]:
@@ -158,6 +161,7 @@ def _step(
         limits=limits,
         config=config,
         num_wanted=num_wanted,
+        few=few,
     )
     new = active & (descent.below == UNVISITED)
     place = jnp.arange(new.shape[0], dtype=jnp.int32)

@@ -19,7 +19,7 @@ MAX_MOVES = 4000
 
 _KEPT = 512
 _MAX_FIELDS = 256
-_MAX_OBSERVED = 1024
+_MAX_CELLS = 512
 _MAX_HISTORY = 400
 
 
@@ -179,7 +179,7 @@ def _fields(state: State) -> dict[str, Any] | None:
 def _observed(game: Game, position: Position) -> list[Any] | None:
     """Planes of a board, `[rows][columns][planes]`, as the network sees it; None of what is no board."""
     shape = game.observation_shape
-    if len(shape) != 3 or np.prod(shape) > _MAX_OBSERVED:
+    if len(shape) != 3 or shape[0] * shape[1] > _MAX_CELLS:
         return None
     return np.asarray(_observe(game, position.state)).astype(int).tolist()
 
