@@ -174,3 +174,15 @@ def test_what_a_gpu_is_given_finds_the_same(name: str, prove: bool, monkeypatch:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     on_gpu = rig_of.__wrapped__(TicTacToe(), config).run(budgets)
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), on_gpu, on_cores)
+
+
+@pytest.mark.parametrize("game", [TicTacToe(), Dice()], ids=lambda game: game.name)
+def test_a_few_lanes_find_what_many_find(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees taken up one after another, the last of which the network sees one by one."""
+    config = replace(DEFAULT, prove=False)
+    budgets = np.resize([0, 1, 1, 2, 3, CAPACITY], BATCH)
+    at_once = rig_of(game, config).run(budgets)
+    monkeypatch.setattr("exit.search.grow._max_lanes", lambda: BATCH // 2)
+    in_turns = rig_of.__wrapped__(game, config).run(budgets)
+    np.testing.assert_array_equal(in_turns.num_simulations, budgets)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), in_turns, at_once)
