@@ -294,8 +294,8 @@ def is_single(game: Game, state: State) -> bool:
         if [shape[1:] for shape in given] == shapes and len({shape[:1] for shape in given}) == 1:
             return False
     raise UsageError(
-        f"this is no state of {game.name}; give one such as its `init` and `step` return, or several stacked "
-        "along a leading axis"
+        f"this is no state of {game.name}; give one such as its `init` and `apply` return, or several "
+        "stacked along a leading axis"
     )
 
 

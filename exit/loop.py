@@ -24,7 +24,7 @@ from exit.logs import open_metrics, read_metrics
 from exit.network import Params, make_network
 from exit.portable import load_portable, params_of, save_portable, snapshot_path
 from exit.programs import kept
-from exit.rundir import claim, read_info
+from exit.rundir import claim, read_info, settings_of
 from exit.solve import exact_of
 
 ReportFn = Callable[[Mapping[str, float | int | None]], None]
@@ -228,4 +228,6 @@ def _start_params(config: RunConfig) -> Params | None:
     if config.start_from is None:
         return None
     path = trained_agent(config.start_from) or Path(config.start_from)
-    return params_of(load_portable(path), acting_template(config), path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory; `xit export {path} FILE.npz` makes a file to start from")
+    return params_of(load_portable(path), acting_template(config), path, settings_of(config))

@@ -92,22 +92,31 @@ def snapshot_iterations(run_dir: Path) -> list[int]:
     return sorted(int(path.stem) for path in (run_dir / _SNAPSHOTS).glob(f"[0-9]*{SUFFIX}"))
 
 
-def params_of(portable: Portable, template: Params, path: Path) -> Params:
+def params_of(
+    portable: Portable, template: Params, path: Path, settings: Mapping[str, Any] | None = None
+) -> Params:
     """The parameters in the shape of a network's.
 
     Args:
       template: parameters, or their shapes.
       path: of the file, for the error.
+      settings: of the configuration that the network is of, for the error to say what differs.
 
     Raises:
       UsageError: they are of another network.
     """
     wanted = {name: (leaf.shape, leaf.dtype) for name, leaf in flatten(template, lazily=True).items()}
     if wanted != {name: (leaf.shape, leaf.dtype) for name, leaf in portable.leaves.items()}:
-        how = " ".join([portable.info.config_name, *(f"--set {item}" for item in portable.info.overrides)])
+        there, here = portable.info.settings, settings or {}
+        differing = [
+            f"{name} {there.get(name, 'nothing')}, not {here.get(name, 'nothing')}"
+            for name in dict.fromkeys([*there, *here])
+            if name.startswith(("game.", "network.")) and there.get(name) != here.get(name)
+        ]
+        what = f" (its {'; its '.join(differing)})" if settings and differing else ""
         raise UsageError(
-            f"{path} holds the parameters of another network or game than the configuration's; it was "
-            f"trained by {how}: take the same game and network settings, or another file"
+            f"{path} holds the parameters of another network or game than the configuration's{what}; take "
+            f"the same game and network settings, as `{portable.info.config_name}` may have, or another file"
         )
     return unflatten(template, portable.leaves)
 

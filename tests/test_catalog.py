@@ -286,3 +286,12 @@ def test_a_wrong_assignment_is_answered_with_what_is_allowed(assignment, message
         with_overrides(Config(), [assignment])
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_does_not_go_together_is_named_alone():
+    with pytest.raises(
+        UsageError, match=r"^cannot set this together: self_play\.budget is .* search\.max_sim"
+    ):
+        with_overrides(
+            load_config("tic_tac_toe"), ["search.max_simulations=1", "learner.batch_size=64", "seed=1"]
+        )

@@ -236,7 +236,8 @@ def test_what_is_made_of_an_agent_that_is_a_file_is_not_laid_into_another_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine")
+    # A run that is called so, now or later, is another agent.
+    assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine-agent")
     # Every run has a snapshot of that name.
     snapshot = Path("elsewhere/short/snapshots/00000016.npz")
     assert console.folder_of(snapshot) == Path("runs/short-00000016")
@@ -244,7 +245,6 @@ def test_what_is_made_of_an_agent_that_is_a_file_is_not_laid_into_another_run(
     run_dir.mkdir(parents=True)
     (run_dir / "config.json").write_text("{}")
     assert console.folder_of(run_dir) == run_dir
-    assert console.folder_of(Path("elsewhere/mine.npz")) == Path("runs/mine-agent")
 
 
 @pytest.mark.parametrize(("game", "of"), [("bandit_2_5", " of 126"), ("tic_tac_toe", "")])

@@ -210,8 +210,15 @@ def test_a_run_that_goes_on_needs_its_start_no_more(file: Path, tmp_path: Path) 
 
 def test_a_run_cannot_start_from_another_network(file: Path, tmp_path: Path) -> None:
     wide = dataclasses.replace(tiny_config().network, width=16)
-    with pytest.raises(UsageError, match=r"agent\.npz holds the parameters of another network or game"):
+    message = (
+        r"agent\.npz holds the parameters of another network or game than .* \(its network\.width 8, not 16\)"
+    )
+    with pytest.raises(UsageError, match=message):
         train(tiny_config(start_from=str(file), network=wide), tmp_path / "run", config_name="tic_tac_toe")
+    with pytest.raises(
+        UsageError, match=r"is a directory; `xit export .*FILE\.npz` makes a file to start from"
+    ):
+        train(tiny_config(start_from=str(tmp_path)), tmp_path / "run", config_name="tic_tac_toe")
     with pytest.raises(UsageError, match="there is no file nobody"):
         train(tiny_config(start_from="nobody"), tmp_path / "other", config_name="tic_tac_toe")
     assert not (tmp_path / "run").exists()

@@ -54,7 +54,9 @@ def _changed(config: Any, changes: list[tuple[list[str], str]], prefix: tuple[st
     try:
         return dataclasses.replace(config, **values)
     except ValueError as error:
+        # Of the whole configuration, the error names what does not go together.
         settings = ", ".join(".".join((*prefix, name)) for name in values)
+        settings = settings if prefix or len(values) == 1 else "this together"
         raise UsageError(f"cannot set {settings}: {error}") from error
 
 

@@ -104,6 +104,7 @@ def _show(figures: dict[str, Any]) -> None:
         which = {"all": "all critical states", "own": "critical states of the agent's own games"}[kind]
         console.say(f"{which}: {found['mistakes']:,} mistakes of the reflex in {found['count']:,}")
         if not found["measures"]:
+            console.say("  so there is nothing to tell from the rest; measure on more (--max-positions)")
             continue
         console.show_table(
             "telling them from the rest",

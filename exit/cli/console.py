@@ -85,15 +85,14 @@ def write_json(path: Path | None, figures: Mapping[str, Any] | Sequence[Any]) ->
 def folder_of(source: Path) -> Path:
     """Where what is made of an agent goes: its run's directory; below `runs`, of an agent that is a file.
 
-    That may lie where nobody may write, and a run of its name is another agent.
+    That may lie where nobody may write. A run of its name, there or to come, is another agent.
     """
     if source.is_dir():
         return source
     # Snapshots of all runs are called alike.
     inside = source.absolute().parent
-    run = f"{inside.parent.name}-" if inside.name == "snapshots" else ""
-    folder = Path("runs") / f"{run}{source.stem}"
-    return folder.with_name(f"{folder.name}-agent") if (folder / "config.json").exists() else folder
+    name = f"{inside.parent.name}-{source.stem}" if inside.name == "snapshots" else f"{source.stem}-agent"
+    return Path("runs") / name
 
 
 def keep_figures(folder: Path, command: str, figures: Mapping[str, Any], json_path: Path | None) -> None:

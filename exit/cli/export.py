@@ -39,4 +39,5 @@ def export(source: Path, file: Path, step: int | None, bfloat16: bool) -> None:
 
     agent = Agent.load(source, step=step, warn_fn=console.warn)
     path = agent.save(file, bfloat16=bfloat16)
-    console.say(f"iteration {agent.step} of {source}: {path}, {path.stat().st_size / 1e6:.2f} MB")
+    how = ", parameters rounded to bfloat16" if bfloat16 else ""
+    console.say(f"iteration {agent.step} of {source}: {path}, {path.stat().st_size / 1e6:.2f} MB{how}")
