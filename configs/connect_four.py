@@ -17,7 +17,7 @@ from games.connect_four import ConnectFour
 
 def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
     return RunConfig(
-        game=ConnectFour(rows, columns, connect, threats=True),
+        game=ConnectFour(rows, columns, connect),
         network=MLPConfig(width=512, num_blocks=1),
         search=SearchConfig(max_simulations=1024),
         self_play=SelfPlayConfig(

@@ -105,8 +105,8 @@ def test_every_config_loads_by_name():
     ("name", "game"),
     [
         ("connect_four_5x5", ConnectFour(5, 5)),
-        ("connect_four_5x6", ConnectFour(5, 6, threats=True)),
-        ("connect_four_4x4x3", ConnectFour(4, 4, 3, threats=True)),
+        ("connect_four_5x6", ConnectFour(5, 6)),
+        ("connect_four_4x4x3", ConnectFour(4, 4, 3)),
     ],
 )
 def test_sizes_are_read_from_a_config_name(name, game):
@@ -119,7 +119,7 @@ def test_sizes_are_read_from_a_config_name(name, game):
 
 def test_a_config_file_wins_over_sizes():
     assert load_config("connect_four_4x5").evaluation.exact
-    assert load_config("connect_four").game == ConnectFour(6, 7, threats=True)
+    assert load_config("connect_four").game == ConnectFour(6, 7)
 
 
 @pytest.mark.parametrize(
