@@ -42,8 +42,8 @@ def test_formats_are_written_below_runs(source: Path, tmp_path: Path, capsys, fo
     figures = tmp_path / "figures.json"
     assert run(["compile", str(source), "--to", format_, "--json", str(figures)]) == 0
     found = json.loads(figures.read_text())
-    assert found["paths"] == [str(Path("runs/agent") / name)]
-    assert (tmp_path / "runs/agent" / name).stat().st_size > 1000
+    assert found["paths"] == [str(Path("runs/agent-agent") / name)]
+    assert (tmp_path / "runs/agent-agent" / name).stat().st_size > 1000
     certificate = found["certificate"]
     assert (certificate["states"], certificate["critical"], certificate["fidelity"]) == (4520, 3191, 1.0)
     assert size is None or found["size"] == size
