@@ -10,9 +10,13 @@ TINY = (
 
 IN_SMALL = {
     "xit train chomp.py": f"xit train chomp.py {TINY}",
-    "xit bench runs/chomp --budgets 0,8": "xit bench runs/chomp --budgets 0,8 --max-reached 0",
+    "xit bench runs/chomp --budgets 0,8": (
+        "xit bench runs/chomp --budgets 0,8 --max-positions 64 --max-reached 0"
+    ),
     "xit bench runs/tic_tac_toe": "xit bench runs/tic_tac_toe --max-positions 64 --max-reached 0",
-    "xit bench runs/tic_tac_toe --budgets 0,4,64": "xit bench runs/tic_tac_toe --budgets 0 --max-reached 0",
+    "xit bench runs/tic_tac_toe --budgets 0,4,64": (
+        "xit bench runs/tic_tac_toe --budgets 0,4 --max-positions 64 --max-reached 0"
+    ),
     "xit frontier runs/tic_tac_toe": (
         "xit frontier runs/tic_tac_toe --budgets 0,4 --max-positions 64 --calls 0"
     ),

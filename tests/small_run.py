@@ -1,6 +1,10 @@
 """A run of tic-tac-toe that learns a little in seconds and keeps snapshots."""
 
+import fcntl
+import shutil
 from pathlib import Path
+
+import pytest
 
 from exit.cli import run
 
@@ -53,7 +57,14 @@ def config_file(
     return folder / "small.py"
 
 
-def train_small(folder: Path) -> Path:
-    """Trains it in a folder; returns the run directory."""
-    assert run(["train", str(config_file(folder)), "--run-dir", str(folder / "run")]) == 0
-    return folder / "run"
+def train_small(factory: pytest.TempPathFactory) -> Path:
+    """A copy of the trained run, which the first of all processes that test trains; returns its directory."""
+    base = factory.getbasetemp()
+    shared = (base.parent if base.name.startswith("popen-") else base) / "small"
+    shared.mkdir(exist_ok=True)
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "trained").exists():
+            assert run(["train", str(config_file(shared)), "--run-dir", str(shared / "run")]) == 0
+            (shared / "trained").touch()
+    return Path(shutil.copytree(shared / "run", factory.mktemp("small") / "run"))

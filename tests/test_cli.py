@@ -232,6 +232,12 @@ def test_what_is_asked_in_a_wrong_way_does_not_wait_for_jax() -> None:
         assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_picture_of_training_does_not_wait_for_what_fits_probes() -> None:
+    program = "import sys, exit.plots; print(sorted({'sklearn', 'scipy.stats'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_what_is_made_of_an_agent_that_is_a_file_is_not_laid_into_another_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -202,8 +202,10 @@ def test_agents_of_an_ensemble_may_see_different_planes() -> None:
     assert "policy, disagreement" in {row["measure"] for row in found["detection"]["all"]["measures"]}
 
 
-def test_the_command_finds_the_mistakes_of_a_young_agent(tmp_path: Path, capsys: Captured) -> None:
-    run_dir, figures = train_small(tmp_path), tmp_path / "coherence.json"
+def test_the_command_finds_the_mistakes_of_a_young_agent(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, capsys: Captured
+) -> None:
+    run_dir, figures = train_small(tmp_path_factory), tmp_path / "coherence.json"
     command = ["coherence", str(run_dir), "--depth", "2", "--max-positions", "500", "--json", str(figures)]
     assert run([*command, "--ensemble", str(run_dir / "snapshots" / "00000008.npz")]) == 0
     assert "where it disagrees with itself most" in capsys.readouterr().out

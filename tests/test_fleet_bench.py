@@ -30,7 +30,7 @@ def _ray() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory, _ray: None) -> Path:
-    return train_small(tmp_path_factory.mktemp("small"))
+    return train_small(tmp_path_factory)
 
 
 def figures(arguments: list[str], folder: Path) -> Any:
@@ -64,7 +64,7 @@ def assert_alike(left: Any, right: Any) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["bench", "--budgets", "0,4"],
+        ["bench", "--budgets", "0,4", "--max-positions", "600"],
         ["frontier", "--budgets", "0,4", "--snapshots", "--calls", "0", "--max-positions", "300"],
     ],
     ids=["bench", "frontier"],

@@ -137,7 +137,7 @@ def pair() -> Any:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A young agent that has learnt what its searches find."""
-    run_dir = train_small(tmp_path_factory.mktemp("foresight"))
+    run_dir = train_small(tmp_path_factory)
     assert run(["foresee", str(run_dir), "--states", "2048", "--max-positions", "600"]) == 0
     return run_dir
 

@@ -33,7 +33,7 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_small(tmp_path_factory.mktemp("runs"))
+    return train_small(tmp_path_factory)
 
 
 def test_all_critical_states_are_found_or_each_ply_has_its_share() -> None:

@@ -16,7 +16,7 @@ from exit.logs import read_metrics
 from tests.tiny import assert_same_bits, saved_state
 
 # So small that a process spends its time on what a kill may hit: playing, learning and writing.
-LAST = 40
+LAST = 16
 SETTINGS = (
     f"num_iterations={LAST}",
     "checkpoint_every=1",
@@ -65,12 +65,12 @@ def test_a_killed_process_is_continued_to_the_same_bits(tmp_path: Path) -> None:
     whole, killed, compiled = tmp_path / "whole", tmp_path / "killed", tmp_path / "compiled"
     _finish(_process(whole, compiled))
     delay = np.random.default_rng()
-    for reached in (5, 20):
+    for reached in (3, 8):
         process = _process(killed, compiled)
         while (steps(killed) or [0])[-1] < reached:
             assert process.poll() is None, process.communicate()[1].decode()
             time.sleep(0.005)
-        time.sleep(delay.uniform(0, 0.2))
+        time.sleep(delay.uniform(0, 0.1))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL

@@ -43,6 +43,5 @@ def test_a_game_is_trained_and_acts(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["2048", "backgammon"])
-def test_larger_games_keep_the_protocol(name):
-    check_game(make(name), num_games=1, max_plies=4000)
+def test_a_game_of_chance_keeps_the_protocol():
+    check_game(make("2048"), num_games=1, max_plies=4000)

@@ -140,6 +140,7 @@ def test_of_rare_positions_those_are_drawn_where_something_is_given_away() -> No
     assert (np.abs(seen[:3] - wanted) < 5 * np.sqrt(wanted * (1 - wanted / 4000))).all()
 
 
+@pytest.mark.computes
 def test_small_weights_are_not_lost_behind_large_ones() -> None:
     """A running sum in float32 would move once in sixteen rows at the end."""
     large, small = np.full(4096, 1e4, np.float32), np.full(4096, 0.5, np.float32)

@@ -37,6 +37,7 @@ def test_numbers_of_moves_are_uniform_where_there_are_enough_positions() -> None
     assert (np.abs(many - many.mean()) < 4 * np.sqrt(many.mean())).all()
 
 
+@pytest.mark.computes
 def test_all_positions_are_found_when_there_are_no_more() -> None:
     known = unfinished_keys(table_of(TicTacToe()))
     found = random_positions(TicTacToe(), 6000, 20).keys

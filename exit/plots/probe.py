@@ -1,6 +1,7 @@
 """Pictures of what a network keeps of histories, and of the rule that it has become."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,10 +9,13 @@ from jaxtyping import Int
 from matplotlib.axes import Axes
 
 from exit.plots.style import finish
-from exit.probe import Boundary, Geometry
+
+if TYPE_CHECKING:
+    # Probing fits with scikit-learn, seconds of importing for whoever draws another picture.
+    from exit.probe import Boundary, Geometry
 
 
-def plot_geometry(geometry: Geometry, path: Path | str) -> Path:
+def plot_geometry(geometry: "Geometry", path: Path | str) -> Path:
     """Activations on the plane in which they differ most, coloured by what the histories say.
 
     Returns:
@@ -30,7 +34,7 @@ def plot_geometry(geometry: Geometry, path: Path | str) -> Path:
     return finish(figure, list(axes), f"what the layer '{geometry.layer}' makes of histories", Path(path))
 
 
-def plot_boundary(boundary: Boundary, path: Path | str) -> Path:
+def plot_boundary(boundary: "Boundary", path: Path | str) -> Path:
     """The network's action by two counts, beside the exact one.
 
     Returns:
@@ -48,7 +52,7 @@ def plot_boundary(boundary: Boundary, path: Path | str) -> Path:
     return finish(figure, list(axes), title, Path(path))
 
 
-def _draw_actions(axis: Axes, boundary: Boundary, actions: Int[np.ndarray, " m"]) -> None:
+def _draw_actions(axis: Axes, boundary: "Boundary", actions: Int[np.ndarray, " m"]) -> None:
     for action, name in enumerate(boundary.actions):
         here = actions == action
         axis.scatter(*boundary.counts[here].T, s=12, marker="s", linewidths=0, label=name)
