@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,11 @@ from exit.network import Network, Params
 from exit.replay import Replay, draw, rows_at
 from exit.targets import Targets, policy_distance
 
+_STEP_OF_MUON = 10
+"""Length of an orthogonal step in learning rates, times the root of outputs over inputs if that is more."""
+
+_LAST_LAYERS = ("policy", "value")
+
 _LEAST_WIDTH = 1e-6
 """Of the width of `value_bounds`: what bounds of one state's value are taken to be apart at least."""
 
@@ -26,9 +31,12 @@ class LearnerConfig:
     Attributes:
       batch_size: examples an update.
       num_updates: updates an iteration.
+      optimizer: "adamw"; or "muon" (Jordan et al. 2024), which makes every step of a hidden layer's matrix
+        orthogonal and ten learning rates long, at the price of some products of matrices an update. The last
+        layers and what is no matrix are left to AdamW.
       learning_rate: peak of a schedule that rises linearly and falls as a cosine to a hundredth.
       warmup_fraction: share of all updates in which the learning rate rises.
-      weight_decay: decoupled, on matrices and kernels only.
+      weight_decay: decoupled, on matrices and kernels only; with muon not on the last layers.
       max_grad_norm: gradients are clipped to this global norm.
       averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
       value_weight: weight of the value loss against the policy loss.
@@ -40,6 +48,7 @@ class LearnerConfig:
 
     batch_size: int = 1024
     num_updates: int = 8
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 2e-3
     warmup_fraction: float = 0.05
     weight_decay: float = 1e-4
@@ -227,11 +236,30 @@ def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:
 
 
 def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTransformation:
-    return optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm),
-        optax.adamw(
-            _schedule(config, total_updates),
+    schedule = _schedule(config, total_updates)
+    if config.optimizer == "muon":
+        step = optax.contrib.muon(
+            lambda count: _STEP_OF_MUON * schedule(count),
+            weight_decay=config.weight_decay,
+            muon_weight_dimension_numbers=_hidden_matrices,
+            adam_learning_rate=schedule,
+        )
+    else:
+        step = optax.adamw(
+            schedule,
             weight_decay=config.weight_decay,
             mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
-        ),
-    )
+        )
+    return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), step)
+
+
+def _hidden_matrices(params: Params) -> Params:
+    """Which axes of each kernel are summed over, all but the last; None for what is no hidden matrix."""
+
+    def axes(leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
+        last = leaf.ndim - 1
+        return optax.contrib.MuonDimensionNumbers(tuple(range(last)), last) if last > 0 else None
+
+    return {
+        name: None if name in _LAST_LAYERS else jax.tree.map(axes, layers) for name, layers in params.items()
+    }

@@ -175,12 +175,13 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
     for path in [*info.settings, *(path for path in settings if path not in info.settings)]:
         if not path.startswith(parts):
             continue
-        if path not in info.settings or path not in settings:
+        trained, asked = info.settings.get(path), settings.get(path)
+        # What is none was no setting yet when older runs were written, or is none any more.
+        if trained != asked and (path not in info.settings or path not in settings):
             raise UsageError(
                 f"{run_dir} was written by another version of xit or of its configuration ({path} is not in "
                 "both); train in another --run-dir, or use the version that wrote it"
             )
-        trained, asked = info.settings[path], settings[path]
         if trained != asked:
             raise UsageError(f"{run_dir} holds a run with {path}={trained}, not {asked}; {remedy}")
 

@@ -3,7 +3,7 @@
 import functools
 import itertools
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ import pytest
 from exit import replay as ring
 from exit.game import Game, symmetries_of
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, augment, init_learner, learn
-from exit.network import make_network
+from exit.network import ConvConfig, NetworkConfig, make_network
 from exit.replay import Replay
 from exit.targets import Targets, policy_distance
 from games.tic_tac_toe import TicTacToe
@@ -97,10 +97,15 @@ def _losses(params: Any) -> tuple[float, float]:
     return float(policy), float(cross.mean())
 
 
-def test_losses_fall_on_a_fixed_set_of_examples() -> None:
-    state, losses = _fresh(ROUND), [_losses(_fresh(ROUND).params)]
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_losses_fall_on_a_fixed_set_of_examples(optimizer: Literal["adamw", "muon"]) -> None:
+    config = replace(ROUND, optimizer=optimizer)
+    state = init_learner(
+        jax.random.key(0), network=make_network(NET, GAME), config=config, total_updates=TOTAL
+    )._replace(params=_fresh().params)
+    losses = [_losses(state.params)]
     for _ in range(TOTAL // 20):
-        state, _ = _update(ROUND, state)
+        state, _ = _update(config, state)
         losses.append(_losses(state.params))
     for index, share in ((0, 0.5), (1, 0.25)):
         before, middle, after = (losses[moment][index] for moment in (0, 10, 20))
@@ -256,6 +261,28 @@ def test_weights_decay_on_matrices_only() -> None:
         np.testing.assert_allclose(without - with_, shrunk, atol=2e-7)
     kernels = [leaf for leaf in jax.tree.leaves(_fresh().params) if leaf.ndim > 1]
     assert max(float(jnp.abs(leaf).max()) for leaf in kernels) * 0.5 * rate > 1e-5
+
+
+@pytest.mark.parametrize("network", [NET, ConvConfig(channels=4, num_blocks=1)], ids=["mlp", "conv"])
+def test_muon_turns_hidden_matrices_evenly_and_ten_learning_rates_far(network: NetworkConfig) -> None:
+    config = replace(CONFIG, optimizer="muon")
+    settings = {"network": make_network(network, GAME), "config": config, "total_updates": TOTAL}
+    state = init_learner(jax.random.key(0), **settings)
+    params = random_params(GAME, network, scale=0.3)
+    learnt, _, _ = learn(state._replace(params=params), jax.random.key(5), _replay(), game=GAME, **settings)
+    rate = config.learning_rate / 100
+    steps = jax.tree.map(lambda old, new: np.asarray(old - new, float) / rate, params, learnt.params)
+    last, turned = [steps.pop("policy"), steps.pop("value")], 0
+    for step in jax.tree.leaves(steps):
+        if step.ndim > 1:
+            step = step.reshape(-1, step.shape[-1]) / 10 / np.sqrt(max(1, step.shape[-1] / step[..., 0].size))
+            # The products leave what should be 1 between 0.7 and 1.2; AdamW's steps go much further one way.
+            assert 0.6 < np.linalg.svd(step, compute_uv=False).max() < 1.3
+            turned += 1
+        else:
+            last.append(step)
+    assert turned > 3
+    assert all(np.abs(step).max() < 3 for step in jax.tree.leaves(last))
 
 
 @pytest.mark.parametrize("max_grad_norm", [0.01, 100.0], ids=["clipped", "not clipped"])

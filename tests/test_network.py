@@ -118,6 +118,16 @@ def test_parameters_are_nested_dicts_that_may_be_stored_and_returned() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_block_is_as_wide_between_its_layers_as_said() -> None:
+    def block(hidden: int | None) -> list[tuple[int, ...]]:
+        config = MLPConfig(width=8, num_blocks=1, hidden=hidden)
+        layers = make_network(config, TicTacToe()).shapes()["trunk"]["blocks"][0]
+        return [layers[name]["kernel"].shape for name in ("widen", "narrow")]
+
+    assert block(3) == [(8, 3), (3, 8)]
+    assert block(None) == [(8, 8), (8, 8)]
+
+
 def test_a_convolution_needs_planes() -> None:
     with pytest.raises(ValueError, match=r"\[rows, columns, planes\].*MLPConfig"):
         make_network(CONV, BonusHeap()).init(jax.random.key(0))
@@ -128,6 +138,7 @@ def test_a_convolution_needs_planes() -> None:
     [
         (MLPConfig, {"width": 0}, "network.width is 0"),
         (MLPConfig, {"num_blocks": -1}, "network.num_blocks is -1"),
+        (MLPConfig, {"hidden": 0}, "network.hidden is 0; it must be at least 1"),
         (ConvConfig, {"channels": 0}, "network.channels is 0"),
         (ConvConfig, {"num_blocks": -2}, "network.num_blocks is -2"),
     ],

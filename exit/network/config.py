@@ -11,6 +11,7 @@ class MLPConfig:
     Attributes:
       width: units of the residual stream.
       num_blocks: residual blocks of two dense layers each.
+      hidden: units between the two layers of a block; None for as many as `width`.
       bfloat16: compute in bfloat16; parameters and outputs stay float32.
       activation: "relu"; or "silu" (Elfwing et al. 2018), which has no kinks, for games in which the best of
         many actions depends on how the value curves.
@@ -18,11 +19,14 @@ class MLPConfig:
 
     width: int = 256
     num_blocks: int = 2
+    hidden: int | None = None
     bfloat16: bool = False
     activation: Literal["relu", "silu"] = "relu"
 
     def __post_init__(self) -> None:
         _check_sizes(self, width=1, num_blocks=0)
+        if self.hidden is not None:
+            _check_sizes(self, hidden=1)
 
 
 @dataclass(frozen=True)

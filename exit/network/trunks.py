@@ -19,15 +19,21 @@ def activation_fn(name: Literal["relu", "silu"]) -> Callable[[jax.Array], jax.Ar
 
 
 class DenseBlock(nnx.Module):
-    """Pre-normalised residual block of two dense layers."""
+    """Pre-normalised residual block of two dense layers, with `hidden` units between them or `width`."""
 
     def __init__(
-        self, width: int, dtype: jnp.dtype, rngs: nnx.Rngs, activation: Literal["relu", "silu"] = "relu"
+        self,
+        width: int,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+        activation: Literal["relu", "silu"] = "relu",
+        hidden: int | None = None,
     ):
+        hidden = width if hidden is None else hidden
         self.activate = activation_fn(activation)
         self.norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
-        self.widen = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
-        self.narrow = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
+        self.widen = nnx.Linear(width, hidden, dtype=dtype, rngs=rngs)
+        self.narrow = nnx.Linear(hidden, width, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x + self.narrow(self.activate(self.widen(self.norm(x))))
@@ -43,8 +49,12 @@ class MLPTrunk(nnx.Module):
         self.num_features = config.width
         self.stem = nnx.Linear(size, config.width, dtype=dtype, rngs=rngs)
         self.activate = activation_fn(config.activation)
-        blocks = [DenseBlock(config.width, dtype, rngs, config.activation) for _ in range(config.num_blocks)]
-        self.blocks = nnx.List(blocks)
+        self.blocks = nnx.List(
+            [
+                DenseBlock(config.width, dtype, rngs, config.activation, config.hidden)
+                for _ in range(config.num_blocks)
+            ]
+        )
 
     def layers(self, x: jax.Array) -> Layers:
         x = self.activate(self.stem(x.reshape(x.shape[0], -1)))
