@@ -10,7 +10,7 @@ import pytest
 
 from exit.errors import UsageError, UserError
 from exit.network import ConvConfig
-from exit.rundir import claim, read_info
+from exit.rundir import RunInfo, claim, read_info, require_settings
 from games.nim import Nim
 from tests.tiny import contents, tiny_config, train_tiny
 
@@ -45,6 +45,19 @@ def test_another_configuration_is_refused_by_the_setting_that_differs(run_dir: P
     ):
         train_tiny(run_dir, replace(CONFIG, game=Nim()))
     assert contents(run_dir) == before
+
+
+def test_a_setting_that_is_none_is_like_one_that_was_not_there_yet(tmp_path: Path) -> None:
+    with claim(tmp_path, CONFIG, config_name="tiny", overrides=()):
+        info = read_info(tmp_path)
+
+    def without(path: str) -> RunInfo:
+        return info._replace(settings={name: info.settings[name] for name in info.settings if name != path})
+
+    assert info.settings["network.hidden"] is None
+    require_settings(tmp_path, without("network.hidden"), CONFIG)
+    with pytest.raises(UsageError, match=r"another version of xit .*\(network\.width is not in both\)"):
+        require_settings(tmp_path, without("network.width"), CONFIG)
 
 
 def _described(run_dir: Path, **changes: Any) -> str:
