@@ -37,7 +37,7 @@ class Flops(NamedTuple):
         return self.evaluation + self.simulation * simulations
 
     def of_training(self, positions: float, simulations: float, examples: float) -> float:
-        """Of self-play with so many simulations a position, and of learning from so many examples."""
+        """Of self-play with so many simulations a position, and of gradients of so many examples."""
         return positions * float(self.of_search(simulations)) + (1 + _BACKWARD) * self.evaluation * examples
 
 

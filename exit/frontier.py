@@ -30,6 +30,7 @@ from exit.evaluate import (
     rows_of,
     yardstick,
 )
+from exit.learner import flops_of_optimizer
 from exit.logs import read_metrics
 from exit.ratings import Rated, rate, require_opponent
 from exit.solve import Exact
@@ -207,13 +208,15 @@ def training_cost(agent: Agent, flops: Flops) -> dict[str, float] | None:
     mean = float(np.average(simulations, weights=np.diff(iterations, prepend=0)))
     positions = float(rows[-1]["positions"] or 0)
     learner = agent.config.learner
-    examples = float(agent.step * learner.num_updates * learner.batch_size)
+    updates = agent.step * learner.num_updates
+    examples = float(updates * learner.batch_size)
+    optimizing = updates * flops_of_optimizer(agent.params, learner)
     return {
         "positions": positions,
         "simulations": mean,
         "examples": examples,
         "seconds": float(rows[-1]["seconds"] or 0),
-        "flops": flops.of_training(positions, mean, examples),
+        "flops": flops.of_training(positions, mean, examples) + optimizing,
     }
 
 

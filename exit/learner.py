@@ -1,6 +1,7 @@
 """From examples to parameters: the loss, the optimiser and the averaged copy that acts."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -16,7 +17,10 @@ from exit.replay import Replay, draw, rows_at
 from exit.targets import Targets, policy_distance
 
 _STEP_OF_MUON = 10
-"""Length of an orthogonal step in learning rates, times the root of outputs over inputs if that is more."""
+"""Length of an orthogonal step in learning rates, times sqrt(outputs / inputs) where that exceeds 1."""
+
+_ROUNDS_OF_MUON = 5
+"""Of the iteration that makes a step orthogonal."""
 
 _LAST_LAYERS = ("policy", "value")
 
@@ -31,9 +35,10 @@ class LearnerConfig:
     Attributes:
       batch_size: examples an update.
       num_updates: updates an iteration.
-      optimizer: "adamw"; or "muon" (Jordan et al. 2024), which makes every step of a hidden layer's matrix
-        orthogonal and ten learning rates long, at the price of some products of matrices an update. The last
-        layers and what is no matrix are left to AdamW.
+      optimizer: "adamw"; or "muon" (Jordan et al. 2024), which makes every step of a matrix, or of the kernel
+        of a convolution, nearly orthogonal and ten learning rates long. The last layers and what is no matrix
+        are left to AdamW with Nesterov's momentum. An update costs more by products of matrices, as much as
+        of gradients where the shorter side of a matrix is a fifth of the batch.
       learning_rate: peak of a schedule that rises linearly and falls as a cosine to a hundredth.
       warmup_fraction: share of all updates in which the learning rate rises.
       weight_decay: decoupled, on matrices and kernels only; with muon not on the last layers.
@@ -62,6 +67,8 @@ class LearnerConfig:
         for name in ("batch_size", "num_updates"):
             if getattr(self, name) < 1:
                 raise ValueError(f"learner.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"learner.optimizer is {self.optimizer!r}; it must be 'adamw' or 'muon'")
         if self.learning_rate <= 0 or self.max_grad_norm <= 0:
             raise ValueError("learner.learning_rate and learner.max_grad_norm must be greater than 0")
         if not 0.0 <= self.warmup_fraction < 1.0:
@@ -240,7 +247,9 @@ def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTrans
     if config.optimizer == "muon":
         step = optax.contrib.muon(
             lambda count: _STEP_OF_MUON * schedule(count),
-            weight_decay=config.weight_decay,
+            ns_steps=_ROUNDS_OF_MUON,
+            # It is scaled like the step.
+            weight_decay=config.weight_decay / _STEP_OF_MUON,
             muon_weight_dimension_numbers=_hidden_matrices,
             adam_learning_rate=schedule,
         )
@@ -251,6 +260,19 @@ def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTrans
             mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
         )
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), step)
+
+
+def flops_of_optimizer(params: Params, config: LearnerConfig) -> float:
+    """Operations of an update beside its gradients: those of products of matrices, which alone count."""
+    if config.optimizer != "muon":
+        return 0.0
+    kernels = [leaf for name in params.keys() - {*_LAST_LAYERS} for leaf in jax.tree.leaves(params[name])]
+    found = 0.0
+    for kernel in kernels:
+        if kernel.ndim > 1:
+            short, long = sorted((math.prod(kernel.shape[:-1]), kernel.shape[-1]))
+            found += _ROUNDS_OF_MUON * (4 * short**2 * long + 2 * short**3)
+    return found
 
 
 def _hidden_matrices(params: Params) -> Params:

@@ -176,7 +176,7 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
         if not path.startswith(parts):
             continue
         trained, asked = info.settings.get(path), settings.get(path)
-        # What is none was no setting yet when older runs were written, or is none any more.
+        # A setting that is None may be missing: older runs did not have it yet.
         if trained != asked and (path not in info.settings or path not in settings):
             raise UsageError(
                 f"{run_dir} was written by another version of xit or of its configuration ({path} is not in "

@@ -16,7 +16,7 @@ from tests.checking import check_once
 # What one test has compiled, no other test and no process that a test starts compiles again.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parent.parent / ".compiled"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-# Who called whom is written into every operation of a program unless told not to: a tenth of the time.
+# Else every operation of a program says who called whom, a tenth of the time that making programs takes.
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")
 
 _CHECKED = ("exit", "games")

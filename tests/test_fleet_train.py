@@ -23,7 +23,7 @@ from tests.test_fleet_crew import descendants
 
 Captured = pytest.CaptureFixture[str]
 
-LAST = 18
+LAST = 24
 
 
 def _start(run_dir: Path, config: Path) -> subprocess.Popen[bytes]:

@@ -16,7 +16,7 @@ from exit.logs import read_metrics
 from tests.tiny import assert_same_bits, saved_state
 
 # So small that a process spends its time on what a kill may hit: playing, learning and writing.
-LAST = 16
+LAST = 24
 SETTINGS = (
     f"num_iterations={LAST}",
     "checkpoint_every=1",
@@ -65,7 +65,7 @@ def test_a_killed_process_is_continued_to_the_same_bits(tmp_path: Path) -> None:
     whole, killed, compiled = tmp_path / "whole", tmp_path / "killed", tmp_path / "compiled"
     _finish(_process(whole, compiled))
     delay = np.random.default_rng()
-    for reached in (3, 8):
+    for reached in (3, 6):
         process = _process(killed, compiled)
         while (steps(killed) or [0])[-1] < reached:
             assert process.poll() is None, process.communicate()[1].decode()

@@ -55,6 +55,15 @@ def test_a_run_in_parts_ends_bit_for_bit_where_it_ends_in_one(
         assert_same_bits(saved_state(tmp_path, iteration), saved_state(whole, iteration))
 
 
+def test_what_muon_carries_is_kept(tmp_path: Path) -> None:
+    config = tiny_config(learner=replace(CONFIG.learner, optimizer="muon"), num_iterations=2)
+    train_tiny(tmp_path / "whole", config)
+    train_tiny(tmp_path / "parts", config, stop_iteration=1)
+    train_tiny(tmp_path / "parts", config)
+    parts, whole = (saved_state(tmp_path / name, 2, config) for name in ("parts", "whole"))
+    assert_same_bits(parts, whole)
+
+
 def test_a_run_that_is_told_to_stop_keeps_what_it_has_done(whole: Path, tmp_path: Path) -> None:
     asked: list[None] = []
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from exit.errors import UserError
-from exit.solve import Table, exact_moves_of_keys, solve, summary
+from exit.solve import Table, exact_moves_of_keys, initial_value, solve, summary
 from exit.solve.keys import unpack
+from games import pig
 from tests.cyclic_games import Circle, Gambler, Pig, RandomCycles, Risk
 from tests.solver_games import Ring
 
@@ -88,6 +89,10 @@ def test_pig_agrees_with_plain_value_iteration_in_every_state() -> None:
         state = (number // 121, number // 11 % 11, number % 11)
         assert value == pytest.approx(2 * chance[state] - 1, abs=_error_bound(table) + 1e-13)
     assert len(numbers) > 300
+
+
+def test_pig_among_the_games_is_worth_as_much() -> None:
+    assert (1 + initial_value(solve(pig.Pig(10)))) / 2 == pytest.approx(_pig(10)[0, 0, 0], abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -32,6 +32,7 @@ class DenseBlock(nnx.Module):
         hidden = width if hidden is None else hidden
         self.activate = activation_fn(activation)
         self.norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
+        # Agents' files know the layers by these names, also where the first one narrows.
         self.widen = nnx.Linear(width, hidden, dtype=dtype, rngs=rngs)
         self.narrow = nnx.Linear(hidden, width, dtype=dtype, rngs=rngs)
 
