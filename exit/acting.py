@@ -41,6 +41,7 @@ def make_act_fn(
     Args:
       price: of a simulation, as `search` takes it; halving is then repeated instead of planned ahead.
     """
+    params = network.ready(params)
     quiet = without_noise(config) if price is None else _prefix_consistent(config, side_by_side=False)
 
     def act(states: State, budget: Budget) -> SearchResult:
@@ -58,7 +59,7 @@ def compiled_search(
     """The program that acts at these states, for those who want to know what is in it."""
     budgets = np.zeros(jax.tree.leaves(states)[0].shape[0], np.int32)
     options = {"game": game, "predict": network.predict, "config": without_noise(config)}
-    return _search.lower(params, states, budgets, None, **options).compile()
+    return _search.lower(network.ready(params), states, budgets, None, **options).compile()
 
 
 def make_curve_fn(
@@ -68,6 +69,7 @@ def make_curve_fn(
 
     Halving is repeated instead of planned ahead, so that the looks are what shorter searches would answer.
     """
+    params = network.ready(params)
     quiet = _prefix_consistent(config, side_by_side=False)
 
     def curve(states: State, budgets: Int[np.ndarray, " S"]) -> SearchResult:
@@ -92,7 +94,7 @@ def make_thinker(
       max_bytes: memory that a tree may fill; None is most of what is available.
     """
     quiet = _prefix_consistent(config, side_by_side=side_by_side)
-    return Thinker(params, game, network.predict, quiet, max_bytes)
+    return Thinker(network.ready(params), game, network.predict, quiet, max_bytes)
 
 
 def _prefix_consistent(config: SearchConfig, *, side_by_side: bool) -> SearchConfig:

@@ -24,7 +24,7 @@ _FLAGS = {
     # A device is one core: small operations lose more by changing threads than they gain.
     "xla_cpu_multi_thread_eigen": "false",
     "xla_cpu_enable_concurrency_optimized_scheduler": "false",
-    "xla_cpu_experimental_ynn_fusion_type": "",
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
 }
 
 

@@ -159,12 +159,13 @@ def play(
     games: Games, params: Params, rng_key: Array, *, config: RunConfig
 ) -> tuple[Games, Trajectory, PlayFigures]:
     """One iteration's self-play: the games to go on with, what was played, and figures of it."""
+    network = make_network(config.network, config.game)
     return self_play(
-        params,
+        network.ready(params),
         rng_key,
         games,
         game=config.game,
-        predict=make_network(config.network, config.game).predict,
+        predict=network.predict,
         search_config=_self_play_search(config),
         config=config.self_play,
     )
@@ -234,12 +235,13 @@ def _again(
     config: RunConfig,
 ) -> Replay:
     """The replay after an iteration's re-analysis."""
+    network = make_network(config.network, config.game)
     replay = reanalyse(
         replay,
-        params,
+        network.ready(params),
         rng_key,
         game=config.game,
-        predict=make_network(config.network, config.game).predict,
+        predict=network.predict,
         search_config=_self_play_search(config),
         return_weight=return_weight,
         config=config.reanalysis,

@@ -1,7 +1,6 @@
 """From examples to parameters: the loss, the optimiser and the averaged copy that acts."""
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -12,17 +11,10 @@ from jaxtyping import Array, Float, Int, Key
 
 from exit.devices import divided, everywhere
 from exit.game import Game, observed_value_bounds_of, symmetries_of
+from exit.muon import flops_of_muon, muon
 from exit.network import Network, Params
 from exit.replay import Replay, draw, rows_at
 from exit.targets import Targets, policy_distance
-
-_STEP_OF_MUON = 10
-"""Length of an orthogonal step in learning rates, times sqrt(outputs / inputs) where that exceeds 1."""
-
-_ROUNDS_OF_MUON = 5
-"""Of the iteration that makes a step orthogonal."""
-
-_LAST_LAYERS = ("policy", "value")
 
 _LEAST_WIDTH = 1e-6
 """Of the width of `value_bounds`: what bounds of one state's value are taken to be apart at least."""
@@ -245,14 +237,7 @@ def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:
 def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTransformation:
     schedule = _schedule(config, total_updates)
     if config.optimizer == "muon":
-        step = optax.contrib.muon(
-            lambda count: _STEP_OF_MUON * schedule(count),
-            ns_steps=_ROUNDS_OF_MUON,
-            # It is scaled like the step.
-            weight_decay=config.weight_decay / _STEP_OF_MUON,
-            muon_weight_dimension_numbers=_hidden_matrices,
-            adam_learning_rate=schedule,
-        )
+        step = muon(schedule, config.weight_decay)
     else:
         step = optax.adamw(
             schedule,
@@ -264,24 +249,4 @@ def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTrans
 
 def flops_of_optimizer(params: Params, config: LearnerConfig) -> float:
     """Operations of an update beside its gradients: those of products of matrices, which alone count."""
-    if config.optimizer != "muon":
-        return 0.0
-    kernels = [leaf for name in params.keys() - {*_LAST_LAYERS} for leaf in jax.tree.leaves(params[name])]
-    found = 0.0
-    for kernel in kernels:
-        if kernel.ndim > 1:
-            short, long = sorted((math.prod(kernel.shape[:-1]), kernel.shape[-1]))
-            found += _ROUNDS_OF_MUON * (4 * short**2 * long + 2 * short**3)
-    return found
-
-
-def _hidden_matrices(params: Params) -> Params:
-    """Which axes of each kernel are summed over, all but the last; None for what is no hidden matrix."""
-
-    def axes(leaf: Array) -> optax.contrib.MuonDimensionNumbers | None:
-        last = leaf.ndim - 1
-        return optax.contrib.MuonDimensionNumbers(tuple(range(last)), last) if last > 0 else None
-
-    return {
-        name: None if name in _LAST_LAYERS else jax.tree.map(axes, layers) for name, layers in params.items()
-    }
+    return flops_of_muon(params) if config.optimizer == "muon" else 0.0

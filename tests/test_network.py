@@ -1,6 +1,7 @@
 """The reflex: shapes, types, an untrained start, and that equal arguments share their programs."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -68,6 +69,24 @@ def test_a_prediction_does_not_depend_on_the_rest_of_the_batch(config: MLPConfig
     for head, other in zip(together, others, strict=True):
         np.testing.assert_array_equal(head[:3], other[:3])
         assert not np.array_equal(head[3:], other[3:])
+
+
+@pytest.mark.parametrize("hidden", [None, 4])
+def test_a_perceptron_multiplies_in_bfloat16_and_answers_the_same_of_parameters_made_ready(
+    hidden: int | None,
+) -> None:
+    game, exact = TicTacToe(), MLPConfig(width=16, num_blocks=2, hidden=hidden)
+    half = make_network(replace(exact, bfloat16=True), game)
+    params, seen = random_params(game, exact, scale=0.3), jax.vmap(game.observe)(_states())
+    found, truth = jax.jit(half.predict)(params, seen), _predict(game, exact)(params, seen)
+    ready = half.ready(params)
+    for head, same, true in zip(found, jax.jit(half.predict)(ready, seen), truth, strict=True):
+        np.testing.assert_array_equal(head, same)
+        np.testing.assert_allclose(head, true, rtol=0.05, atol=0.05)
+        assert not np.array_equal(head, true)
+    assert ready["trunk"]["stem"]["kernel"].dtype == ready["value_hidden"]["kernel"].dtype == jnp.bfloat16
+    assert ready["policy"]["kernel"].dtype == ready["value"]["kernel"].dtype == jnp.float32
+    assert make_network(exact, game).ready(params) is params
 
 
 def test_what_is_learnt_of_a_bet_holds_for_near_ones() -> None:

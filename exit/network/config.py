@@ -12,7 +12,8 @@ class MLPConfig:
       width: units of the residual stream.
       num_blocks: residual blocks of two dense layers each.
       hidden: units between the two layers of a block; None for as many as `width`.
-      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+      bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
+        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
       activation: "relu"; or "silu" (Elfwing et al. 2018), which has no kinks, for games in which the best of
         many actions depends on how the value curves.
     """
@@ -36,7 +37,8 @@ class ConvConfig:
     Attributes:
       channels: channels of the residual stream.
       num_blocks: residual blocks of two 3 x 3 convolutions each.
-      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+      bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
+        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
     """
 
     channels: int = 32
@@ -57,7 +59,8 @@ class GRUConfig:
       memory: units of the recurrent unit, which is all that is kept of a history.
       width: units of the residual stream over it.
       num_blocks: residual blocks of two dense layers each.
-      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+      bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
+        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
     """
 
     memory: int = 64
@@ -81,7 +84,8 @@ class TransformerConfig:
       num_layers: of attention, each with a perceptron.
       num_heads: of attention; they divide the width.
       num_blocks: residual blocks of the perceptron over the newest event.
-      bfloat16: compute in bfloat16; parameters and outputs stay float32.
+      bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
+        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
     """
 
     width: int = 64

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from exit.devices import on_cpu
 from exit.game import Game
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
 from exit.network.history import Memory, events_to_come
@@ -65,6 +68,8 @@ class Network(NamedTuple):
       init: `init(rng_key) -> params`; the key is consumed.
       predict: `PredictFn`; batched, outputs float32 whatever the compute type. Logits of illegal
         actions are not masked: the network does not know the rules.
+      ready: `ready(params) -> params`, what `predict` would round at every call rounded already; for callers
+        that ask often. Predictions stay the same.
       activations: `activations(params, observation)`: what each layer makes of a batch, by its name,
         `[B, ...]`, in the order in which they follow each other; compiled programs sort dictionaries.
     """
@@ -72,6 +77,7 @@ class Network(NamedTuple):
     shapes: Callable[[], Params]
     init: Callable[[Key[Array, ""]], Params]
     predict: PredictFn
+    ready: Callable[[Params], Params]
     activations: Callable[[Params, Float[Array, "B ..."]], dict[str, Float[Array, "B ..."]]]
 
 
@@ -101,15 +107,27 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
     ) -> tuple[Float[Array, "B A"], Float[Array, " B"]]:
         return modules().of(params)(observation)
 
+    def ready(params: Params) -> Params:
+        if not (isinstance(config, MLPConfig) and config.bfloat16 and on_cpu()):
+            return params
+        return jax.tree_util.tree_map_with_path(_rounded, params)
+
     def activations(params: Params, observation: Float[Array, "B ..."]) -> dict[str, Float[Array, "B ..."]]:
         return modules().of(params).trunk.layers(observation)
 
     for function in (shapes, init, predict, activations):
         named(function, config, game)
     if isinstance(config, MLPConfig | ConvConfig):
-        return Network(shapes, init, predict, activations)
+        return Network(shapes, init, predict, ready, activations)
     recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(lambda p: modules().of(p))))
-    return Network(shapes, init, HistoryPredict(predict, recurrence), activations)
+    return Network(shapes, init, HistoryPredict(predict, recurrence), ready, activations)
+
+
+def _rounded(path: tuple[Any, ...], leaf: Array) -> Array:
+    """A perceptron's kernel in bfloat16, if it is one that a CPU multiplies so."""
+    names = [key.key for key in path]
+    halved = names[-1] == "kernel" and names[0] not in ("policy", "value")
+    return leaf.astype(jnp.bfloat16) if halved else leaf
 
 
 def _recurrence(net_of: Callable[[Params], Any]) -> Recurrence:

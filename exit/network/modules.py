@@ -8,6 +8,7 @@ from flax import nnx
 
 from exit.game import Game, action_features_of, observed_value_bounds_of
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
+from exit.network.layers import layer_factory
 from exit.network.sequence import SequenceTrunk
 from exit.network.trunks import ConvTrunk, MLPTrunk, activation_fn
 
@@ -16,21 +17,21 @@ class _PolicyValueNet(nnx.Module):
     """A trunk with a policy head and a value head squashed into what the rules leave open of the value."""
 
     def __init__(self, config: NetworkConfig, game: Game, rngs: nnx.Rngs):
-        dtype = jnp.dtype(jnp.bfloat16 if config.bfloat16 else jnp.float32)
+        layers = layer_factory(config.bfloat16, rngs)
         shape = game.observation_shape
         if isinstance(config, MLPConfig):
-            self.trunk = MLPTrunk(config, shape, dtype, rngs)
+            self.trunk = MLPTrunk(config, shape, layers)
         elif isinstance(config, ConvConfig):
-            self.trunk = ConvTrunk(config, shape, dtype, rngs)
+            self.trunk = ConvTrunk(config, shape, layers)
         else:
-            self.trunk = SequenceTrunk(config, shape, dtype, rngs)
+            self.trunk = SequenceTrunk(config, shape, layers)
         num_features = self.trunk.num_features
         # Heads start at zero: an untrained reflex is uniform and values every state at the middle.
         zeros = nnx.initializers.zeros_init()
         features = action_features_of(game)
         num_scores = game.num_actions if features is None else features.shape[1]
         self.policy = nnx.Linear(num_features, num_scores, kernel_init=zeros, rngs=rngs)
-        self.value_hidden = nnx.Linear(num_features, 64, dtype=dtype, rngs=rngs)
+        self.value_hidden = layers.linear(num_features, 64)
         self.value = nnx.Linear(64, 1, kernel_init=zeros, rngs=rngs)
         self.activate = activation_fn(config.activation if isinstance(config, MLPConfig) else "relu")
         self.game = game

@@ -14,6 +14,7 @@ from flax import nnx
 
 from exit.network.config import GRUConfig, SequenceConfig, TransformerConfig
 from exit.network.history import Memory, events_to_come
+from exit.network.layers import LayerFactory
 from exit.network.trunks import DenseBlock, Layers
 
 _FAR = 32.0
@@ -39,21 +40,21 @@ class Reader(Protocol):
 class SequenceTrunk(nnx.Module):
     """A reader, and a perceptron over what it kept and how many events are to come."""
 
-    def __init__(self, config: SequenceConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: SequenceConfig, shape: tuple[int, ...], layers: LayerFactory):
         if len(shape) != 2 or shape[1] < 2:
             raise ValueError(
                 f"{type(config).__name__} needs observations [events, columns], not {shape}; use MLPConfig"
             )
         if isinstance(config, GRUConfig):
-            self.reader = GRUReader(config, shape[1], dtype, rngs)
+            self.reader = GRUReader(config, shape[1], layers)
             size = config.memory
         else:
-            self.reader = TransformerReader(config, shape, dtype, rngs)
+            self.reader = TransformerReader(config, shape, layers)
             size = config.width
         self.num_features = config.width
-        self.norm = nnx.LayerNorm(size, dtype=dtype, rngs=rngs)
-        self.stem = nnx.Linear(size + 3, config.width, dtype=dtype, rngs=rngs)
-        self.blocks = nnx.List([DenseBlock(config.width, dtype, rngs) for _ in range(config.num_blocks)])
+        self.norm = layers.norm(size)
+        self.stem = layers.linear(size + 3, config.width)
+        self.blocks = nnx.List([DenseBlock(config.width, layers) for _ in range(config.num_blocks)])
 
     def layers(self, observation: jax.Array) -> Layers:
         return self.read(self.reader.remember(observation), events_to_come(observation))
@@ -82,9 +83,9 @@ def _where(condition: jax.Array, chosen: Memory, other: Memory) -> Memory:
 class GRUReader(nnx.Module):
     """A gated recurrent unit (K. Cho et al., 2014); the memory is its hidden state, `[B, memory]`."""
 
-    def __init__(self, config: GRUConfig, num_columns: int, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: GRUConfig, num_columns: int, layers: LayerFactory):
         self.size = config.memory
-        self.cell = nnx.GRUCell(num_columns, config.memory, dtype=dtype, rngs=rngs)
+        self.cell = nnx.GRUCell(num_columns, config.memory, dtype=layers.dtype, rngs=layers.rngs)
 
     def remember(self, events: jax.Array) -> jax.Array:
         start = jnp.zeros((events.shape[0], self.size), jnp.float32)
@@ -117,11 +118,11 @@ class Attended(NamedTuple):
 class TransformerReader(nnx.Module):
     """Causal attention (A. Vaswani et al., 2017) without positions; before the first event is a start."""
 
-    def __init__(self, config: TransformerConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: TransformerConfig, shape: tuple[int, ...], layers: LayerFactory):
         self.num_heads = config.num_heads
         # Of the start, which is all zeros, this is the bias.
-        self.embed = nnx.Linear(shape[1], config.width, dtype=dtype, rngs=rngs)
-        self.blocks = nnx.List([_Attention(config, dtype, rngs) for _ in range(config.num_layers)])
+        self.embed = layers.linear(shape[1], config.width)
+        self.blocks = nnx.List([_Attention(config, layers) for _ in range(config.num_layers)])
 
     def remember(self, events: jax.Array) -> Attended:
         start = jnp.zeros_like(events[:, :1])
@@ -164,13 +165,13 @@ class TransformerReader(nnx.Module):
 class _Attention(nnx.Module):
     """One layer of a transformer: attention, then a perceptron at each event."""
 
-    def __init__(self, config: TransformerConfig, dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: TransformerConfig, layers: LayerFactory):
         width = config.width
         self.num_heads = config.num_heads
-        self.norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
-        self.inward = nnx.Linear(width, 3 * width, dtype=dtype, rngs=rngs)
-        self.outward = nnx.Linear(width, width, dtype=dtype, rngs=rngs)
-        self.block = DenseBlock(width, dtype, rngs)
+        self.norm = layers.norm(width)
+        self.inward = layers.linear(width, 3 * width)
+        self.outward = layers.linear(width, width)
+        self.block = DenseBlock(width, layers)
 
     def project(self, x: jax.Array) -> list[jax.Array]:
         """Queries, keys and values of events `[B, n, width]`."""

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from exit.network.config import ConvConfig, MLPConfig
+from exit.network.layers import LayerFactory
 
 Layers = dict[str, jax.Array]
 """What each layer makes of a batch, `[B, ...]`, the last one being the features."""
@@ -24,17 +25,16 @@ class DenseBlock(nnx.Module):
     def __init__(
         self,
         width: int,
-        dtype: jnp.dtype,
-        rngs: nnx.Rngs,
+        layers: LayerFactory,
         activation: Literal["relu", "silu"] = "relu",
         hidden: int | None = None,
     ):
         hidden = width if hidden is None else hidden
         self.activate = activation_fn(activation)
-        self.norm = nnx.LayerNorm(width, dtype=dtype, rngs=rngs)
+        self.norm = layers.norm(width)
         # Agents' files know the layers by these names, also where the first one narrows.
-        self.widen = nnx.Linear(width, hidden, dtype=dtype, rngs=rngs)
-        self.narrow = nnx.Linear(hidden, width, dtype=dtype, rngs=rngs)
+        self.widen = layers.linear(width, hidden)
+        self.narrow = layers.linear(hidden, width)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x + self.narrow(self.activate(self.widen(self.norm(x))))
@@ -43,16 +43,16 @@ class DenseBlock(nnx.Module):
 class MLPTrunk(nnx.Module):
     """Flattened observation to a feature vector."""
 
-    def __init__(self, config: MLPConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: MLPConfig, shape: tuple[int, ...], layers: LayerFactory):
         size = 1
         for axis in shape:
             size *= axis
         self.num_features = config.width
-        self.stem = nnx.Linear(size, config.width, dtype=dtype, rngs=rngs)
+        self.stem = layers.linear(size, config.width)
         self.activate = activation_fn(config.activation)
         self.blocks = nnx.List(
             [
-                DenseBlock(config.width, dtype, rngs, config.activation, config.hidden)
+                DenseBlock(config.width, layers, config.activation, config.hidden)
                 for _ in range(config.num_blocks)
             ]
         )
@@ -68,11 +68,11 @@ class MLPTrunk(nnx.Module):
 class _PooledBlock(nnx.Module):
     """Residual block of two convolutions; the board's mean and maximum bias the second one."""
 
-    def __init__(self, channels: int, dtype: jnp.dtype, rngs: nnx.Rngs):
-        self.norm = nnx.LayerNorm(channels, dtype=dtype, rngs=rngs)
-        self.first = nnx.Conv(channels, channels, (3, 3), dtype=dtype, rngs=rngs)
-        self.pooled = nnx.Linear(2 * channels, channels, dtype=dtype, rngs=rngs)
-        self.second = nnx.Conv(channels, channels, (3, 3), dtype=dtype, rngs=rngs)
+    def __init__(self, channels: int, layers: LayerFactory):
+        self.norm = layers.norm(channels)
+        self.first = layers.conv(channels, channels, (3, 3))
+        self.pooled = layers.linear(2 * channels, channels)
+        self.second = layers.conv(channels, channels, (3, 3))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         hidden = nnx.relu(self.first(self.norm(x)))
@@ -83,14 +83,14 @@ class _PooledBlock(nnx.Module):
 class ConvTrunk(nnx.Module):
     """Planes to a feature vector that keeps every cell's channels."""
 
-    def __init__(self, config: ConvConfig, shape: tuple[int, ...], dtype: jnp.dtype, rngs: nnx.Rngs):
+    def __init__(self, config: ConvConfig, shape: tuple[int, ...], layers: LayerFactory):
         if len(shape) != 3:
             raise ValueError(
                 f"ConvConfig needs observations [rows, columns, planes], not {shape}; use MLPConfig"
             )
         self.num_features = shape[0] * shape[1] * config.channels
-        self.stem = nnx.Conv(shape[-1], config.channels, (3, 3), dtype=dtype, rngs=rngs)
-        self.blocks = nnx.List([_PooledBlock(config.channels, dtype, rngs) for _ in range(config.num_blocks)])
+        self.stem = layers.conv(shape[-1], config.channels, (3, 3))
+        self.blocks = nnx.List([_PooledBlock(config.channels, layers) for _ in range(config.num_blocks)])
 
     def layers(self, x: jax.Array) -> Layers:
         x = nnx.relu(self.stem(x))

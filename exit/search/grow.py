@@ -94,7 +94,7 @@ def _max_lanes() -> int:
 
     With fewer lanes less is wasted while the last trees of a batch with mixed budgets are being finished.
     """
-    return 24 if on_cpu() else 1 << 30
+    return 64 if on_cpu() else 1 << 30
 
 
 def _running(

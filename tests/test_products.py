@@ -1,0 +1,41 @@
+"""Products in bfloat16: as near as its eight bits, in float32, and so are their gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from exit.products import half_product, layer_product
+
+
+def _matrices(num_rows: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    rng = np.random.default_rng(num_rows)
+    shapes = ((num_rows, 33), (33, 20), (num_rows, 20))
+    rows, kernel, weights = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes)
+    return rows, kernel, weights
+
+
+@pytest.mark.parametrize("num_rows", [1, 7, 64])
+def test_a_layer_s_product_and_its_gradients_are_those_of_rounded_factors(num_rows: int) -> None:
+    rows, kernel, weights = _matrices(num_rows)
+
+    def rounded(x: jax.Array) -> np.ndarray:
+        return np.asarray(x.astype(jnp.bfloat16).astype(jnp.float32), np.float64)
+
+    def total(rows: jax.Array, kernel: jax.Array) -> jax.Array:
+        return (layer_product(rows, kernel) * weights).sum()
+
+    product = layer_product(rows, kernel)
+    assert product.dtype == jnp.float32
+    np.testing.assert_allclose(product, rounded(rows) @ rounded(kernel), rtol=1e-4, atol=1e-4)
+    assert np.abs(product - np.asarray(rows, np.float64) @ np.asarray(kernel, np.float64)).max() > 1e-3
+    of_rows, of_kernel = jax.grad(total, argnums=(0, 1))(rows, kernel)
+    assert of_rows.dtype == of_kernel.dtype == jnp.float32
+    np.testing.assert_allclose(of_rows, rounded(weights) @ rounded(kernel).T, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(of_kernel, rounded(rows).T @ rounded(weights), rtol=1e-4, atol=1e-4)
+
+
+def test_a_product_sums_over_the_axes_it_is_told() -> None:
+    rows, _, weights = _matrices(6)
+    np.testing.assert_allclose(half_product(rows, weights, (0, 0)), rows.T @ weights, rtol=0.03, atol=0.1)
+    np.testing.assert_allclose(half_product(rows, rows, (1, 1)), rows @ rows.T, rtol=0.03, atol=0.3)
