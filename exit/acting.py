@@ -128,7 +128,7 @@ def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[n
     return np.broadcast_to(budgets, (num_states,)).astype(np.int32)
 
 
-@kept(static=("game", "predict", "config"))
+@kept(static=("game", "predict", "config"), in_step=True)
 def _search(
     params: Params,
     states: State,
@@ -144,7 +144,7 @@ def _search(
     return search(params, key, states, budgets, game=game, predict=predict, config=config, price=price)
 
 
-@kept(static=("game", "predict", "config"))
+@kept(static=("game", "predict", "config"), in_step=True)
 def _curve(
     params: Params,
     states: State,

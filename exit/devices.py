@@ -1,7 +1,9 @@
 """The devices of this machine: on a CPU one for each core, so that a batch keeps all of them busy."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +19,8 @@ Whole = TypeVar("Whole")
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 
+_in_use: ContextVar[tuple[Any, ...] | None] = ContextVar("devices in use", default=None)
+
 _FEWEST = 4
 """Entries of a batch that a device is worth giving."""
 
@@ -24,7 +28,7 @@ _FLAGS = {
     # A device is one core: small operations lose more by changing threads than they gain.
     "xla_cpu_multi_thread_eigen": "false",
     "xla_cpu_enable_concurrency_optimized_scheduler": "false",
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
+    "xla_cpu_experimental_ynn_fusion_type": "",
 }
 
 
@@ -58,6 +62,38 @@ def on_cpu() -> bool:
     return jax.default_backend() == "cpu"
 
 
+def halves() -> tuple[Sequence[Any], Sequence[Any]] | None:
+    """The first half of the devices and the second; None where there is one, or several processes learn."""
+    devices = jax.local_devices()
+    middle = len(devices) // 2
+    return (devices[:middle], devices[middle:]) if middle and jax.process_count() == 1 else None
+
+
+@contextlib.contextmanager
+def using(devices: Sequence[Any] | None) -> Iterator[None]:
+    """Within, these devices are all that there are for what this module does; None for no change.
+
+    Programs that two sets of devices are given run at the same time.
+    """
+    if devices is None:
+        yield
+        return
+    token = _in_use.set(tuple(devices))
+    try:
+        # JAX traces a function again for another default device, and not for other devices in a constraint.
+        with jax.default_device(devices[0]):
+            yield
+    finally:
+        _in_use.reset(token)
+
+
+def placed(tree: Whole) -> Whole:
+    """The same arrays, a copy of each on every device in use; not under `jit`."""
+    devices = _local()
+    place = devices[0] if len(devices) == 1 else NamedSharding(_mesh_of(devices), PartitionSpec())
+    return jax.device_put(tree, place)
+
+
 def over_devices(
     function: Callable[[Whole, Batch], Result], whole: Whole, batch: Batch, work: Real[Array, " B"]
 ) -> Result:
@@ -70,7 +106,7 @@ def over_devices(
     Args:
       work: how much each entry is expected to take; entries are dealt out such that all devices have as much.
     """
-    mesh = _mesh(work.shape[0], jax.local_devices())
+    mesh = _mesh(work.shape[0], _local())
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return function(whole, batch)
     everything, part = PartitionSpec(), PartitionSpec("batch")
@@ -133,7 +169,7 @@ def in_step(
 
 def team_size() -> int:
     """How many devices `in_step` uses here."""
-    return 1 if jax.sharding.get_abstract_mesh().manual_axes else len(jax.local_devices())
+    return 1 if jax.sharding.get_abstract_mesh().manual_axes else len(_local())
 
 
 def for_step(own: Own, whole: Whole) -> tuple[Own, Whole]:
@@ -141,7 +177,7 @@ def for_step(own: Own, whole: Whole) -> tuple[Own, Whole]:
 
     Where arrays lie is part of a program: what is placed alike is compiled once.
     """
-    if len(jax.local_devices()) == 1:
+    if len(_local()) == 1:
         return own, whole
     places = (NamedSharding(_all_devices(), spec) for spec in (PartitionSpec("batch"), PartitionSpec()))
     own_place, whole_place = places
@@ -159,7 +195,7 @@ def divided(batch: Batch) -> Batch:
     Where `jax.distributed` has joined several processes, among those of all: each is given the whole batch,
     and computes its share.
     """
-    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0], jax.devices())
+    mesh = _mesh(jax.tree.leaves(batch)[0].shape[0], _everyones())
     if mesh is None or jax.sharding.get_abstract_mesh().manual_axes:
         return batch
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
@@ -170,7 +206,7 @@ def everywhere(tree: Whole) -> Whole:
 
     A loop whose state starts and ends like this is compiled once: where arrays lie is part of a program.
     """
-    devices = jax.devices()
+    devices = _everyones()
     if len(devices) == 1:
         return tree
     return jax.lax.with_sharding_constraint(tree, NamedSharding(_mesh_of(devices), PartitionSpec()))
@@ -178,7 +214,7 @@ def everywhere(tree: Whole) -> Whole:
 
 def can_divide(size: int) -> bool:
     """Whether there are several devices and a batch of this size is worth dividing among them."""
-    return _mesh(size, jax.local_devices()) is not None
+    return _mesh(size, _local()) is not None
 
 
 def _mesh(size: int, devices: Sequence[Any]) -> Mesh | None:
@@ -187,8 +223,18 @@ def _mesh(size: int, devices: Sequence[Any]) -> Mesh | None:
     return _mesh_of(devices) if count > 1 and size % count == 0 and size // count >= _FEWEST else None
 
 
+def _local() -> Sequence[Any]:
+    """The devices in use of this process."""
+    return _in_use.get() or jax.local_devices()
+
+
+def _everyones() -> Sequence[Any]:
+    """The devices in use of all processes that `jax.distributed` has joined."""
+    return _in_use.get() or jax.devices()
+
+
 def _all_devices() -> Mesh:
-    return _mesh_of(jax.local_devices())
+    return _mesh_of(_local())
 
 
 def _mesh_of(devices: Sequence[Any]) -> Mesh:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from exit import replay as ring
-from exit.devices import everywhere
+from exit.devices import everywhere, halves, placed, using
 from exit.evaluate import EvaluationConfig
 from exit.fingerprint import fingerprints
 from exit.game import Game
@@ -32,6 +32,8 @@ class RunConfig:
 
     Attributes:
       num_iterations: of self-play and learning.
+      overlap: learn from what was played before while the next games are played: half of the devices (on a
+        CPU, the cores) play and half learn. New games are learnt from an iteration later.
       return_weight: share of the game's return in the value target, against the search's value.
       final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
         learnt from how long games end are true early and noisy; those of search the other way round.
@@ -54,6 +56,7 @@ class RunConfig:
     learner: LearnerConfig = field(default_factory=LearnerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     num_iterations: int = 100
+    overlap: bool = False
     return_weight: float = 0.5
     final_return_weight: float | None = None
     without_luck: bool = False
@@ -124,6 +127,8 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
 
     The replay and the games of `state` are consumed.
     """
+    if config.overlap:
+        return _iterate_at_once(state, config)
     key_play, _ = _keys(config, state.iteration + 1)
     games, replay, figures = _play_and_remember(
         state.games,
@@ -137,6 +142,25 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
     return state, metrics, figures
 
 
+def _iterate_at_once(state: RunState, config: RunConfig) -> tuple[RunState, LearnerMetrics, PlayFigures]:
+    """An iteration whose games are remembered after its updates, which half the devices do meanwhile."""
+    nothing_yet = not int(state.iteration)
+    playing, learning = halves() or (None, None)
+    with using(playing):
+        key_play, _ = _keys(config, placed(state.iteration) + 1)
+        weight = return_weight_at(placed(state.iteration), config=config)
+        games, params = placed((state.games, state.learner.averaged_params))
+        games, targets, figures = _play(games, params, key_play, weight, config=of_playing(config))
+    with using(learning):
+        state = placed(state._replace(games=None))
+        if nothing_yet:
+            state = state._replace(replay=_remember(state.replay, placed(targets), config=of_playing(config)))
+        state, metrics = update(state, config=config)
+        if not nothing_yet:
+            state = state._replace(replay=_remember(state.replay, placed(targets), config=of_playing(config)))
+    return state._replace(games=games), metrics, figures
+
+
 def of_playing(config: RunConfig) -> RunConfig:
     """The settings that self-play depends on, the others as in any run: what one compiles serves the next."""
     return replace(
@@ -144,6 +168,7 @@ def of_playing(config: RunConfig) -> RunConfig:
         reanalysis=ReanalysisConfig(),
         learner=LearnerConfig(),
         num_iterations=1,
+        overlap=False,
         return_weight=0.0,
         final_return_weight=None,
         report_every=1,
@@ -211,6 +236,21 @@ def _play_and_remember(
     games, played, figures = play(games, params, rng_key, config=config)
     targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
     return *everywhere((games, remember(replay, targets, config=config))), figures
+
+
+@kept(static=("config",), donate=("games",))
+def _play(
+    games: Games, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+) -> tuple[Games, Targets, PlayFigures]:
+    """The games to go on with, and what an iteration's self-play teaches."""
+    games, played, figures = play(games, params, rng_key, config=config)
+    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
+    return *everywhere((games, targets)), figures
+
+
+@kept(static=("config",), donate=("replay",))
+def _remember(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:
+    return everywhere(remember(replay, targets, config=config))
 
 
 def remember(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:

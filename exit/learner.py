@@ -1,6 +1,5 @@
 """From examples to parameters: the loss, the optimiser and the averaged copy that acts."""
 
-import functools
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -13,6 +12,7 @@ from exit.devices import divided, everywhere
 from exit.game import Game, observed_value_bounds_of, symmetries_of
 from exit.muon import flops_of_muon, muon
 from exit.network import Network, Params
+from exit.programs import jitted
 from exit.replay import Replay, draw, rows_at
 from exit.targets import Targets, policy_distance
 
@@ -146,7 +146,7 @@ def learn(
     return state, replay, jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *metrics)
 
 
-@functools.partial(jax.jit, static_argnames=("game", "network", "config", "total_updates"))
+@jitted(static=("game", "network", "config", "total_updates"), in_step=True)
 def _update(
     state: LearnerState,
     rng_key: Key[Array, ""],

@@ -15,7 +15,7 @@ import numpy as np
 from exit.catalog import trained_agent
 from exit.checkpoint import WarnFn, restore_latest, save, steps
 from exit.clock import Clock
-from exit.devices import everywhere
+from exit.devices import everywhere, placed
 from exit.errors import UsageError, UserError
 from exit.evaluate import Figures, MeasureFn, critical_sample, measure_fn_of
 from exit.iteration import RunConfig, RunState, init_run, iterate
@@ -135,7 +135,8 @@ def _run(
         snaps = config.snapshots and iteration.bit_count() == 1
         if iteration % config.report_every == 0 or saves or snaps:
             clock.pause()
-            measured = measure(state.learner.averaged_params, earlier)
+            params = state.learner.averaged_params
+            measured = measure(placed(params) if config.overlap else params, earlier)
             yield {
                 "iteration": iteration,
                 "num_iterations": config.num_iterations,

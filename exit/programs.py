@@ -28,7 +28,7 @@ from jax.core import Tracer
 from jax.experimental import serialize_executable
 
 from exit import caches
-from exit.devices import on_cpu
+from exit.devices import on_cpu, team_size
 
 _SUFFIX = ".program"
 _HOME, _PACKAGES = Path(__file__).parents[1], ("exit", "games", "configs")
@@ -48,20 +48,79 @@ _SOONER: dict[str, Any] = {
     "xla_disable_hlo_passes": "while-loop-invariant-code-motion,simplify-while-loops",
 }
 
+# XLA's own routines multiply bfloat16 as float32, and those of this library need not be asked for more: where
+# products are small, dividing them among threads costs more than it gains.
+_IN_BFLOAT16: dict[str, Any] = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+
 _BEGUN_NS = time.time_ns()
+
+
+class Jitted:
+    """`jax.jit` of a function. On a CPU, networks that compute in bfloat16 get routines that multiply it."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        static: Sequence[str] = (),
+        donate: Sequence[str] = (),
+        in_step: bool = False,
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._in_step = in_step
+        options: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
+        self._plain: Any = jax.jit(function, **options)
+        self._half: Any = jax.jit(function, compiler_options=_IN_BFLOAT16, **options)
+
+    def __call__(self, *arguments: Any, **static: Hashable) -> Any:
+        """The function's result; all arguments but static ones by position."""
+        return self._of(arguments, static)(*arguments, **static)
+
+    def lower(self, *arguments: Any, **static: Hashable) -> jax.stages.Lowered:
+        """As of `jax.jit`."""
+        return self._of(arguments, static).lower(*arguments, **static)
+
+    def num_programs(self) -> int:
+        """How many were made in this process."""
+        return self._plain._cache_size() + self._half._cache_size()
+
+    def _of(self, arguments: tuple[Any, ...], static: dict[str, Hashable]) -> Any:
+        # Part of another program, it is compiled as that is.
+        whole = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(arguments))
+        return self._half if whole and self.options(static) else self._plain
+
+    def options(self, static: dict[str, Hashable]) -> dict[str, Any]:
+        """What a program made for these arguments is compiled with."""
+        # These routines divide a product among threads that other devices may be waiting in: with jaxlib 0.10
+        # training on two devices hung after some ten thousand updates.
+        if not on_cpu() or (self._in_step and team_size() > 1):
+            return {}
+        return _IN_BFLOAT16 if any(map(_computes_in_bfloat16, static.values())) else {}
+
+
+def jitted(
+    *, static: Sequence[str] = (), donate: Sequence[str] = (), in_step: bool = False
+) -> Callable[[Callable[..., Any]], Jitted]:
+    """Decorates a function as `Jitted`; the arguments are those of `kept`."""
+    return functools.partial(Jitted, static=static, donate=donate, in_step=in_step)
 
 
 class Kept:
     """A jitted function. Its programs are kept where commands keep them; elsewhere it is `jax.jit` alone."""
 
     def __init__(
-        self, function: Callable[..., Any], *, static: Sequence[str] = (), donate: Sequence[str] = ()
+        self,
+        function: Callable[..., Any],
+        *,
+        static: Sequence[str] = (),
+        donate: Sequence[str] = (),
+        in_step: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         options: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
         self._name = function.__name__.strip("_")
         self._function = f"{function.__module__}.{function.__qualname__} {sorted(donate)}"
-        self._jitted: Any = jax.jit(function, **options)
+        self._jitted = Jitted(function, static=static, donate=donate, in_step=in_step)
         # Under a name of its own: what JAX's cache has given back cannot be written again.
         self._apart = jax.jit(_renamed(function), **options)
         self._programs: dict[Hashable, Callable[..., Any]] = {}
@@ -89,7 +148,7 @@ class Kept:
 
     def num_programs(self) -> int:
         """How many were made, or read, in this process."""
-        return self._jitted._cache_size() + len(self._programs)
+        return self._jitted.num_programs() + len(self._programs)
 
     def _made(
         self, folder: Path, signature: tuple[Any, ...], arguments: Any, static: dict[str, Any]
@@ -102,19 +161,23 @@ class Kept:
         if (found := _read(path)) is not None:
             return found
         with _not_kept_by_jax():
-            program = self._apart.lower(*arguments, **static).compile(compiler_options=_SOONER)
+            lowered = self._apart.lower(*arguments, **static)
+            program = lowered.compile(compiler_options=_SOONER | self._jitted.options(static))
         _write(path, program)
         return program
 
 
-def kept(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Kept]:
+def kept(
+    *, static: Sequence[str] = (), donate: Sequence[str] = (), in_step: bool = False
+) -> Callable[[Callable[..., Any]], Kept]:
     """Decorates a function as `Kept`.
 
     Args:
       static: keyword arguments that a program is made for; described by `description`, else not kept.
       donate: arguments whose memory the result may take.
+      in_step: whether its programs may have several devices wait for each other.
     """
-    return functools.partial(Kept, static=static, donate=donate)
+    return functools.partial(Kept, static=static, donate=donate, in_step=in_step)
 
 
 def remembered(name: str, compute: Callable[[], Any], *made_from: Any) -> Any:
@@ -158,6 +221,16 @@ def description(value: Any) -> str | None:
         return None
     described = [description(part) for part in parts]
     return None if None in described else f"{kind}({', '.join(map(str, described))})"
+
+
+@functools.cache
+def _computes_in_bfloat16(value: Hashable) -> bool:
+    """Whether a value is, has or was made from settings that say so."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return parts.get("bfloat16") is True or any(map(_computes_in_bfloat16, parts.values()))
+    parts = value if isinstance(value, tuple) else getattr(value, _NAMED, ())
+    return any(map(_computes_in_bfloat16, parts))
 
 
 def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:

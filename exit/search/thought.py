@@ -207,7 +207,7 @@ def _num_rows(thinker: Thinker, num_states: int, budget: int) -> int:
     return num_rows(num_states, budget, thinker.game)
 
 
-@kept(static=("rows", "game", "predict", "config"))
+@kept(static=("rows", "game", "predict", "config"), in_step=True)
 def _plant(
     params: Params, state: State, *, rows: int, game: Game, predict: PredictFn, config: SearchConfig
 ) -> Grown:
