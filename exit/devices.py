@@ -89,7 +89,7 @@ def using(devices: Sequence[Any] | None) -> Iterator[None]:
 
 def placed(tree: Whole) -> Whole:
     """The same arrays, a copy of each on every device in use; not under `jit`."""
-    devices = _local()
+    devices = _everyones()
     place = devices[0] if len(devices) == 1 else NamedSharding(_mesh_of(devices), PartitionSpec())
     return jax.device_put(tree, place)
 

@@ -1,5 +1,6 @@
 """A batch divided among devices gives what one device gives; run in a process of its own, which has two."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,7 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from exit.devices import divided, everywhere, over_devices, use_all_cores
+from exit.devices import (
+    can_divide,
+    divided,
+    everywhere,
+    halves,
+    over_devices,
+    placed,
+    team_size,
+    use_all_cores,
+    using,
+)
 from exit.network import make_network
 from exit.search import Gumbel, SearchConfig, Thinker, advance, search, think, think_more
 from games.tic_tac_toe import TicTacToe
@@ -110,3 +121,23 @@ def test_what_the_user_has_set_stands(monkeypatch: pytest.MonkeyPatch, variable:
     before = dict(os.environ)
     use_all_cores()
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, None), (2, ([0], [1])), (4, ([0, 1], [2, 3]))])
+def test_devices_fall_into_two_halves(count: int, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "local_devices", lambda: list(range(count)))
+    assert halves() == expected
+
+
+def test_devices_in_use_are_all_there_are_until_they_are_used_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (device, *_) = jax.local_devices()
+    monkeypatch.setattr(jax, "local_devices", lambda: [device, device])
+    assert (team_size(), can_divide(8)) == (2, True)
+    with contextlib.suppress(RuntimeError), using([device]):
+        assert (team_size(), can_divide(8)) == (1, False)
+        assert placed(jnp.zeros(8)).devices() == {device}
+        raise RuntimeError("on the way")
+    with using(None):
+        assert (team_size(), can_divide(8)) == (2, True)

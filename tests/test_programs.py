@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exit.network import MLPConfig, make_network
-from exit.programs import description, named, remembered
+from exit.iteration import RunConfig
+from exit.network import ConvConfig, GRUConfig, MLPConfig, NetworkConfig, make_network
+from exit.programs import description, jitted, named, remembered
 from games.connect_four import ConnectFour
 from games.nim import Nim
 
@@ -151,3 +152,23 @@ def test_a_value_is_computed_once_a_machine(tmp_path: Path, monkeypatch: pytest.
     assert remembered("number", compute, 3) == [3]
     monkeypatch.setattr("exit.caches._folder", None)
     assert remembered("number", compute, 3) == [4]
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+@pytest.mark.parametrize("kind", [MLPConfig, ConvConfig, GRUConfig])
+def test_networks_that_compute_in_bfloat16_get_routines_for_it(
+    kind: type[NetworkConfig], bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, game = kind(bfloat16=bfloat16), ConnectFour(4, 4)
+    network = make_network(config, game)
+    run = RunConfig(game=game, network=config)
+    alone, in_step = (jitted(in_step=each)(lambda: 0).options for each in (False, True))
+    for value in (config, run, network, network.predict, (1, network.predict)):
+        found = alone({"game": game, "value": value})
+        assert bool(found) == bfloat16
+        assert in_step({"game": game, "value": value}) == found
+        monkeypatch.setattr("exit.programs.team_size", lambda: 2)
+        # Where devices wait for each other, threads that these routines need may be taken.
+        assert in_step({"game": game, "value": value}) == {}
+        assert alone({"game": game, "value": value}) == found
+        monkeypatch.undo()
