@@ -197,7 +197,8 @@ def self_play(
         keys = jax.random.split(key_step, 7)
         key_search, key_sampled, key_action, key_outcome, key_starts, key_random, key_mistakes = keys
         state = games.state
-        result = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
+        rules = {"game": game, "predict": predict, "config": search_config}
+        result = search(params, key_search, state, budget, alike=True, **rules)
         sampled = _draw(key_action, result.action_weights)
         explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
         action = jnp.where(explore, sampled, result.action)

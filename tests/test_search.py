@@ -182,7 +182,7 @@ def test_a_few_lanes_find_what_many_find(game: Game, monkeypatch: pytest.MonkeyP
     config = replace(DEFAULT, prove=False)
     budgets = np.resize([0, 1, 1, 2, 3, CAPACITY], BATCH)
     at_once = rig_of(game, config).run(budgets)
-    monkeypatch.setattr("exit.search.grow._max_lanes", lambda: BATCH // 2)
+    monkeypatch.setattr("exit.search.grow._max_lanes", lambda alike: BATCH // 2)
     in_turns = rig_of.__wrapped__(game, config).run(budgets)
     np.testing.assert_array_equal(in_turns.num_simulations, budgets)
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-6), in_turns, at_once)

@@ -39,6 +39,7 @@ def search(
     config: SearchConfig,
     price: Float[Array, ""] | float | None = None,
     stop_fn: StopFn | None = None,
+    alike: bool = False,
 ) -> SearchResult:
     """Improve the policy at each state, each with its own simulation budget.
 
@@ -58,6 +59,7 @@ def search(
         about until one more is worth no more than this, or its budget is spent. Sequential halving should be
         `anytime`: what is planned for the whole budget means little before its end.
       stop_fn: another rule that ends the search of states before their budget is spent.
+      alike: all budgets are the same, which lets a CPU search more states at once.
 
     Raises:
       ValueError: a concrete budget is out of range; names the field to raise. Or mctx is asked for what
@@ -77,7 +79,8 @@ def search(
         result = over_devices(search_fn, params, (state, budget[:, None], noise), work=budget)
     else:
         batch = (state, budget[:, None], noise)
-        result = _search(params, batch, game=game, predict=predict, config=config, stop_fn=stop_fn)
+        rules = {"game": game, "predict": predict, "config": config, "stop_fn": stop_fn}
+        result = _search(params, batch, alike=alike, **rules)
     return jax.tree.map(lambda leaf: leaf[:, 0], result)
 
 
@@ -131,6 +134,7 @@ def _search(
     predict: PredictFn,
     config: SearchConfig,
     stop_fn: StopFn | None,
+    alike: bool = False,
 ) -> SearchResult:
     """Results `[B, S]` of one search, looked at when each of S rising budgets is spent.
 
@@ -141,7 +145,7 @@ def _search(
     batch = (state, budgets, noise)
     settings = {"game": game, "predict": predict, "config": config, "stop_fn": stop_fn}
     if not is_side_by_side(config.policy):
-        search_fn = functools.partial(_one_after_another, **settings)
+        search_fn = functools.partial(_one_after_another, alike=alike, **settings)
     elif not can_divide(budgets.shape[0]):
         return in_step(functools.partial(_side_by_side, **settings), (), (params, batch))[1]
     else:
@@ -160,6 +164,7 @@ def _one_after_another(
     predict: PredictFn,
     config: SearchConfig,
     stop_fn: StopFn | None,
+    alike: bool,
 ) -> SearchResult:
     state, budgets, noise = batch
     limits = Limits.of(game)
@@ -168,7 +173,8 @@ def _one_after_another(
     forest = plant_at(params, state, noise, rows, game=game, predict=predict, config=config, max_visits=limit)
 
     def go_on(forest: Forest, budget: Int[Array, " B"]) -> tuple[Forest, SearchResult]:
-        forest = grow(params, forest, budget, game=game, predict=predict, config=config, stop_fn=stop_fn)
+        rules = {"game": game, "predict": predict, "config": config, "stop_fn": stop_fn}
+        forest = grow(params, forest, budget, alike=alike, **rules)
         return forest, summarise(findings(forest, limits), noise.move, limits=limits, config=config)
 
     return _looked_at(go_on, forest, budgets)

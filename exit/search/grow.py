@@ -31,6 +31,7 @@ def grow(
     predict: PredictFn,
     config: SearchConfig,
     stop_fn: StopFn | None = None,
+    alike: bool = False,
 ) -> Forest:
     """Simulate until every tree has spent its budget, is proven, or `stop_fn` says so.
 
@@ -39,6 +40,7 @@ def grow(
 
     Args:
       budget: simulations since the root was planted, those before this call included.
+      alike: the trees have as much to do.
     """
     limits = Limits.of(game)
 
@@ -49,7 +51,7 @@ def grow(
     queue = jnp.argsort(-left, stable=True).astype(jnp.int32)
     num_queued = jnp.sum(left > 0)
     # As few turns as the lanes allow, and then as few lanes as so many turns need.
-    num_turns = -(-budget.shape[0] // _max_lanes())
+    num_turns = -(-budget.shape[0] // _max_lanes(alike))
     num_lanes = -(-budget.shape[0] // num_turns)
 
     def alive_fn(work: _Work) -> Bool[Array, ""]:
@@ -89,12 +91,16 @@ class _Work(NamedTuple):
     num_taken: Int[Array, ""]
 
 
-def _max_lanes() -> int:
-    """Lanes that keep the device busy: a core gains nothing from more, and other devices can use them all.
+def _max_lanes(alike: bool) -> int:
+    """Lanes that keep the device busy: a core gains little from more, and other devices can use them all.
 
     With fewer lanes less is wasted while the last trees of a batch with mixed budgets are being finished.
+    Trees that end together waste nothing, and the more positions a perceptron sees at once the cheaper they
+    are.
     """
-    return 64 if on_cpu() else 1 << 30
+    if not on_cpu():
+        return 1 << 30
+    return 64 if alike else 24
 
 
 def _running(
