@@ -20,8 +20,9 @@ def config() -> RunConfig:
         search=SearchConfig(max_simulations=64),
         self_play=SelfPlayConfig(num_games=256, num_steps=8, budget=16, max_random_plies=8),
         replay=ReplayConfig(capacity=65_536),
-        learner=LearnerConfig(batch_size=512, num_updates=16, learning_rate=3e-3),
+        learner=LearnerConfig(batch_size=512, num_updates=16, optimizer="muon", learning_rate=3e-3),
         num_iterations=120,
+        overlap=True,
         report_every=10,
         checkpoint_every=30,
     )
