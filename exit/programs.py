@@ -67,10 +67,10 @@ class Jitted:
         in_step: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
-        self._in_step = in_step
-        options: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
-        self._plain: Any = jax.jit(function, **options)
-        self._half: Any = jax.jit(function, compiler_options=_IN_BFLOAT16, **options)
+        self.function, self._in_step = function, in_step
+        self.names: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
+        self._plain: Any = jax.jit(function, **self.names)
+        self._half: Any = jax.jit(function, compiler_options=_IN_BFLOAT16, **self.names)
 
     def __call__(self, *arguments: Any, **static: Hashable) -> Any:
         """The function's result; all arguments but static ones by position."""
@@ -108,21 +108,15 @@ def jitted(
 class Kept:
     """A jitted function. Its programs are kept where commands keep them; elsewhere it is `jax.jit` alone."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        static: Sequence[str] = (),
-        donate: Sequence[str] = (),
-        in_step: bool = False,
-    ) -> None:
+    def __init__(self, jitted: Jitted) -> None:
+        function, names = jitted.function, jitted.names
         functools.update_wrapper(self, function)
-        options: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
         self._name = function.__name__.strip("_")
-        self._function = f"{function.__module__}.{function.__qualname__} {sorted(donate)}"
-        self._jitted = Jitted(function, static=static, donate=donate, in_step=in_step)
+        donated = sorted(names["donate_argnames"])
+        self._function = f"{function.__module__}.{function.__qualname__} {donated}"
+        self._jitted = jitted
         # Under a name of its own: what JAX's cache has given back cannot be written again.
-        self._apart = jax.jit(_renamed(function), **options)
+        self._apart = jax.jit(_renamed(function), **names)
         self._programs: dict[Hashable, Callable[..., Any]] = {}
         self._lock = threading.Lock()
 
@@ -177,7 +171,7 @@ def kept(
       donate: arguments whose memory the result may take.
       in_step: whether its programs may have several devices wait for each other.
     """
-    return functools.partial(Kept, static=static, donate=donate, in_step=in_step)
+    return lambda function: Kept(Jitted(function, static=static, donate=donate, in_step=in_step))
 
 
 def remembered(name: str, compute: Callable[[], Any], *made_from: Any) -> Any:

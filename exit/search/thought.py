@@ -12,7 +12,7 @@ from jaxtyping import Array, Int
 from exit.devices import Team, for_step, in_step, team_size
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.programs import Kept, kept
+from exit.programs import kept
 from exit.search import side_by_side
 from exit.search.api import plant_at, plant_side_by_side
 from exit.search.config import SearchConfig, is_side_by_side, require_prefix_consistent
@@ -268,6 +268,6 @@ def _grow_one(params: Params, tree: Grown, budget: Int[Array, " 1"], **program: 
     return tree, jax.tree.map(lambda leaf: leaf[0], result)
 
 
-_grow_copy = Kept(_grow_one, static=("game", "predict", "config"))
+_grow_copy = kept(static=("game", "predict", "config"), in_step=True)(_grow_one)
 # Writes into the tree that it is given, which is gone then.
-_grow_in_place = Kept(_grow, static=("game", "predict", "config"), donate=("tree",))
+_grow_in_place = kept(static=("game", "predict", "config"), donate=("tree",), in_step=True)(_grow)
