@@ -10,9 +10,9 @@ from jaxtyping import Array, Float, Int, Key
 
 from exit.devices import divided, everywhere
 from exit.game import Game, observed_value_bounds_of, symmetries_of
+from exit.jitting import jitted
 from exit.muon import flops_of_muon, muon
 from exit.network import Network, Params
-from exit.programs import jitted
 from exit.replay import Replay, draw, rows_at
 from exit.targets import Targets, policy_distance
 

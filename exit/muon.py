@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from exit.network import Params
+from exit.network import LAST_LAYERS, Params
 from exit.products import half_product, transposed
 
 _STEP = 10
@@ -21,8 +21,6 @@ _MOMENTUM = 0.95
 _ROUNDS = 5
 _COEFFICIENTS = (3.4445, -4.775, 2.0315)
 """Of the authors: rounds that leave singular values between 0.7 and 1.2."""
-
-_LAST_LAYERS = ("policy", "value")
 
 
 def muon(learning_rate: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
@@ -58,7 +56,7 @@ def _kinds(params: Params) -> Params:
     """Which leaves are hidden matrices, and which are not; kernels of convolutions count as matrices."""
 
     def kind(layer: str, leaf: Array) -> str:
-        return "hidden" if leaf.ndim > 1 and layer not in _LAST_LAYERS else "other"
+        return "hidden" if leaf.ndim > 1 and layer not in LAST_LAYERS else "other"
 
     return {layer: jax.tree.map(functools.partial(kind, layer), leaves) for layer, leaves in params.items()}
 

@@ -1,7 +1,7 @@
 """Products of matrices in bfloat16, added up in float32.
 
 A CPU that multiplies bfloat16 (AVX-512 BF16, AMX) does twice as many of these as in float32, and a GPU more
-still; a CPU that does not loses little.
+still.
 """
 
 import math

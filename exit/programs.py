@@ -28,11 +28,11 @@ from jax.core import Tracer
 from jax.experimental import serialize_executable
 
 from exit import caches
-from exit.devices import on_cpu, team_size
+from exit.devices import on_cpu
+from exit.jitting import NAMED, Jitted
 
 _SUFFIX = ".program"
 _HOME, _PACKAGES = Path(__file__).parents[1], ("exit", "games", "configs")
-_NAMED = "kept_as"
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "mctx", "pgx", "numpy")
 _CONFIG = (
     "jax_enable_x64",
@@ -48,61 +48,7 @@ _SOONER: dict[str, Any] = {
     "xla_disable_hlo_passes": "while-loop-invariant-code-motion,simplify-while-loops",
 }
 
-# XLA's own routines multiply bfloat16 as float32, and those of this library need not be asked for more: where
-# products are small, dividing them among threads costs more than it gains.
-_IN_BFLOAT16: dict[str, Any] = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
-
 _BEGUN_NS = time.time_ns()
-
-
-class Jitted:
-    """`jax.jit` of a function. On a CPU, networks that compute in bfloat16 get routines that multiply it."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        static: Sequence[str] = (),
-        donate: Sequence[str] = (),
-        in_step: bool = False,
-    ) -> None:
-        functools.update_wrapper(self, function)
-        self.function, self._in_step = function, in_step
-        self.names: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
-        self._plain: Any = jax.jit(function, **self.names)
-        self._half: Any = jax.jit(function, compiler_options=_IN_BFLOAT16, **self.names)
-
-    def __call__(self, *arguments: Any, **static: Hashable) -> Any:
-        """The function's result; all arguments but static ones by position."""
-        return self._of(arguments, static)(*arguments, **static)
-
-    def lower(self, *arguments: Any, **static: Hashable) -> jax.stages.Lowered:
-        """As of `jax.jit`."""
-        return self._of(arguments, static).lower(*arguments, **static)
-
-    def num_programs(self) -> int:
-        """How many were made in this process."""
-        return self._plain._cache_size() + self._half._cache_size()
-
-    def _of(self, arguments: tuple[Any, ...], static: dict[str, Hashable]) -> Any:
-        # Part of another program, it is compiled as that is.
-        whole = not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(arguments))
-        return self._half if whole and self.options(static) else self._plain
-
-    def options(self, static: dict[str, Hashable]) -> dict[str, Any]:
-        """What a program made for these arguments is compiled with."""
-        # These routines divide a product among threads that other devices may be waiting in: with jaxlib 0.10
-        # training on two devices hung after some ten thousand updates.
-        if not on_cpu() or (self._in_step and team_size() > 1):
-            return {}
-        return _IN_BFLOAT16 if any(map(_computes_in_bfloat16, static.values())) else {}
-
-
-def jitted(
-    *, static: Sequence[str] = (), donate: Sequence[str] = (), in_step: bool = False
-) -> Callable[[Callable[..., Any]], Jitted]:
-    """Decorates a function as `Jitted`; the arguments are those of `kept`."""
-    return functools.partial(Jitted, static=static, donate=donate, in_step=in_step)
 
 
 class Kept:
@@ -189,12 +135,6 @@ def remembered(name: str, compute: Callable[[], Any], *made_from: Any) -> Any:
     return value
 
 
-def named(function: Callable[..., Any], *made_from: Any) -> Callable[..., Any]:
-    """The same function, described by what it was made from; for functions that others make."""
-    setattr(function, _NAMED, made_from)
-    return function
-
-
 def description(value: Any) -> str | None:
     """A value in words that are the same in every process; None where there are none."""
     if value is None or isinstance(value, bool | int | float | str):
@@ -209,22 +149,12 @@ def description(value: Any) -> str | None:
         parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
     elif isinstance(value, tuple):
         parts = value
-    elif callable(value) and hasattr(value, _NAMED):
-        kind, parts = f"{value.__module__}.{value.__qualname__}", getattr(value, _NAMED)
+    elif callable(value) and hasattr(value, NAMED):
+        kind, parts = f"{value.__module__}.{value.__qualname__}", getattr(value, NAMED)
     else:
         return None
     described = [description(part) for part in parts]
     return None if None in described else f"{kind}({', '.join(map(str, described))})"
-
-
-@functools.cache
-def _computes_in_bfloat16(value: Hashable) -> bool:
-    """Whether a value is, has or was made from settings that say so."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return parts.get("bfloat16") is True or any(map(_computes_in_bfloat16, parts.values()))
-    parts = value if isinstance(value, tuple) else getattr(value, _NAMED, ())
-    return any(map(_computes_in_bfloat16, parts))
 
 
 def _renamed(function: Callable[..., Any]) -> Callable[..., Any]:

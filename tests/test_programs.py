@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from exit.iteration import RunConfig
+from exit.jitting import jitted, named
 from exit.network import ConvConfig, GRUConfig, MLPConfig, NetworkConfig, make_network
-from exit.programs import description, jitted, named, remembered
+from exit.programs import description, remembered
 from games.connect_four import ConnectFour
 from games.nim import Nim
 
@@ -167,7 +168,7 @@ def test_networks_that_compute_in_bfloat16_get_routines_for_it(
         found = alone({"game": game, "value": value})
         assert bool(found) == bfloat16
         assert in_step({"game": game, "value": value}) == found
-        monkeypatch.setattr("exit.programs.team_size", lambda: 2)
+        monkeypatch.setattr("exit.jitting.team_size", lambda: 2)
         # Where devices wait for each other, threads that these routines need may be taken.
         assert in_step({"game": game, "value": value}) == {}
         assert alone({"game": game, "value": value}) == found

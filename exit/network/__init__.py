@@ -13,9 +13,10 @@ from exit.network.config import (
     TransformerConfig,
 )
 from exit.network.history import Memory, newest_event
-from exit.network.make import Network, Params, PredictFn, Recurrence, make_network, recurrence_of
+from exit.network.make import LAST_LAYERS, Network, Params, PredictFn, Recurrence, make_network, recurrence_of
 
 __all__ = [
+    "LAST_LAYERS",
     "ConvConfig",
     "GRUConfig",
     "MLPConfig",

@@ -11,15 +11,19 @@ from jaxtyping import Array, Float, Key
 
 from exit.devices import on_cpu
 from exit.game import Game
+from exit.jitting import named
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
 from exit.network.history import Memory, events_to_come
-from exit.programs import named, remembered
+from exit.programs import remembered
 
 if TYPE_CHECKING:
     from exit.network.modules import Modules
 
 Params = Any
 """A nested dict of arrays."""
+
+LAST_LAYERS = ("policy", "value")
+"""Parameters, by their names, of the layers that give logits and value, in float32 always."""
 
 PredictFn = Callable[[Params, Float[Array, "B ..."]], tuple[Float[Array, "B A"], Float[Array, " B"]]]
 """`predict(params, observation) -> (prior_logits, value)`; value is the return to the player to move."""
@@ -126,7 +130,7 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
 def _rounded(path: tuple[Any, ...], leaf: Array) -> Array:
     """A perceptron's kernel in bfloat16, if it is one that a CPU multiplies so."""
     names = [key.key for key in path]
-    halved = names[-1] == "kernel" and names[0] not in ("policy", "value")
+    halved = names[-1] == "kernel" and names[0] not in LAST_LAYERS
     return leaf.astype(jnp.bfloat16) if halved else leaf
 
 
