@@ -1,7 +1,10 @@
-"""Parameters made to act: search without exploration noise, behind one compiled program."""
+"""Parameters made to act, without exploration noise, behind one compiled program; and what may be asked."""
 
+import operator
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import jax
 import numpy as np
@@ -155,3 +158,34 @@ def _curve(
     config: SearchConfig,
 ) -> SearchResult:
     return search_curve(params, jax.random.key(0), states, budgets, game=game, predict=predict, config=config)
+
+
+def is_single(game: Game, state: State) -> bool:
+    """Whether it is one state, without a leading axis; UsageError if it is no state of the game at all."""
+    structure, shapes = _shapes_of(game)
+    leaves, found = jax.tree.flatten(state)
+    given = [np.shape(leaf) for leaf in leaves]
+    if found == structure:
+        if given == shapes:
+            return True
+        if [shape[1:] for shape in given] == shapes and len({shape[:1] for shape in given}) == 1:
+            return False
+    raise UsageError(
+        f"this is no state of {game.name}; give one such as its `init` and `apply` return, or several "
+        "stacked along a leading axis"
+    )
+
+
+@cache
+def _shapes_of(game: Game) -> tuple[Any, list[tuple[int, ...]]]:
+    """The structure of one state, and the shapes of its leaves."""
+    leaves, structure = jax.tree.flatten(jax.eval_shape(game.init))
+    return structure, [leaf.shape for leaf in leaves]
+
+
+def whole_number(name: str, number: Any) -> int:
+    """A number given as an int or as an array of one; UsageError for anything else."""
+    try:
+        return operator.index(number)
+    except TypeError as error:
+        raise UsageError(f"{name} is {number!r}; give a whole number") from error

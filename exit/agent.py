@@ -1,17 +1,25 @@
 """What a user of the library holds: a trained agent that acts at any budget."""
 
 import dataclasses
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, SupportsIndex, TypeVar
 
 import jax
 import numpy as np
 
-from exit.acting import AUTO_PRICE, Budget, budget_of_each, make_act_fn, make_curve_fn, make_thinker
+from exit.acting import (
+    AUTO_PRICE,
+    Budget,
+    budget_of_each,
+    is_single,
+    make_act_fn,
+    make_curve_fn,
+    make_thinker,
+    whole_number,
+)
 from exit.checkpoint import WarnFn
 from exit.errors import UsageError
 from exit.foresight import BUDGETS, Foreseen, Foresight, foresee
@@ -283,29 +291,6 @@ class Agent:
         return result._replace(expected_gain=gains[np.arange(len(most)), column])
 
 
-def is_single(game: Game, state: State) -> bool:
-    """Whether it is one state, without a leading axis; UsageError if it is no state of the game at all."""
-    structure, shapes = _shapes_of(game)
-    leaves, found = jax.tree.flatten(state)
-    given = [np.shape(leaf) for leaf in leaves]
-    if found == structure:
-        if given == shapes:
-            return True
-        if [shape[1:] for shape in given] == shapes and len({shape[:1] for shape in given}) == 1:
-            return False
-    raise UsageError(
-        f"this is no state of {game.name}; give one such as its `init` and `apply` return, or several "
-        "stacked along a leading axis"
-    )
-
-
-@cache
-def _shapes_of(game: Game) -> tuple[Any, list[tuple[int, ...]]]:
-    """The structure of one state, and the shapes of its leaves."""
-    leaves, structure = jax.tree.flatten(jax.eval_shape(game.init))
-    return structure, [leaf.shape for leaf in leaves]
-
-
 _Answer = TypeVar("_Answer", SearchResult, Foreseen)
 
 
@@ -313,14 +298,6 @@ _Answer = TypeVar("_Answer", SearchResult, Foreseen)
 def _first(result: _Answer) -> _Answer:
     """The first of a batch; leaf by leaf it takes as long as a reflex."""
     return jax.tree.map(lambda leaf: leaf[0], result)
-
-
-def whole_number(name: str, number: Any) -> int:
-    """A number given as an int or as an array of one; UsageError for anything else."""
-    try:
-        return operator.index(number)
-    except TypeError as error:
-        raise UsageError(f"{name} is {number!r}; give a whole number") from error
 
 
 def _asked(function: Callable[..., Thought], *arguments: Any) -> Thought:

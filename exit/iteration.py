@@ -130,14 +130,11 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
     if config.overlap:
         return _iterate_at_once(state, config)
     key_play, _ = _keys(config, state.iteration + 1)
-    games, replay, figures = _play_and_remember(
-        state.games,
-        state.replay,
-        state.learner.averaged_params,
-        key_play,
-        return_weight_at(state.iteration, config=config),
-        config=of_playing(config),
+    weight = return_weight_at(state.iteration, config=config)
+    games, targets, figures = _play(
+        state.games, state.learner.averaged_params, key_play, weight, config=of_playing(config)
     )
+    replay = _remember(state.replay, targets, config=of_playing(config))
     state, metrics = update(state._replace(replay=replay, games=games), config=config)
     return state, metrics, figures
 
@@ -226,16 +223,6 @@ def return_weight_at(iteration: Array | int, *, config: RunConfig) -> Array:
     last = config.return_weight if config.final_return_weight is None else config.final_return_weight
     done = iteration / max(config.num_iterations - 1, 1)
     return jnp.float32(config.return_weight + (last - config.return_weight) * done)
-
-
-@kept(static=("config",), donate=("games", "replay"))
-def _play_and_remember(
-    games: Games, replay: Replay, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
-) -> tuple[Games, Replay, PlayFigures]:
-    """The games to go on with and the replay after an iteration's self-play."""
-    games, played, figures = play(games, params, rng_key, config=config)
-    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
-    return *everywhere((games, remember(replay, targets, config=config))), figures
 
 
 @kept(static=("config",), donate=("games",))

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from exit.acting import make_act_fn
-from exit.agent import Agent, whole_number
+from exit.acting import make_act_fn, whole_number
+from exit.agent import Agent
 from exit.checkpoint import CheckpointError, restore
 from exit.errors import UsageError
 from exit.game import State

@@ -81,7 +81,7 @@ def test_a_run_that_is_told_to_stop_keeps_what_it_has_done(whole: Path, tmp_path
 
 def test_runs_that_play_alike_share_what_is_compiled_for_it() -> None:
     config = replace(CONFIG, self_play=replace(CONFIG.self_play, sample_fraction=0.5))
-    programs = iteration_module._play_and_remember
+    programs = iteration_module._play
     iterate(init_run(config), config=config)
     before = programs.num_programs()
     other = replace(

@@ -1,4 +1,4 @@
-"""`xit frontier` and `xit recommend`: what thinking buys, and how much of it to buy."""
+"""`xit frontier`: what each budget buys, and what it costs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,6 @@ from exit.cli.options import (
     AgentPath,
     NonNegativeList,
     PicturePath,
-    agent_argument,
     debug_option,
     json_option,
     manual,
@@ -112,7 +111,7 @@ def frontier(
     from exit.ratings import require_opponent
 
     acts_of = fleet.acting(sources)
-    agents = [agent for source in sources for agent in _agents(source, max(budgets), snapshots)]
+    agents = [agent for source in sources for agent in agents_of(source, max(budgets), snapshots)]
     if elo_openings:
         require_opponent(agents[0].game)
     console.prepare_json(json_path)
@@ -126,7 +125,7 @@ def frontier(
             num_calls=NUM_CALLS if calls is None else calls,
             elo_openings=elo_openings or 0,
             acts_of=acts_of,
-            progress_fn=_report_to(progress),
+            progress_fn=report_to(progress),
         )
     figures["provenance"]["command"] = console.command_line()
     positions = figures["positions"]
@@ -152,76 +151,7 @@ def frontier(
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
 
 
-@click.command(
-    epilog=manual(
-        "xit recommend runs/connect_four_4x4 --max-regret 0.01",
-        "xit recommend connect_four --deadline-ms 20",
-        reads="AGENT, and exact values of its game",
-        writes="the budget to stdout, figures to --json",
-    )
-)
-@agent_argument
-@click.option(
-    "--max-regret", type=float, metavar="R", help="Mean regret allowed, in reward units. Default: any."
-)
-@click.option(
-    "--deadline-ms",
-    type=float,
-    metavar="T",
-    help="Milliseconds allowed for one call, at its 95th percentile. Default: any.",
-)
-@click.option(
-    "--max-mean-simulations",
-    type=float,
-    metavar="N",
-    help="Mean simulations a position allowed. Default: any.",
-)
-@budgets_option
-@states_option
-@json_option
-@debug_option
-def recommend(
-    source: Path,
-    max_regret: float | None,
-    deadline_ms: float | None,
-    max_mean_simulations: float | None,
-    budgets: tuple[int, ...],
-    max_positions: int | None,
-    json_path: Path | None,
-) -> None:
-    """Say how much AGENT should think on this machine, under limits on regret, time or simulations.
-
-    Fixed budgets are tried, and `auto` at four prices of a simulation. With --max-regret it is the rule with
-    the fewest simulations of which that can be promised for positions nobody measured; without, the one
-    that gives away least within the other limits. It takes minutes where the network is large.
-    """
-    from exit.cli.exact import load_exact
-    from exit.frontier import MAX_STATES
-    from exit.recommend import Limits
-    from exit.recommend import recommend as choose
-
-    try:
-        limits = Limits(max_regret, deadline_ms, max_mean_simulations)
-    except UsageError as error:
-        raise UsageError(_as_options(str(error))) from error
-    (agent,) = _agents(source, max(budgets), snapshots=False)
-    console.prepare_json(json_path)
-    exact = load_exact(agent.game)
-    with console.Progress("measuring") as progress:
-        figures = choose(
-            agent,
-            exact,
-            budgets,
-            limits,
-            max_states=max_positions or MAX_STATES,
-            progress_fn=_report_to(progress),
-        )
-    figures["provenance"]["command"] = console.command_line()
-    _show_recommendation(figures)
-    console.write_json(json_path, figures)
-
-
-def _agents(source: Path, most: int, snapshots: bool) -> "Iterator[Agent]":
+def agents_of(source: Path, most: int, snapshots: bool) -> "Iterator[Agent]":
     """The agent of a source, after those of all its snapshots if asked, with room for the greatest budget."""
     from exit.agent import Agent
     from exit.portable import snapshot_iterations
@@ -237,7 +167,9 @@ def _agents(source: Path, most: int, snapshots: bool) -> "Iterator[Agent]":
         yield Agent.load(source, step=step, max_simulations=capacity, warn_fn=console.warn)
 
 
-def _report_to(progress: console.Progress) -> Callable[[str, int, int], None]:
+def report_to(progress: console.Progress) -> Callable[[str, int, int], None]:
+    """What shows a measurement's progress when told what is done, how many and of how many."""
+
     def report(what: str, done: int, total: int) -> None:
         progress.update(f"{what}: {done:,} of {total:,}", done / total)
 
@@ -293,38 +225,3 @@ def _why_no_slope(agents: Sequence[dict[str, Any]]) -> str:
         f"no slope is fitted: it takes {FEWEST_POINTS} or more points above budget 0 with regret left, of "
         f"several agents and budgets; of {len(searched)} points {perfect} have none left"
     )
-
-
-def _show_recommendation(figures: dict[str, Any]) -> None:
-    interval, latency, check = figures["ci95"]["mean_regret"], figures["latency_ms"], figures["check"]
-    most = console.counted(figures["budget"], "simulation")
-    auto = f"budget auto at a price of {figures['price']}, at most {most}" if figures["price"] else None
-    console.say(auto or f"budget {figures['budget']}")
-    console.say(
-        f"mean regret {figures['mean_regret']:.5f} ({interval[0]:.5f} to {interval[1]:.5f}) over "
-        f"{console.counted(figures['positions']['count'], 'position')} ({figures['positions']['kind']}); "
-        f"at most {figures['promised_regret']:.5f} over as many others"
-    )
-    console.say(
-        f"{figures['mean_simulations']:.1f} simulations a position; {latency['median']:.3g} ms a call "
-        f"(95th percentile {latency['p95']:.3g}) on this machine"
-    )
-    if figures["in_time"] is not None:
-        console.say(f"{console.percent(figures['in_time'])} of new calls were in time")
-    if check["promised"]:
-        console.say(
-            f"chosen on one half of the positions, it held on the other in {check['held']} of "
-            f"{check['promised']} random halves{_unpromised(check)}"
-        )
-
-
-def _unpromised(check: dict[str, int]) -> str:
-    rest = check["splits"] - check["promised"]
-    return f" ({rest} more were too small to promise anything)" if rest else ""
-
-
-def _as_options(message: str) -> str:
-    """The message with the names of options in place of those of arguments."""
-    for name in ("max_regret", "deadline_ms", "max_mean_simulations"):
-        message = message.replace(name, "--" + name.replace("_", "-"))
-    return message

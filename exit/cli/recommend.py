@@ -1,0 +1,115 @@
+"""`xit recommend`: how much of thinking to buy."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exit.cli import console
+from exit.cli.frontier import agents_of, budgets_option, report_to, states_option
+from exit.cli.options import agent_argument, debug_option, json_option, manual
+from exit.errors import UsageError
+
+
+@click.command(
+    epilog=manual(
+        "xit recommend runs/connect_four_4x4 --max-regret 0.01",
+        "xit recommend connect_four --deadline-ms 20",
+        reads="AGENT, and exact values of its game",
+        writes="the budget to stdout, figures to --json",
+    )
+)
+@agent_argument
+@click.option(
+    "--max-regret", type=float, metavar="R", help="Mean regret allowed, in reward units. Default: any."
+)
+@click.option(
+    "--deadline-ms",
+    type=float,
+    metavar="T",
+    help="Milliseconds allowed for one call, at its 95th percentile. Default: any.",
+)
+@click.option(
+    "--max-mean-simulations",
+    type=float,
+    metavar="N",
+    help="Mean simulations a position allowed. Default: any.",
+)
+@budgets_option
+@states_option
+@json_option
+@debug_option
+def recommend(
+    source: Path,
+    max_regret: float | None,
+    deadline_ms: float | None,
+    max_mean_simulations: float | None,
+    budgets: tuple[int, ...],
+    max_positions: int | None,
+    json_path: Path | None,
+) -> None:
+    """Say how much AGENT should think on this machine, under limits on regret, time or simulations.
+
+    Fixed budgets are tried, and `auto` at four prices of a simulation. With --max-regret it is the rule with
+    the fewest simulations of which that can be promised for positions nobody measured; without, the one
+    that gives away least within the other limits. It takes minutes where the network is large.
+    """
+    from exit.cli.exact import load_exact
+    from exit.frontier import MAX_STATES
+    from exit.recommend import Limits
+    from exit.recommend import recommend as choose
+
+    try:
+        limits = Limits(max_regret, deadline_ms, max_mean_simulations)
+    except UsageError as error:
+        raise UsageError(_as_options(str(error))) from error
+    (agent,) = agents_of(source, max(budgets), snapshots=False)
+    console.prepare_json(json_path)
+    exact = load_exact(agent.game)
+    with console.Progress("measuring") as progress:
+        figures = choose(
+            agent,
+            exact,
+            budgets,
+            limits,
+            max_states=max_positions or MAX_STATES,
+            progress_fn=report_to(progress),
+        )
+    figures["provenance"]["command"] = console.command_line()
+    _show_recommendation(figures)
+    console.write_json(json_path, figures)
+
+
+def _show_recommendation(figures: dict[str, Any]) -> None:
+    interval, latency, check = figures["ci95"]["mean_regret"], figures["latency_ms"], figures["check"]
+    most = console.counted(figures["budget"], "simulation")
+    auto = f"budget auto at a price of {figures['price']}, at most {most}" if figures["price"] else None
+    console.say(auto or f"budget {figures['budget']}")
+    console.say(
+        f"mean regret {figures['mean_regret']:.5f} ({interval[0]:.5f} to {interval[1]:.5f}) over "
+        f"{console.counted(figures['positions']['count'], 'position')} ({figures['positions']['kind']}); "
+        f"at most {figures['promised_regret']:.5f} over as many others"
+    )
+    console.say(
+        f"{figures['mean_simulations']:.1f} simulations a position; {latency['median']:.3g} ms a call "
+        f"(95th percentile {latency['p95']:.3g}) on this machine"
+    )
+    if figures["in_time"] is not None:
+        console.say(f"{console.percent(figures['in_time'])} of new calls were in time")
+    if check["promised"]:
+        console.say(
+            f"chosen on one half of the positions, it held on the other in {check['held']} of "
+            f"{check['promised']} random halves{_unpromised(check)}"
+        )
+
+
+def _unpromised(check: dict[str, int]) -> str:
+    rest = check["splits"] - check["promised"]
+    return f" ({rest} more were too small to promise anything)" if rest else ""
+
+
+def _as_options(message: str) -> str:
+    """The message with the names of options in place of those of arguments."""
+    for name in ("max_regret", "deadline_ms", "max_mean_simulations"):
+        message = message.replace(name, "--" + name.replace("_", "-"))
+    return message
