@@ -23,6 +23,7 @@ import jax
 
 from exit.catalog import load_config, with_overrides
 from exit.devices import use_all_cores
+from exit.errors import UserError
 from exit.loop import RunConfig, init_run, iterate
 
 _ARMS = (
@@ -49,8 +50,9 @@ def seconds_of(state: Any, config: RunConfig, iterations: int) -> tuple[Any, flo
     return state, (time.perf_counter() - wall) / iterations, (time.process_time() - cpu) / iterations
 
 
-def compare(arms: Sequence[str], turns: int, iterations: int) -> list[dict[str, Any]]:
-    configs = [config_of(arm) for arm in arms]
+def compare(
+    arms: Sequence[str], configs: Sequence[RunConfig], turns: int, iterations: int
+) -> list[dict[str, Any]]:
     # The second iteration may begin with arrays lying elsewhere than the first, and compile once more.
     states = [seconds_of(init_run(config), config, 3)[0] for config in configs]
     taken: list[list[tuple[float, float]]] = [[] for _ in arms]
@@ -80,9 +82,16 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5, metavar="N")
     parser.add_argument("--iterations", type=int, default=5, metavar="N", help="of a turn of an arm")
     options = parser.parse_args()
-    use_all_cores()
+    for name in ("turns", "iterations"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} is {getattr(options, name)}; give at least 1")
     arms = options.arms or (_QUICK_ARMS if options.quick else _ARMS)
-    rows = compare(arms, 2 if options.quick else options.turns, options.iterations)
+    try:
+        configs = [config_of(arm) for arm in arms]
+    except UserError as error:
+        parser.error(str(error))
+    use_all_cores()
+    rows = compare(arms, configs, 2 if options.quick else options.turns, options.iterations)
     print(f"{jax.device_count()} devices: {jax.devices()[0].device_kind}")
     print(f"{'ms':>8}{'CPU ms':>9}  ratio (least to greatest)")
     for row in rows:

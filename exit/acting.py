@@ -131,7 +131,7 @@ def budget_of_each(states: State, budget: Budget, max_simulations: int) -> Int[n
     return np.broadcast_to(budgets, (num_states,)).astype(np.int32)
 
 
-@kept(static=("game", "predict", "config"), in_step=True)
+@kept(static=("game", "predict", "config"))
 def _search(
     params: Params,
     states: State,
@@ -147,7 +147,7 @@ def _search(
     return search(params, key, states, budgets, game=game, predict=predict, config=config, price=price)
 
 
-@kept(static=("game", "predict", "config"), in_step=True)
+@kept(static=("game", "predict", "config"))
 def _curve(
     params: Params,
     states: State,

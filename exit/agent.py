@@ -66,6 +66,13 @@ class Agent:
     source: Path
     foresight: Foresight | None = None
 
+    def __repr__(self) -> str:
+        """One line: the game, where the agent comes from, and how far it may search."""
+        return (
+            f"<Agent of {self.game.name} from {self.source}, trained for {self.step:,} iterations; "
+            f"budgets 0 to {self.search.max_simulations:,}>"
+        )
+
     @property
     def game(self) -> Game:
         """The rules it plays by."""

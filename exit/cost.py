@@ -13,7 +13,7 @@ from exit.acting import compiled_search
 from exit.agent import Agent
 from exit.evaluate import rows_of
 from exit.game import State
-from exit.network import make_network
+from exit.network import in_single_precision, make_network
 
 _BACKWARD = 2
 """What gradients cost beside the evaluation itself, in evaluations."""
@@ -42,8 +42,9 @@ class Flops(NamedTuple):
 
 
 def flops_of(agent: Agent) -> Flops:
-    """Counts the operations of an agent's network and search."""
-    network, game = make_network(agent.config.network, agent.game), agent.game
+    """Counts the operations of an agent's network and search, whatever the type that it multiplies in."""
+    # XLA counts a number that is rounded as an operation, and kernels are rounded once for many searches.
+    network, game = make_network(in_single_precision(agent.config.network), agent.game), agent.game
     observation = jnp.zeros((1, *game.observation_shape))
     evaluation = _count(jax.jit(network.predict).lower(agent.params, observation).compile())
     states = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], game.init())

@@ -33,7 +33,8 @@ class RunConfig:
     Attributes:
       num_iterations: of self-play and learning.
       overlap: learn from what was played before while the next games are played: half of the devices (on a
-        CPU, the cores) play and half learn. New games are learnt from an iteration later.
+        CPU, the cores) play and half learn. New games are learnt from an iteration later, also where one
+        device has to do both in turn. A fleet, whose actors play while its learner learns, takes no notice.
       return_weight: share of the game's return in the value target, against the search's value.
       final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
         learnt from how long games end are true early and noisy; those of search the other way round.
@@ -194,7 +195,7 @@ def play(
 
 
 def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics]:
-    """One iteration's re-analysis and learning, from a replay that holds what was played in it.
+    """One iteration's re-analysis and learning, from the replay as it is.
 
     The replay of `state` is consumed; the iteration is over.
     """

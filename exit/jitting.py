@@ -9,6 +9,7 @@ import jax
 from jax.core import Tracer
 
 from exit.devices import on_cpu, team_size
+from exit.products import has_instructions
 
 NAMED = "kept_as"
 """Attribute of a function that holds what it was made from."""
@@ -27,10 +28,9 @@ class Jitted:
         *,
         static: Sequence[str] = (),
         donate: Sequence[str] = (),
-        in_step: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
-        self.function, self._in_step = function, in_step
+        self.function = function
         self.names: dict[str, Any] = {"static_argnames": tuple(static), "donate_argnames": tuple(donate)}
         self._plain: Any = jax.jit(function, **self.names)
         self._half: Any = jax.jit(function, compiler_options=_IN_BFLOAT16, **self.names)
@@ -56,16 +56,16 @@ class Jitted:
         """What a program made for these arguments is compiled with."""
         # These routines divide a product among threads that other devices may be waiting in: with jaxlib 0.10
         # training on two devices hung after some ten thousand updates.
-        if not on_cpu() or (self._in_step and team_size() > 1):
+        if not on_cpu() or team_size() > 1 or not has_instructions():
             return {}
         return _IN_BFLOAT16 if any(map(_computes_in_bfloat16, static.values())) else {}
 
 
 def jitted(
-    *, static: Sequence[str] = (), donate: Sequence[str] = (), in_step: bool = False
+    *, static: Sequence[str] = (), donate: Sequence[str] = ()
 ) -> Callable[[Callable[..., Any]], Jitted]:
     """Decorates a function as `Jitted`; the arguments are those of `exit.programs.kept`."""
-    return functools.partial(Jitted, static=static, donate=donate, in_step=in_step)
+    return functools.partial(Jitted, static=static, donate=donate)
 
 
 def named(function: Callable[..., Any], *made_from: Any) -> Callable[..., Any]:
@@ -76,9 +76,13 @@ def named(function: Callable[..., Any], *made_from: Any) -> Callable[..., Any]:
 
 @functools.cache
 def _computes_in_bfloat16(value: Hashable) -> bool:
+    return _says_bfloat16(value)
+
+
+def _says_bfloat16(value: Any) -> bool:
     """Whether a value is, has or was made from settings that say so."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return parts.get("bfloat16") is True or any(map(_computes_in_bfloat16, parts.values()))
+        parts = [getattr(value, field.name) for field in dataclasses.fields(value)]
+        return getattr(value, "bfloat16", None) is True or any(map(_says_bfloat16, parts))
     parts = value if isinstance(value, tuple) else getattr(value, NAMED, ())
-    return any(map(_computes_in_bfloat16, parts))
+    return any(map(_says_bfloat16, parts))

@@ -72,6 +72,11 @@ class LearnerConfig:
                 f"learner.focus is {self.focus}; it must be in [0, 1], where 0 draws all examples evenly"
             )
 
+    @property
+    def bfloat16(self) -> bool:
+        """Whether its own products of matrices are in bfloat16, whatever the network's are."""
+        return self.optimizer == "muon"
+
 
 class LearnerState(NamedTuple):
     """Everything the learner carries.
@@ -146,7 +151,7 @@ def learn(
     return state, replay, jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *metrics)
 
 
-@jitted(static=("game", "network", "config", "total_updates"), in_step=True)
+@jitted(static=("game", "network", "config", "total_updates"))
 def _update(
     state: LearnerState,
     rng_key: Key[Array, ""],

@@ -1,6 +1,6 @@
 """Muon (K. Jordan et al. 2024): steps of hidden matrices with all singular values alike.
 
-Optax has it in float32 alone, which takes a CPU several times as long.
+Optax has it in float32 alone; in bfloat16 its products take about half as long where there are instructions.
 """
 
 import functools

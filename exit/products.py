@@ -4,12 +4,26 @@ A CPU that multiplies bfloat16 (AVX-512 BF16, AMX) does twice as many of these a
 still.
 """
 
+import functools
 import math
+import platform
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+_INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+@functools.cache
+def has_instructions() -> bool:
+    """Whether this CPU is known to multiply bfloat16; where the system does not say, it is not."""
+    if platform.system() != "Linux":
+        return False
+    return not _INSTRUCTIONS.isdisjoint(_CPU_INFO.read_text(encoding="utf-8").split())
 
 
 def half(matrix: Float[Array, "M N"]) -> Float[Array, "M N"]:

@@ -107,17 +107,14 @@ class Kept:
         return program
 
 
-def kept(
-    *, static: Sequence[str] = (), donate: Sequence[str] = (), in_step: bool = False
-) -> Callable[[Callable[..., Any]], Kept]:
+def kept(*, static: Sequence[str] = (), donate: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Kept]:
     """Decorates a function as `Kept`.
 
     Args:
       static: keyword arguments that a program is made for; described by `description`, else not kept.
       donate: arguments whose memory the result may take.
-      in_step: whether its programs may have several devices wait for each other.
     """
-    return lambda function: Kept(Jitted(function, static=static, donate=donate, in_step=in_step))
+    return lambda function: Kept(Jitted(function, static=static, donate=donate))
 
 
 def remembered(name: str, compute: Callable[[], Any], *made_from: Any) -> Any:

@@ -86,7 +86,9 @@ def reanalyse(
         )
         state = jax.tree.map(lambda leaf: leaf[rows], replay.examples.state)
         budget = jnp.full(config.num_positions, search_config.max_simulations)
-        found = search(params, key_search, state, budget, game=game, predict=predict, config=search_config)
+        found = search(
+            params, key_search, state, budget, game=game, predict=predict, config=search_config, alike=True
+        )
         mixed = return_weight * replay.examples.value[rows] + (1.0 - return_weight) * found.value
         solved = found.lower == found.upper
         regrets = seen_regrets(found)

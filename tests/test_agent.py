@@ -78,6 +78,13 @@ def test_it_loads_the_newest_checkpoint_and_changes_nothing(trained: Path) -> No
     assert contents(trained) == before
 
 
+def test_it_says_in_a_line_what_it_is(trained: Path, agent: Agent) -> None:
+    shown = repr(agent)
+    assert "\n" not in shown
+    for part in (agent.game.name, str(trained), "4 iterations", f"0 to {CAPACITY}"):
+        assert part in shown
+
+
 def test_it_loads_an_earlier_checkpoint(trained: Path) -> None:
     agent = Agent.load(trained, step=2)
     assert agent.step == 2

@@ -348,13 +348,14 @@ def test_act_says_how_far_it_is(
     trained: _Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setattr("exit.cli.console._PATIENCE_SECONDS", 0.0)
-    # However long it compiles, nothing is said before there is something to say.
+    # However long it takes, nothing is said twice.
     monkeypatch.setattr("exit.cli.console._LOOK_SECONDS", 600.0)
-    positions, out = tmp_path / "positions.jsonl", tmp_path / "out.jsonl"
+    monkeypatch.setattr("exit.cli.console._PLAIN_INTERVAL_SECONDS", 0.0)
+    positions, out = tmp_path / "positions.jsonl", tmp_path / "made" / "for" / "out.jsonl"
     positions.write_text('{"moves": []}\n{"moves": [4]}\n')
     command = ["act", str(trained.run_dir), "--budget", "1", "--positions", str(positions)]
     assert run([*command, "--out", str(out)]) == 0
-    assert capsys.readouterr().err == "answering  100%  2 positions\n"
+    assert capsys.readouterr().err == "answering  compiling\nanswering  100%  2 positions\n"
     assert run(command) == 0
     assert capsys.readouterr().err == ""
 

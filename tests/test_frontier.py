@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from exit.agent import Agent
 from exit.cli import run
+from exit.cost import flops_of
 from exit.errors import UsageError
 from exit.evaluate import (
     Strength,
@@ -160,6 +162,13 @@ def test_the_frontier_shows_training_and_thinking_pay(
         assert rows[-1]["mean_regret"] < 0.5 * rows[0]["mean_regret"]
     assert last["budgets"][0]["mean_regret"] < first["budgets"][0]["mean_regret"]
     _assert_rated(found)
+
+
+def test_agents_that_round_to_bfloat16_are_charged_the_same(run_dir: Path) -> None:
+    agent = Agent.load(run_dir)
+    network = replace(agent.config.network, bfloat16=True)
+    half = replace(agent, config=replace(agent.config, network=network))
+    assert flops_of(half) == flops_of(agent)
 
 
 def _assert_rated(found: dict[str, Any]) -> None:

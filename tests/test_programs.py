@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import make_dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from exit.iteration import RunConfig
 from exit.jitting import jitted, named
+from exit.learner import LearnerConfig
 from exit.network import ConvConfig, GRUConfig, MLPConfig, NetworkConfig, make_network
 from exit.programs import description, remembered
 from games.connect_four import ConnectFour
@@ -163,13 +166,37 @@ def test_networks_that_compute_in_bfloat16_get_routines_for_it(
     config, game = kind(bfloat16=bfloat16), ConnectFour(4, 4)
     network = make_network(config, game)
     run = RunConfig(game=game, network=config)
-    alone, in_step = (jitted(in_step=each)(lambda: 0).options for each in (False, True))
+    options = jitted()(lambda: 0).options
     for value in (config, run, network, network.predict, (1, network.predict)):
-        found = alone({"game": game, "value": value})
-        assert bool(found) == bfloat16
-        assert in_step({"game": game, "value": value}) == found
-        monkeypatch.setattr("exit.jitting.team_size", lambda: 2)
+        monkeypatch.setattr("exit.jitting.has_instructions", lambda: True)
+        assert bool(options({"game": game, "value": value})) == bfloat16
         # Where devices wait for each other, threads that these routines need may be taken.
-        assert in_step({"game": game, "value": value}) == {}
-        assert alone({"game": game, "value": value}) == found
+        monkeypatch.setattr("exit.jitting.team_size", lambda: 2)
+        assert options({"game": game, "value": value}) == {}
         monkeypatch.undo()
+        monkeypatch.setattr("exit.jitting.has_instructions", lambda: False)
+        assert options({"game": game, "value": value}) == {}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_muon_gets_routines_for_its_products(
+    optimizer: Literal["adamw", "muon"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exit.jitting.has_instructions", lambda: True)
+    config = LearnerConfig(optimizer=optimizer)
+    assert bool(jitted()(lambda: 0).options({"config": config})) == (optimizer == "muon")
+
+
+def test_settings_may_hold_what_cannot_be_hashed() -> None:
+    """As they may for `jax.jit`, which hashes them as a whole."""
+
+    @dataclass(frozen=True)
+    class Table:
+        name: str
+        entries: np.ndarray = field(compare=False)
+
+    @jitted(static=("table",))
+    def looked_up(index: jax.Array, *, table: Table) -> jax.Array:
+        return jnp.asarray(table.entries)[index]
+
+    assert int(looked_up(jnp.int32(1), table=Table("squares", np.array([0, 1, 4]) + 5))) == 6

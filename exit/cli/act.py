@@ -94,15 +94,16 @@ def act(
     from exit.cli.loading import load_agent
 
     agent = load_agent(source, (budget,) if isinstance(budget, int) else (), max_simulations)
-    responder = _Responder(agent, budget, price, deadline_ms)
     from exit.cli.positions import read_batches
 
     size = None if positions == _DASH else positions.stat().st_size
     with _opened(positions) as lines_in, contextlib.ExitStack() as stack:
         sink, progress = sys.stdout, None
         if out != _DASH:
+            out.parent.mkdir(parents=True, exist_ok=True)
             sink = stack.enter_context(out.open("w", encoding="utf-8"))
             progress = stack.enter_context(console.Progress("answering"))
+        responder = _Responder(agent, budget, price, deadline_ms, progress)
         done = 0
         for lines in read_batches(lines_in.read1, responder.max_batch):
             for answer in responder.answers(lines):
@@ -131,11 +132,13 @@ class _Responder:
         budget: int | str | None,
         price: float | None,
         deadline_ms: float | None,
+        progress: console.Progress | None,
     ) -> None:
         self._agent = agent
         self._budget = budget
         self._price = price
         self._deadline_ms = deadline_ms
+        self._progress = progress
         self._compiled: set[int] = set()
         most = _MAX_NODES // (1 + agent.search.max_simulations)
         fitting = [size for size in _BATCH_SIZES if size <= most]
@@ -160,13 +163,23 @@ class _Responder:
         rows = np.minimum(np.arange(size), num_states - 1)
         states = jax.tree.map(lambda leaf: leaf[rows], states)
         if size not in self._compiled:
-            self._act(states, min(self._budget, 1) if isinstance(self._budget, int) else self._budget)
+            self._compile(states)
             self._compiled.add(size)
         started = time.perf_counter()
         result = self._act(states, self._budget)
         ms = 1000 * (time.perf_counter() - started) / num_states
         weighed = self._agent.foresight is not None and self._budget == "auto"
         return (_answer(result, row, legal[row], ms, weighed) for row in range(num_states))
+
+    def _compile(self, states: Any) -> None:
+        budget = min(self._budget, 1) if isinstance(self._budget, int) else self._budget
+        if self._progress is not None:
+            self._progress.update("compiling")
+            self._act(states, budget)
+            return
+        # Answers go to stdout, which may be the same terminal: the line is gone before the first of them.
+        with console.Progress("compiling"):
+            self._act(states, budget)
 
     def _act(self, states: Any, budget: int | str | None) -> "SearchResult":
         import jax

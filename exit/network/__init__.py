@@ -11,6 +11,7 @@ from exit.network.config import (
     NetworkConfig,
     SequenceConfig,
     TransformerConfig,
+    in_single_precision,
 )
 from exit.network.history import Memory, newest_event
 from exit.network.make import LAST_LAYERS, Network, Params, PredictFn, Recurrence, make_network, recurrence_of
@@ -28,6 +29,7 @@ __all__ = [
     "Recurrence",
     "SequenceConfig",
     "TransformerConfig",
+    "in_single_precision",
     "make_network",
     "newest_event",
     "recurrence_of",

@@ -1,6 +1,6 @@
 """Kinds of networks and their sizes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -37,8 +37,8 @@ class ConvConfig:
     Attributes:
       channels: channels of the residual stream.
       num_blocks: residual blocks of two 3 x 3 convolutions each.
-      bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
-        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
+      bfloat16: on a GPU compute in bfloat16; parameters and outputs stay float32. On a CPU convolutions are
+        in float32 all the same.
     """
 
     channels: int = 32
@@ -59,8 +59,8 @@ class GRUConfig:
       memory: units of the recurrent unit, which is all that is kept of a history.
       width: units of the residual stream over it.
       num_blocks: residual blocks of two dense layers each.
-      bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
-        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
+      bfloat16: on a GPU compute in bfloat16; parameters and outputs stay float32. On a CPU that multiplies it
+        (AVX-512 BF16, AMX) so do dense layers, but not the recurrent unit.
     """
 
     memory: int = 64
@@ -104,6 +104,11 @@ class TransformerConfig:
 
 SequenceConfig = GRUConfig | TransformerConfig
 NetworkConfig = MLPConfig | ConvConfig | GRUConfig | TransformerConfig
+
+
+def in_single_precision(config: NetworkConfig) -> NetworkConfig:
+    """The same network, computed in float32 throughout."""
+    return replace(config, bfloat16=False)
 
 
 def _check_sizes(config: NetworkConfig, **least: int) -> None:

@@ -207,7 +207,7 @@ def _num_rows(thinker: Thinker, num_states: int, budget: int) -> int:
     return num_rows(num_states, budget, thinker.game)
 
 
-@kept(static=("rows", "game", "predict", "config"), in_step=True)
+@kept(static=("rows", "game", "predict", "config"))
 def _plant(
     params: Params, state: State, *, rows: int, game: Game, predict: PredictFn, config: SearchConfig
 ) -> Grown:
@@ -268,6 +268,6 @@ def _grow_one(params: Params, tree: Grown, budget: Int[Array, " 1"], **program: 
     return tree, jax.tree.map(lambda leaf: leaf[0], result)
 
 
-_grow_copy = kept(static=("game", "predict", "config"), in_step=True)(_grow_one)
+_grow_copy = kept(static=("game", "predict", "config"))(_grow_one)
 # Writes into the tree that it is given, which is gone then.
-_grow_in_place = kept(static=("game", "predict", "config"), donate=("tree",), in_step=True)(_grow)
+_grow_in_place = kept(static=("game", "predict", "config"), donate=("tree",))(_grow)

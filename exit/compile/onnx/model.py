@@ -1,6 +1,5 @@
 """From a network's jaxpr to an ONNX model, equation by equation, and back to a function that runs."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from exit.compile.onnx.primitives import TRANSLATIONS
 from exit.compile.reflex import NetworkFn
 from exit.errors import UsageError, UserError
 from exit.leaves import flatten
-from exit.network import make_network
+from exit.network import in_single_precision, make_network
 
 _OPSET, _IR_VERSION = 18, 10
 _INPUT, _OUTPUTS = "observation", ("prior_logits", "value")
@@ -101,10 +100,7 @@ def session_of(model: bytes) -> NetworkFn:
 
 def _jaxpr_of(agent: Agent) -> core.ClosedJaxpr:
     """What the network does, for a batch of unknown size, in single precision throughout."""
-    config: Any = agent.config.network
-    if getattr(config, "bfloat16", False):
-        config = dataclasses.replace(config, bfloat16=False)
-    predict = make_network(config, agent.game).predict
+    predict = make_network(in_single_precision(agent.config.network), agent.game).predict
     (batch,) = export.symbolic_shape("batch")
     observation = jax.ShapeDtypeStruct((batch, *agent.game.observation_shape), jnp.float32)
     return jax.make_jaxpr(predict)(agent.params, observation)
