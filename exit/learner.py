@@ -1,6 +1,7 @@
 """From examples to parameters: the loss, the optimiser and the averaged copy that acts."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal, NamedTuple
 
 import jax
@@ -125,51 +126,86 @@ def learn(
 ) -> tuple[LearnerState, Replay, LearnerMetrics]:
     """Do one iteration's updates on examples drawn from the replay; the key is consumed.
 
+    Where the replay keeps regrets up to date (`LearnerConfig.focus`), it is consumed too.
+
     Args:
       counts_for: what each example counts for when some are drawn (`exit.replay.rarities`); None for alike.
 
     Returns:
       The learner after them, the replay with what the network now gives away in its examples, and figures.
     """
-    metrics = []
+    rows, batches = _batches(replay, rng_key, counts_for, game=game, config=config)
+    regrets, metrics = [], []
     # Not one program with a loop in it: within loops XLA takes ten times as long on a CPU for the gradients
     # of convolutions.
-    for key_update in jax.random.split(rng_key, config.num_updates):
+    for batch in batches:
         state, regret, found = _update(
-            state,
-            key_update,
-            replay,
-            counts_for,
-            game=game,
-            network=network,
-            config=config,
-            total_updates=total_updates,
+            state, batch, game=game, network=network, config=config, total_updates=total_updates
         )
-        if regret is not None:
-            replay = replay._replace(examples=replay.examples._replace(regret=regret))
+        regrets.append(regret)
         metrics.append(found)
+    if config.focus:
+        seen = _seen_again(replay.examples.regret, rows, regrets)
+        replay = replay._replace(examples=replay.examples._replace(regret=seen))
     return state, replay, jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *metrics)
+
+
+@jitted(static=("game", "config"))
+def _batches(
+    replay: Replay,
+    rng_key: Key[Array, ""],
+    counts_for: Float[Array, " capacity"] | None,
+    *,
+    game: Game,
+    config: LearnerConfig,
+) -> tuple[Int[Array, "U B"], list[Targets]]:
+    """The examples of U updates, and their rows.
+
+    Drawn together, since to add up what each of millions counts for is much of a small network's update.
+    """
+    key_even, key_focused, key_symmetry = jax.random.split(rng_key, 3)
+    num_updates, num_focused = config.num_updates, round(config.focus * config.batch_size)
+
+    def drawn(rng_key: Key[Array, ""], num: int, focus: float) -> Int[Array, "U num"]:
+        rows = draw(replay, rng_key, num_updates * num, focus=focus, counts_for=counts_for)
+        # They come from one part of the replay after the other; every update gets some from each.
+        return rows.reshape(num, num_updates).T
+
+    even = drawn(key_even, config.batch_size - num_focused, 0.0)
+    rows = jnp.concatenate([even, drawn(key_focused, num_focused, 1.0)], axis=1) if num_focused else even
+    examples = rows_at(replay, rows.reshape(-1))
+    if config.augment:
+        examples = augment(examples, key_symmetry, game=game)
+    examples = jax.tree.map(lambda leaf: leaf.reshape(*rows.shape, *leaf.shape[1:]), examples)
+    batches = [jax.tree.map(itemgetter(index), examples) for index in range(num_updates)]
+    return everywhere(rows), [divided(batch) for batch in batches]
+
+
+@jitted(donate=("regret",))
+def _seen_again(
+    regret: Float[Array, " capacity"], rows: Int[Array, "U B"], found: list[Float[Array, " B"]]
+) -> Float[Array, " capacity"]:
+    """The regret in all examples, in those of these rows as the network last saw it."""
+    newer = jnp.stack(found)
+
+    def write(index: Array, regret: Float[Array, " capacity"]) -> Float[Array, " capacity"]:
+        return regret.at[rows[index]].set(newer[index])
+
+    return everywhere(jax.lax.fori_loop(0, len(newer), write, regret))
 
 
 @jitted(static=("game", "network", "config", "total_updates"))
 def _update(
     state: LearnerState,
-    rng_key: Key[Array, ""],
-    replay: Replay,
-    counts_for: Float[Array, " capacity"] | None,
+    examples: Targets,
     *,
     game: Game,
     network: Network,
     config: LearnerConfig,
     total_updates: int,
-) -> tuple[LearnerState, Float[Array, " capacity"] | None, LearnerMetrics]:
-    """One update; with the regret in all examples where it is kept up to date."""
+) -> tuple[LearnerState, Float[Array, " B"], LearnerMetrics]:
+    """One update, with the policy's regret in each example."""
     optimizer = _optimizer(config, total_updates)
-    key_sample, key_symmetry = jax.random.split(rng_key)
-    rows = draw(replay, key_sample, config.batch_size, focus=config.focus, counts_for=counts_for)
-    examples = rows_at(replay, rows)
-    if config.augment:
-        examples = augment(examples, key_symmetry, game=game)
     examples = divided(examples)
     gradient_fn = jax.value_and_grad(_loss, has_aux=True)
     (_, (policy_loss, value_loss, regret)), grads = gradient_fn(
@@ -183,9 +219,7 @@ def _update(
     learning_rate = jnp.asarray(_schedule(config, total_updates)(state.num_updates))
     metrics = LearnerMetrics(policy_loss, value_loss, optax.tree.norm(grads), learning_rate)
     state = LearnerState(params, averaged, optimizer_state, state.num_updates + 1)
-    if not config.focus:
-        return everywhere(state), None, metrics
-    return everywhere(state), everywhere(replay.examples.regret.at[rows].set(regret)), metrics
+    return everywhere(state), everywhere(regret), metrics
 
 
 def augment(examples: Targets, rng_key: Key[Array, ""], *, game: Game) -> Targets:

@@ -48,12 +48,19 @@ def test_exact_values_are_those_known(name, value, tolerance):
         ("bandit_2_10", 6.021785714, TO_NINE_DIGITS),
         ("bandit_2_20", 12.431264906, TO_NINE_DIGITS),
         ("kelly_25_250_10", 62.604887, TO_A_THOUSANDTH_OF_A_CENT),
+        ("kelly_25_250_300", 246.20805, TO_A_THOUSANDTH_OF_A_CENT),
         ("kelly_beta_3_2_10", 51.673926, TO_A_THOUSANDTH_OF_A_CENT),
         ("kelly_beta_7_3_20", 77.016234, TO_A_THOUSANDTH_OF_A_CENT),
     ],
 )
 def test_more_exact_values_are_those_known(name, value, tolerance):
     assert initial_value(table_of(load_game(name))) == pytest.approx(value, abs=tolerance)
+
+
+@pytest.mark.slow
+def test_pig_is_won_by_the_first_player_as_often_as_published():
+    """T. Neller and C. Presser, 2004: 0.530593."""
+    assert (1 + initial_value(table_of(Pig(100)))) / 2 == pytest.approx(0.530593, abs=1e-6)
 
 
 @pytest.mark.parametrize(
