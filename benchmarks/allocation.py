@@ -17,6 +17,9 @@ Then the rule of `budget="auto"`, value of information, at one price of a simula
 game the geometric mean of the prices that suit the other games; and the wall time of batches of 256
 states with it, in turns with the fixed budget, beside the simulations that both spend. --quick takes few
 states.
+
+Several agents of one game, such as seeds of one run, are shown together as well: mean, least and greatest
+saving. An agent may be a snapshot, RUN/snapshots/16.npz.
 """
 
 import argparse
@@ -250,8 +253,29 @@ def main() -> None:
             f"{each['simulations']:.1f} simulations, regret {each['regret']:.5f}, "
             f"{each['saving']:.2f} times fewer than a fixed budget"
         )
+    for game, same in _by_game(rows).items():
+        if len(same) > 1:
+            _show_together(game, same)
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "transfer": transferred}, indent=1) + "\n")
+
+
+def _by_game(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        game: [row for row in rows if row["game"] == game] for game in {row["game"]: None for row in rows}
+    }
+
+
+def _show_together(game: str, rows: list[dict[str, Any]]) -> None:
+    """The savings of several agents: mean, least and greatest; nan where one never gets so good."""
+    print(f"{game}, {len(rows)} agents together:")
+    print(f"  {'saving at the regret of':<22}" + "".join(f"{target:>24}" for target in _TARGETS))
+    for name in rows[0]["rules"]:
+        cells = []
+        for target in _TARGETS:
+            found = [row["rules"][name][target]["saving"] for row in rows]
+            cells.append(f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})")
+        print(f"  {name:<22}" + "".join(f"{cell:>24}" for cell in cells))
 
 
 def _show(row: dict[str, Any]) -> None:

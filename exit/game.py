@@ -53,6 +53,8 @@ class Game(Protocol):
         group stacked along a new leading axis, the identity first, and `actions`, int32 `[S, A]`, the
         image of each action. Chance outcomes keep their index, unless the next member says otherwise.
       `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
+      `symmetric_observations`: where each entry of an image's flattened observation is found in that of the
+        state, int32 `[S, N]`, for networks that know mirror images (`MLPConfig.images`).
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
       `random_state(rng_key) -> State`: an unfinished state drawn at random from all kinds of them, reachable
@@ -162,6 +164,11 @@ def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]
     """Images of the chance outcomes under the game's symmetries; themselves if the game does not say."""
     images = getattr(game, "symmetric_outcomes", None)
     return np.tile(np.arange(game.num_outcomes), (num_images, 1)) if images is None else images
+
+
+def symmetric_observations_of(game: Game) -> Int[np.ndarray, "S N"] | None:
+    """How the game's symmetries move the entries of an observation; None if the game does not say."""
+    return getattr(game, "symmetric_observations", None)
 
 
 def random_state_of(game: Game, rng_key: Key[Array, ""]) -> State:

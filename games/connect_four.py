@@ -5,6 +5,7 @@ A board is a bit string kept in 32-bit words, low bits first: cell (row, column)
 a board and separates the columns, so that a shifted board never lines up cells that are not in line.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import reduce
@@ -196,6 +197,12 @@ class ConnectFour:
 
         actions = np.arange(self.columns, dtype=np.int32)
         return ConnectFourState(*map(images, state)), jnp.stack([actions, actions[::-1]])
+
+    @property
+    def symmetric_observations(self) -> Int[np.ndarray, "2 N"]:
+        """The planes and their mirror images."""
+        entries = np.arange(math.prod(self.observation_shape), dtype=np.int32).reshape(self.observation_shape)
+        return np.stack([entries, entries[:, ::-1]]).reshape(2, -1)
 
     def _mirrored(self, board: bb.Board) -> bb.Board:
         mirrored = bb.empty(self._num_words)

@@ -219,6 +219,12 @@ class Hex:
         alike = [jnp.stack([flag, flag]) for flag in (state.first, state.over)]
         return HexState(mine, theirs, *alike), jnp.stack([actions, turned])
 
+    @property
+    def symmetric_observations(self) -> Int[np.ndarray, "2 N"]:
+        """The planes and the planes turned by half a turn."""
+        entries = np.arange(3 * self._num_cells, dtype=np.int32).reshape(self.observation_shape)
+        return np.stack([entries, entries[::-1, ::-1]]).reshape(2, -1)
+
     def render(self, state: HexState) -> str:
         """The rhombus, X for the first player, who joins top and bottom."""
         mine, theirs = map(bb.whole_number, (state.mine, state.theirs))

@@ -178,14 +178,22 @@ class Othello:
 
     def symmetries(self, state: OthelloState) -> tuple[OthelloState, Int[Array, "8 A"]]:
         """The eight symmetries of the square. Half of them exchange the colours of the initial stones."""
-        cells = self._cell_numbers()
-        sources = np.stack(
-            [np.rot90(board, turns).ravel() for board in (cells, cells.T) for turns in range(4)]
-        )
+        sources = self._symmetric_cells()
         images = [bb.packed(bb.plane(board, sources)) for board in state]
         passes = np.full((8, 1), self._num_cells)
         actions = np.concatenate([np.argsort(sources, axis=1), passes], axis=1)
         return OthelloState(*images), jnp.asarray(actions, jnp.int32)
+
+    @property
+    def symmetric_observations(self) -> Int[np.ndarray, "8 N"]:
+        """The planes turned and mirrored."""
+        return (2 * self._symmetric_cells()[..., None] + np.arange(2, dtype=np.int32)).reshape(8, -1)
+
+    def _symmetric_cells(self) -> Int[np.ndarray, "8 N"]:
+        """Where each cell of an image is found on the board."""
+        cells = self._cell_numbers()
+        turned = [np.rot90(board, turns).ravel() for board in (cells, cells.T) for turns in range(4)]
+        return np.stack(turned).astype(np.int32)
 
     def render(self, state: OthelloState) -> str:
         """The board, X for the player to move: whose turn it is does not follow from the stones."""

@@ -114,6 +114,12 @@ class TicTacToe:
 
         return TicTacToeState(*map(images, state)), jnp.asarray(_SYMMETRIES, jnp.int32)
 
+    @property
+    def symmetric_observations(self) -> Int[np.ndarray, "8 18"]:
+        """The planes turned and mirrored."""
+        sources = np.argsort(_SYMMETRIES, axis=1).astype(np.int32)
+        return (2 * sources[..., None] + np.arange(2, dtype=np.int32)).reshape(8, -1)
+
     def render(self, state: TicTacToeState) -> str:
         mine, theirs = int(state.mine), int(state.theirs)
         x, o = (mine, theirs) if mine.bit_count() == theirs.bit_count() else (theirs, mine)

@@ -128,6 +128,18 @@ class SymmetryHalf(TwoHeaps):
         return TwoHeaps.symmetries(self, state)[0], jnp.array([[0, 1], [0, 1]])
 
 
+class SymmetryUnseen(TwoHeaps):
+    """The heaps are swapped, and are said to look as before."""
+
+    symmetric_observations = np.array([[0, 1], [0, 1]], np.int32)
+
+
+class SymmetryOfNothing(TwoHeaps):
+    """Says how one symmetry of two looks."""
+
+    symmetric_observations = np.array([[0, 1]], np.int32)
+
+
 class SymmetryIllegal(TwoHeaps):
     """The second heap may not be touched, but it is called the image of the first."""
 
@@ -242,6 +254,8 @@ BROKEN = (
     (SymmetryWithoutIdentity(), "identity must come first"),
     (SymmetryDoubled(), "map the actions one to one"),
     (SymmetryHalf(), "commute with apply"),
+    (SymmetryUnseen(), "move the observation as symmetric_observations says"),
+    (SymmetryOfNothing(), "symmetric_observations"),
     (SymmetryIllegal(), "carry the legal actions along"),
     (SymmetryOfChance(heap=2), "keep outcome_probs"),
     (Untraceable(), "legal_actions fails: TracerBoolConversionError"),

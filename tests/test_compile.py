@@ -102,10 +102,11 @@ def test_a_table_is_the_agent_in_every_state(tmp_path: Path) -> None:
 NETWORKS = [
     (BANDIT, MLPConfig(width=16, num_blocks=2)),
     (TicTacToe(), ConvConfig(channels=8, num_blocks=1)),
+    (TicTacToe(), MLPConfig(width=16, num_blocks=1, images=4)),
 ]
 
 
-@pytest.mark.parametrize(("game", "network"), NETWORKS, ids=["mlp", "conv"])
+@pytest.mark.parametrize(("game", "network"), NETWORKS, ids=["mlp", "conv", "mlp of images"])
 def test_modules_and_models_say_what_the_network_says(game, network, tmp_path: Path) -> None:
     agent = untrained(game, network)
     to_stablehlo(agent, None, tmp_path / "a.stablehlo")

@@ -15,6 +15,7 @@ from exit.game import (
     action_name_of,
     statistic_names_of,
     statistics_of,
+    symmetric_observations_of,
     symmetries_of,
 )
 
@@ -74,6 +75,10 @@ def check_types(game: Game) -> None:
     _check_array(game, "the actions of symmetries", actions, (None, num_actions), jnp.integer)
     one_image = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), images)
     _check_same_type(game, "the states of symmetries without their first axis", one_image, state)
+    entries = called(game, "symmetric_observations", lambda: symmetric_observations_of(game))
+    if entries is not None:
+        shape = (len(actions), math.prod(game.observation_shape))
+        _check_array(game, "symmetric_observations", np.asarray(entries), shape, jnp.integer)
     names = called(
         game, "action_name", lambda: [action_name_of(game, action) for action in range(num_actions)]
     )

@@ -15,6 +15,7 @@ from exit.game import (
     observed_value_bounds_of,
     statistic_game_of,
     statistic_of,
+    symmetric_observations_of,
     symmetric_outcomes_of,
     symmetries_of,
 )
@@ -38,6 +39,7 @@ class PerRule(NamedTuple):
     same_legal: Any
     same_chance: Any
     commutes: Any
+    seen: Any
 
 
 RULES = PerRule(
@@ -54,6 +56,7 @@ RULES = PerRule(
     same_legal="a symmetry must carry the legal actions along",
     same_chance="a symmetry must keep outcome_probs",
     commutes="a symmetry must commute with apply",
+    seen="a symmetry must move the observation as symmetric_observations says",
 )
 
 
@@ -75,7 +78,7 @@ def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: Sta
     fair = jnp.all(probs >= 0, axis=1) & (jnp.abs(probs.sum(axis=1) - 1) <= _TOLERANCE)
     finite = jnp.isfinite(step.reward) & jnp.isfinite(step.discount)
     over = jax.vmap(jax.vmap(functools.partial(is_terminal, game)))(after)
-    broken_by_bounds, broken_by_symmetries = jnp.bool_(False), (jnp.bool_(False),) * 5
+    broken_by_bounds, broken_by_symmetries = jnp.bool_(False), (jnp.bool_(False),) * 6
     if hasattr(game, "observed_value_bounds"):
         broken_by_bounds = _broken_by_bounds(game, state, jnp.where(legal[:, None], probs, 0.0), after, step)
     broken_by_statistic = jnp.bool_(False)
@@ -142,7 +145,7 @@ def _broken_by_statistic(
 
 
 def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) -> tuple[Bool[Array, ""], ...]:
-    """The last five rules: of the identity, of permutations, and of what every symmetry must keep."""
+    """The last six rules: of the identity, of permutations, and of what every symmetry must keep."""
     legal, actions = game.legal_actions(state), jnp.arange(game.num_actions)
     probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
     images, image_actions = symmetries_of(game, state)
@@ -163,11 +166,16 @@ def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) ->
 
     kept_by_each = jax.vmap(kept, (0, 0, 0, 2))(images, image_actions, image_outcomes, images_after)
     first = (jax.tree.map(lambda leaf: leaf[0], images), image_actions[0])
+    entries, seen = symmetric_observations_of(game), jnp.bool_(True)
+    if entries is not None:
+        moved = jax.vmap(lambda image: jnp.ravel(game.observe(image)))(images)
+        seen = same(moved, jnp.ravel(game.observe(state))[entries])
     return (
         ~same(first, (state, actions)),
         jnp.any(jnp.sort(image_actions, axis=1) != actions)
         | jnp.any(jnp.sort(image_outcomes, axis=1) != jnp.arange(game.num_outcomes)),
         *(~jnp.all(kept) for kept in kept_by_each),
+        ~seen,
     )
 
 

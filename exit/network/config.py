@@ -16,6 +16,9 @@ class MLPConfig:
         float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
       activation: "relu"; or "silu" (Elfwing et al. 2018), which has no kinks, for games in which the best of
         many actions depends on how the value curves.
+      images: mirror images of what is seen (2, 4, ...) that the network values alike, moving its policy
+        along, for games that have `symmetric_observations`; None for one. Units are shared out among them,
+        so that blocks of the same width take so many times fewer operations.
     """
 
     width: int = 256
@@ -23,11 +26,22 @@ class MLPConfig:
     hidden: int | None = None
     bfloat16: bool = False
     activation: Literal["relu", "silu"] = "relu"
+    images: int | None = None
 
     def __post_init__(self) -> None:
         _check_sizes(self, width=1, num_blocks=0)
         if self.hidden is not None:
             _check_sizes(self, hidden=1)
+        if self.images is None:
+            return
+        _check_sizes(self, images=1)
+        if self.images.bit_count() > 1:
+            raise ValueError(f"network.images is {self.images}; it must be a power of two")
+        for name, size in (("width", self.width), ("hidden", self.hidden or self.width)):
+            if size % self.images:
+                raise ValueError(
+                    f"network.{name} is {size}; it must be a multiple of network.images, {self.images}"
+                )
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,14 @@ class LayerFactory:
     dot_general: Callable[..., jax.Array]
     rngs: nnx.Rngs
 
-    def linear(self, num_inputs: int, num_outputs: int) -> nnx.Linear:
+    def linear(self, num_inputs: int, num_outputs: int, *, use_bias: bool = True) -> nnx.Linear:
         return nnx.Linear(
-            num_inputs, num_outputs, dtype=self.dtype, dot_general=self.dot_general, rngs=self.rngs
+            num_inputs,
+            num_outputs,
+            use_bias=use_bias,
+            dtype=self.dtype,
+            dot_general=self.dot_general,
+            rngs=self.rngs,
         )
 
     def norm(self, num_features: int) -> nnx.LayerNorm:

@@ -8,33 +8,30 @@ from flax import nnx
 
 from exit.game import Game, action_features_of, observed_value_bounds_of
 from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
-from exit.network.layers import layer_factory
+from exit.network.layers import LayerFactory, layer_factory
+from exit.network.mirrors import mirrors_of
 from exit.network.sequence import SequenceTrunk
-from exit.network.trunks import ConvTrunk, MLPTrunk, activation_fn
+from exit.network.symmetric import Images, SpectralLinear, SymmetricTrunk, mean_of, spectrum
+from exit.network.trunks import ActivationFn, ConvTrunk, MLPTrunk, activation_fn
+
+_VALUE_UNITS = 64
 
 
 class _PolicyValueNet(nnx.Module):
     """A trunk with a policy head and a value head squashed into what the rules leave open of the value."""
 
-    def __init__(self, config: NetworkConfig, game: Game, rngs: nnx.Rngs):
-        layers = layer_factory(config.bfloat16, rngs)
-        shape = game.observation_shape
-        if isinstance(config, MLPConfig):
-            self.trunk = MLPTrunk(config, shape, layers)
-        elif isinstance(config, ConvConfig):
-            self.trunk = ConvTrunk(config, shape, layers)
-        else:
-            self.trunk = SequenceTrunk(config, shape, layers)
-        num_features = self.trunk.num_features
+    def __init__(self, trunk: Any, game: Game, layers: LayerFactory, activate: ActivationFn = nnx.relu):
+        self.trunk, self.game, self.activate = trunk, game, activate
         # Heads start at zero: an untrained reflex is uniform and values every state at the middle.
         zeros = nnx.initializers.zeros_init()
         features = action_features_of(game)
         num_scores = game.num_actions if features is None else features.shape[1]
-        self.policy = nnx.Linear(num_features, num_scores, kernel_init=zeros, rngs=rngs)
-        self.value_hidden = layers.linear(num_features, 64)
-        self.value = nnx.Linear(64, 1, kernel_init=zeros, rngs=rngs)
-        self.activate = activation_fn(config.activation if isinstance(config, MLPConfig) else "relu")
-        self.game = game
+        self.policy = nnx.Linear(trunk.num_features, num_scores, kernel_init=zeros, rngs=layers.rngs)
+        self.value_hidden = self.make_value_hidden(layers)
+        self.value = nnx.Linear(_VALUE_UNITS, 1, kernel_init=zeros, rngs=layers.rngs)
+
+    def make_value_hidden(self, layers: LayerFactory) -> nnx.Module:
+        return layers.linear(self.trunk.num_features, _VALUE_UNITS)
 
     def __call__(self, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         return self.answer(self.trunk.layers(observation)["features"], observation)
@@ -42,10 +39,43 @@ class _PolicyValueNet(nnx.Module):
     def answer(self, x: jax.Array, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Prior logits and value by features; the observation tells the bounds of the value."""
         low, high = jax.vmap(lambda seen: observed_value_bounds_of(self.game, seen))(observation)
-        logit = self.value(self.activate(self.value_hidden(x)).astype(jnp.float32))[:, 0]
-        scores, features = self.policy(x.astype(jnp.float32)), action_features_of(self.game)
-        prior_logits = scores if features is None else scores @ jnp.asarray(features, jnp.float32).T
-        return prior_logits, low + (high - low) * jax.nn.sigmoid(logit)
+        logit = self.value(self.value_features(x).astype(jnp.float32))[:, 0]
+        return self.prior_logits(x.astype(jnp.float32)), low + (high - low) * jax.nn.sigmoid(logit)
+
+    def value_features(self, x: jax.Array) -> jax.Array:
+        """What the value is linear in, but for its bounds."""
+        return self.activate(self.value_hidden(x))
+
+    def prior_logits(self, x: jax.Array) -> jax.Array:
+        """Prior logits by features."""
+        scores, features = self.policy(x), action_features_of(self.game)
+        return scores if features is None else scores @ jnp.asarray(features, jnp.float32).T
+
+
+class _SymmetricNet(_PolicyValueNet):
+    """A perceptron for which mirror images are alike; its heads take the mean over them."""
+
+    def make_value_hidden(self, layers: LayerFactory) -> nnx.Module:
+        return SpectralLinear(self.trunk.num_features, _VALUE_UNITS, self.trunk.num_images, layers)
+
+    def value_features(self, x: jax.Array) -> jax.Array:
+        sums = self.value_hidden(spectrum(self._images(x)))
+        return mean_of([self.activate(image) for image in spectrum(sums)])
+
+    def prior_logits(self, x: jax.Array) -> jax.Array:
+        def of_actions(weights: jax.Array) -> jax.Array:
+            features = action_features_of(self.game)
+            return weights if features is None else weights @ jnp.asarray(features, jnp.float32).T
+
+        assert self.policy.bias is not None
+        kernel, bias = of_actions(self.policy.kernel[...]), of_actions(self.policy.bias[...])
+        actions = mirrors_of(self.game, self.trunk.num_images).actions
+        # What is said of actions by an image is said of their images; one product for all.
+        kernels = jnp.concatenate([kernel[:, moved] for moved in actions]) / len(actions)
+        return x @ kernels + mean_of([bias[moved] for moved in actions])
+
+    def _images(self, x: jax.Array) -> Images:
+        return jnp.split(x, self.trunk.num_images, axis=-1)
 
 
 class Modules:
@@ -75,4 +105,13 @@ class Modules:
         return nnx.merge(self._graph, state)
 
     def _build(self, rngs: nnx.Rngs) -> _PolicyValueNet:
-        return _PolicyValueNet(self._config, self._game, rngs)
+        config, game, shape = self._config, self._game, self._game.observation_shape
+        layers = layer_factory(config.bfloat16, rngs)
+        if isinstance(config, ConvConfig):
+            return _PolicyValueNet(ConvTrunk(config, shape, layers), game, layers)
+        if not isinstance(config, MLPConfig):
+            return _PolicyValueNet(SequenceTrunk(config, shape, layers), game, layers)
+        activate = activation_fn(config.activation)
+        if config.images is None or config.images == 1:
+            return _PolicyValueNet(MLPTrunk(config, shape, layers), game, layers, activate)
+        return _SymmetricNet(SymmetricTrunk(config, game, config.images, layers), game, layers, activate)

@@ -14,7 +14,10 @@ Layers = dict[str, jax.Array]
 """What each layer makes of a batch, `[B, ...]`, the last one being the features."""
 
 
-def activation_fn(name: Literal["relu", "silu"]) -> Callable[[jax.Array], jax.Array]:
+ActivationFn = Callable[[jax.Array], jax.Array]
+
+
+def activation_fn(name: Literal["relu", "silu"]) -> ActivationFn:
     """What follows a layer, by its name in the configuration."""
     return {"relu": nnx.relu, "silu": nnx.silu}[name]
 
