@@ -1,11 +1,11 @@
-"""Products in bfloat16: as near as its eight bits, in float32, and so are their gradients."""
+"""Products: in bfloat16 as near as its eight bits, and so are their gradients; thin ones like any other."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from exit.products import half_product, layer_product
+from exit.products import half_product, layer_product, thin_product
 
 
 def _matrices(num_rows: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -39,3 +39,17 @@ def test_a_product_sums_over_the_axes_it_is_told() -> None:
     rows, _, weights = _matrices(6)
     np.testing.assert_allclose(half_product(rows, weights, (0, 0)), rows.T @ weights, rtol=0.03, atol=0.1)
     np.testing.assert_allclose(half_product(rows, rows, (1, 1)), rows @ rows.T, rtol=0.03, atol=0.3)
+
+
+@pytest.mark.parametrize("num_rows", [1, 7, 64])
+def test_a_thin_product_and_its_gradients_are_those_of_any_product(num_rows: int) -> None:
+    rows, kernel, weights = _matrices(num_rows)
+    np.testing.assert_array_equal(thin_product(rows, kernel), rows @ kernel)
+    found, expected = (
+        jax.grad(lambda rows, kernel, by: (by(rows, kernel) * weights).sum(), argnums=(0, 1))(
+            rows, kernel, product
+        )
+        for product in (thin_product, jnp.matmul)
+    )
+    for mine, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)

@@ -13,6 +13,7 @@ from exit.network.mirrors import mirrors_of
 from exit.network.sequence import SequenceTrunk
 from exit.network.symmetric import Images, SpectralLinear, SymmetricTrunk, mean_of, spectrum
 from exit.network.trunks import ActivationFn, ConvTrunk, MLPTrunk, activation_fn
+from exit.products import thin_product
 
 _VALUE_UNITS = 64
 
@@ -72,7 +73,7 @@ class _SymmetricNet(_PolicyValueNet):
         actions = mirrors_of(self.game, self.trunk.num_images).actions
         # What is said of actions by an image is said of their images; one product for all.
         kernels = jnp.concatenate([kernel[:, moved] for moved in actions]) / len(actions)
-        return x @ kernels + mean_of([bias[moved] for moved in actions])
+        return thin_product(x, kernels) + mean_of([bias[moved] for moved in actions])
 
     def _images(self, x: jax.Array) -> Images:
         return jnp.split(x, self.trunk.num_images, axis=-1)
