@@ -61,13 +61,14 @@ class _Norm(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(num_features))
 
     def __call__(self, x: Images) -> Images:
-        root = len(x) ** 0.5
-        mean = x[0].mean(axis=-1, keepdims=True)
-        centred = [x[0] - mean, *x[1:]]
+        root, dtype = len(x) ** 0.5, x[0].dtype
+        first, *rest = (each.astype(jnp.float32) for each in x)
+        # What all images have in common is in their sum.
+        centred = [first - first.mean(axis=-1, keepdims=True), *rest]
         variance = sum(jnp.mean(each**2, axis=-1, keepdims=True) for each in centred) / len(x)
         scale = jax.lax.rsqrt(variance + _EPSILON) * self.scale[...]
         first, *rest = (each * scale for each in centred)
-        return [first + root * self.bias[...], *rest]
+        return [each.astype(dtype) for each in (first + root * self.bias[...], *rest)]
 
 
 class _Block(nnx.Module):
