@@ -10,7 +10,7 @@ import pytest
 from exit.game import Game, symmetric_observations_of, symmetries_of
 from exit.network import MLPConfig, make_network
 from exit.network.mirrors import mirrors_of
-from exit.network.symmetric import spectrum
+from exit.network.symmetric import Norm, spectrum
 from games.connect_four import ConnectFour
 from games.hex import Hex
 from games.nim import Nim
@@ -131,3 +131,11 @@ def test_kernels_made_ready_answer_the_same() -> None:
 def test_images_that_a_game_does_not_have_are_refused(game: Game, images: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_network(replace(_config(None), images=images), game).shapes()
+
+
+def test_images_are_normalised_together() -> None:
+    images = list(jax.random.normal(jax.random.key(0), (4, 3, 5)) + 2)
+    found = np.asarray(spectrum(Norm(5)(spectrum(images))))
+    together = np.asarray(images).swapaxes(0, 1)
+    mean, deviation = (together.mean((1, 2), keepdims=True), together.std((1, 2), keepdims=True))
+    np.testing.assert_allclose(found.swapaxes(0, 1), (together - mean) / deviation, atol=1e-5)

@@ -53,7 +53,7 @@ class SpectralLinear(nnx.Module):
         return [part(each) for part, each in zip(self.parts, x, strict=True)]
 
 
-class _Norm(nnx.Module):
+class Norm(nnx.Module):
     """Layer normalisation over all units of all images, from spectrum to spectrum."""
 
     def __init__(self, num_features: int):
@@ -76,7 +76,7 @@ class _Block(nnx.Module):
 
     def __init__(self, width: int, hidden: int, config: MLPConfig, num_images: int, layers: LayerFactory):
         self.activate = activation_fn(config.activation)
-        self.norm = _Norm(width)
+        self.norm = Norm(width)
         self.widen = SpectralLinear(width, hidden, num_images, layers)
         self.narrow = SpectralLinear(hidden, width, num_images, layers)
 
