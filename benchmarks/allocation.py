@@ -19,7 +19,7 @@ states with it, in turns with the fixed budget, beside the simulations that both
 states.
 
 Several agents of one game, such as seeds of one run, are shown together as well: mean, least and greatest
-saving. An agent may be a snapshot, RUN/snapshots/16.npz.
+saving. An agent may be a snapshot, RUN/snapshots/00000016.npz.
 """
 
 import argparse
@@ -269,13 +269,13 @@ def _by_game(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 def _show_together(game: str, rows: list[dict[str, Any]]) -> None:
     """The savings of several agents: mean, least and greatest; nan where one never gets so good."""
     print(f"{game}, {len(rows)} agents together:")
-    print(f"  {'saving at the regret of':<22}" + "".join(f"{target:>24}" for target in _TARGETS))
+    print(f"  {'saving at the regret of':<22}" + "".join(f"{target:>30}" for target in _TARGETS))
     for name in rows[0]["rules"]:
         cells = []
         for target in _TARGETS:
             found = [row["rules"][name][target]["saving"] for row in rows]
             cells.append(f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})")
-        print(f"  {name:<22}" + "".join(f"{cell:>24}" for cell in cells))
+        print(f"  {name:<22}" + "".join(f"{cell:>30}" for cell in cells))
 
 
 def _show(row: dict[str, Any]) -> None:
