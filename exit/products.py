@@ -6,7 +6,6 @@ still.
 
 import functools
 import math
-import platform
 from pathlib import Path
 
 import jax
@@ -21,9 +20,10 @@ _CPU_INFO = Path("/proc/cpuinfo")
 @functools.cache
 def has_instructions() -> bool:
     """Whether this CPU is known to multiply bfloat16; where the system does not say, it is not."""
-    if platform.system() != "Linux":
+    try:
+        return not _INSTRUCTIONS.isdisjoint(_CPU_INFO.read_text(encoding="utf-8").split())
+    except OSError:
         return False
-    return not _INSTRUCTIONS.isdisjoint(_CPU_INFO.read_text(encoding="utf-8").split())
 
 
 def half(matrix: Float[Array, "M N"]) -> Float[Array, "M N"]:

@@ -1,6 +1,6 @@
 """Perceptrons for which mirror images of a position are alike."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,18 @@ from games.othello import Othello
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import random_params, random_states
 
+
+@dataclass(frozen=True)
+class Featured(TicTacToe):
+    """Cells are told apart by two numbers each."""
+
+    name = "featured"
+
+    @property
+    def action_features(self) -> np.ndarray:
+        return np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+
+
 GAMES = pytest.mark.parametrize(
     ("game", "images"),
     [
@@ -27,6 +39,7 @@ GAMES = pytest.mark.parametrize(
         (Othello(4), 4),
         (TicTacToe(), 2),
         (TicTacToe(), 4),
+        (Featured(), 4),
     ],
     ids=lambda value: value.name if hasattr(value, "name") else str(value),
 )

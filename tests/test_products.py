@@ -1,11 +1,13 @@
 """Products: in bfloat16 as near as its eight bits, and so are their gradients; thin ones like any other."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from exit.products import half_product, layer_product, thin_product
+from exit.products import half_product, has_instructions, layer_product, thin_product
 
 
 def _matrices(num_rows: int) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -53,3 +55,17 @@ def test_a_thin_product_and_its_gradients_are_those_of_any_product(num_rows: int
     )
     for mine, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [("flags : fma avx512_bf16 sse2\n", True), ("flags : fma sse2\n", False), (None, False)],
+    ids=["has them", "has none", "does not say"],
+)
+def test_a_system_that_does_not_say_has_no_instructions(
+    told: str | None, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if told is not None:
+        (tmp_path / "cpuinfo").write_text(told)
+    monkeypatch.setattr("exit.products._CPU_INFO", tmp_path / "cpuinfo")
+    assert has_instructions.__wrapped__() == known

@@ -49,7 +49,11 @@ class _PolicyValueNet(nnx.Module):
 
     def prior_logits(self, x: jax.Array) -> jax.Array:
         """Prior logits by features."""
-        scores, features = self.policy(x), action_features_of(self.game)
+        return self._of_actions(self.policy(x))
+
+    def _of_actions(self, scores: jax.Array) -> jax.Array:
+        """Scores of actions by those of their features, where the game has such."""
+        features = action_features_of(self.game)
         return scores if features is None else scores @ jnp.asarray(features, jnp.float32).T
 
 
@@ -64,12 +68,8 @@ class _SymmetricNet(_PolicyValueNet):
         return mean_of([self.activate(image) for image in spectrum(sums)])
 
     def prior_logits(self, x: jax.Array) -> jax.Array:
-        def of_actions(weights: jax.Array) -> jax.Array:
-            features = action_features_of(self.game)
-            return weights if features is None else weights @ jnp.asarray(features, jnp.float32).T
-
         assert self.policy.bias is not None
-        kernel, bias = of_actions(self.policy.kernel[...]), of_actions(self.policy.bias[...])
+        kernel, bias = (self._of_actions(each[...]) for each in (self.policy.kernel, self.policy.bias))
         actions = mirrors_of(self.game, self.trunk.num_images).actions
         # What is said of actions by an image is said of their images; one product for all.
         kernels = jnp.concatenate([kernel[:, moved] for moved in actions]) / len(actions)
