@@ -75,8 +75,8 @@ class RunConfig:
         for name in ("return_weight", "final_return_weight"):
             if (share := getattr(self, name)) is not None and not 0.0 <= share <= 1.0:
                 raise ValueError(f"{name} is {share}; it must be in [0, 1]")
-        for name, budget in (("self_play", self.self_play.budget), ("evaluation", self.evaluation.budget)):
-            if not 0 <= budget <= self.search.max_simulations:
+        for name in ("self_play", "reanalysis", "evaluation"):
+            if not 0 <= (budget := getattr(self, name).budget) <= self.search.max_simulations:
                 raise ValueError(
                     f"{name}.budget is {budget}; it must be in [0, {self.search.max_simulations}], "
                     "or raise search.max_simulations"
@@ -117,7 +117,7 @@ def init_run(config: RunConfig) -> RunState:
         learner=init_learner(
             key_params, network=network, config=config.learner, total_updates=_total_updates(config)
         ),
-        replay=ring.init(example_of(game), config.replay.capacity),
+        replay=ring.init(example_of(game), config.replay.capacity, tell_apart=config.replay.rarity > 0),
         games=initial_games(key_games, game=game, config=config.self_play),
         iteration=jnp.int32(0),
     )
@@ -189,7 +189,7 @@ def play(
         games,
         game=config.game,
         predict=network.predict,
-        search_config=_self_play_search(config),
+        search_config=_searching(config, config.self_play.budget),
         config=config.self_play,
     )
 
@@ -270,7 +270,7 @@ def _again(
         rng_key,
         game=config.game,
         predict=network.predict,
-        search_config=_self_play_search(config),
+        search_config=_searching(config, config.reanalysis.budget or config.self_play.budget),
         return_weight=return_weight,
         config=config.reanalysis,
         counts_for=counts_for,
@@ -293,6 +293,6 @@ def _total_updates(config: RunConfig) -> int:
     return config.num_iterations * config.learner.num_updates
 
 
-def _self_play_search(config: RunConfig) -> SearchConfig:
-    """Search with room for the self-play budget and no more."""
-    return replace(config.search, max_simulations=config.self_play.budget)
+def _searching(config: RunConfig, budget: int) -> SearchConfig:
+    """Search with room for so many simulations and no more."""
+    return replace(config.search, max_simulations=budget)

@@ -31,14 +31,16 @@ class ReanalysisConfig:
         value target is furthest from the backup of the present network's values at depth 1; "regret",
         drawn from all there are in proportion to what the network's policy gives away by what search found,
         which `learner.focus` keeps up to date.
+      budget: simulations of each search; 0 for as many as a move of self-play has.
     """
 
     num_positions: int = 0
     num_candidates: int = 0
     priority: Literal["uniform", "age", "incoherence", "regret"] = "uniform"
+    budget: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("num_positions", "num_candidates"):
+        for name in ("num_positions", "num_candidates", "budget"):
             if getattr(self, name) < 0:
                 raise ValueError(f"reanalysis.{name} is {getattr(self, name)}; it must be 0 or more")
         if 0 < self.num_candidates < self.num_positions:

@@ -12,6 +12,7 @@ from exit.targets import Targets
 _LEAST_REGRET = 1e-6
 _BLOCK = 256
 _SLOTS = 4
+"""Of the table of positions, for every example there is room for."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +45,45 @@ class Replay(NamedTuple):
     Attributes:
       examples: leaves `[capacity, ...]`; entries not yet written are zero.
       age: iterations since each was searched.
-      position: the fingerprint of each one's position; 0 where they are not told apart.
+      position: the fingerprint of each one's position; 0 where not yet written, None where they are not told
+        apart.
+      held: how many examples of a position there are, in a table that fingerprints are looked up in; None
+        where they are not told apart.
       next_index: where the next examples go, in [0, capacity).
       size: entries written so far, at most the capacity.
     """
 
     examples: Targets
     age: Int[Array, " capacity"]
-    position: UInt32[Array, " capacity"]
+    position: UInt32[Array, " capacity"] | None
+    held: Int[Array, " slots"] | None
     # Not one count of all examples ever added: a long run adds more than an int32 holds.
     next_index: Int[Array, ""]
     size: Int[Array, ""]
 
 
-def init(example: Targets, capacity: int) -> Replay:
-    """An empty ring for examples shaped like this one (arrays or shapes, no leading axis)."""
+def init(example: Targets, capacity: int, *, tell_apart: bool = False) -> Replay:
+    """An empty ring for examples shaped like this one (arrays or shapes, no leading axis).
+
+    Args:
+      tell_apart: keep fingerprints of their positions, for `rarities`.
+    """
     empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), example)
-    age, position = jnp.zeros(capacity, jnp.int32), jnp.zeros(capacity, jnp.uint32)
-    return Replay(empty, age, position, next_index=jnp.int32(0), size=jnp.int32(0))
+    position = jnp.zeros(capacity, jnp.uint32) if tell_apart else None
+    held = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
+    age = jnp.zeros(capacity, jnp.int32)
+    return Replay(empty, age, position, held, next_index=jnp.int32(0), size=jnp.int32(0))
 
 
 def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None = None) -> Replay:
     """Write n examples, searched just now, over those played first; the others get an iteration older.
 
     Args:
-      position: fingerprints of their positions; None where they need not be told apart.
+      position: fingerprints of their positions, where the ring tells them apart.
 
     Raises:
-      ValueError: the capacity is not a multiple of n.
+      ValueError: the capacity is not a multiple of n, or positions are given to a ring that does not tell
+        them apart, or none to one that does.
     """
     capacity, num_new = replay.examples.value.shape[0], examples.value.shape[0]
     if capacity % num_new:
@@ -82,11 +94,22 @@ def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None 
     def write(ring: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice_in_dim(ring, new, replay.next_index, axis=0)
 
-    new = jnp.zeros(num_new, jnp.uint32) if position is None else position
+    told_apart, held = replay.position, replay.held
+    if told_apart is not None and held is not None and position is not None:
+        # Counted as they come and go: to count all of a large ring takes as long as several updates.
+        gone = jax.lax.dynamic_slice_in_dim(told_apart, replay.next_index, num_new)
+        were_written = (replay.next_index < replay.size).astype(jnp.int32)
+        held = held.at[_slot(gone, held)].add(-were_written).at[_slot(position, held)].add(1)
+        told_apart = write(told_apart, position)
+    elif told_apart is not None or position is not None:
+        raise ValueError(
+            "fingerprints of positions belong to a ring made to tell them apart, and to no other"
+        )
     return Replay(
         jax.tree.map(write, replay.examples, examples),
         write(replay.age + 1, jnp.zeros(num_new, jnp.int32)),
-        write(replay.position, new),
+        told_apart,
+        held,
         next_index=(replay.next_index + num_new) % capacity,
         size=jnp.minimum(replay.size + num_new, capacity),
     )
@@ -96,12 +119,19 @@ def rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
     """What each example counts for: how many the replay holds of its position, to the power of `-power`.
 
     0 where nothing is written yet.
+
+    Raises:
+      ValueError: the replay does not tell positions apart.
     """
-    # Counted in a table of so many slots for an example that few positions share one.
-    slot = replay.position % jnp.uint32(_SLOTS * len(replay.position))
-    written = _written(replay)
-    held = jnp.zeros(_SLOTS * len(replay.position), jnp.int32).at[slot].add(written)[slot]
-    return jnp.where(written, jnp.maximum(held, 1).astype(jnp.float32) ** -power, 0.0)
+    if replay.position is None or replay.held is None:
+        raise ValueError("this replay does not tell positions apart; make it with `tell_apart`")
+    held = replay.held[_slot(replay.position, replay.held)]
+    return jnp.where(_written(replay), jnp.maximum(held, 1).astype(jnp.float32) ** -power, 0.0)
+
+
+def _slot(position: UInt32[Array, " n"], held: Int[Array, " slots"]) -> UInt32[Array, " n"]:
+    """Where in the table a position is counted; few share one with another."""
+    return position % jnp.uint32(len(held))
 
 
 def draw(

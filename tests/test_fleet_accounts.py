@@ -63,8 +63,9 @@ def test_positions_of_a_batch_are_told_apart_where_rare_ones_count_more() -> Non
     new = CONFIG.self_play.num_examples
     told_apart = fingerprints(jax.tree.map(lambda leaf: leaf[:new], replay.examples.state), game=config.game)
     assert len(np.unique(told_apart)) > 3
-    np.testing.assert_array_equal(replay.position[:new], told_apart)
-    assert not np.asarray(replay.position[new:]).any()
+    positions = np.asarray(replay.position)
+    np.testing.assert_array_equal(positions[:new], told_apart)
+    assert not positions[new:].any()
 
 
 def test_a_batch_says_how_far_its_weights_disagree_with_others() -> None:

@@ -222,7 +222,8 @@ def test_the_last_update_that_draws_an_example_says_what_is_given_away() -> None
 
 def test_every_update_draws_from_the_whole_replay() -> None:
     examples = jax.tree.map(lambda leaf: jnp.repeat(leaf, 256, axis=0), _examples())
-    full = ring.add(ring.init(row(examples, 0), 4096), examples)
+    empty = ring.init(row(examples, 0), 4096, tell_apart=True)
+    full = ring.add(empty, examples, jnp.arange(len(examples.value), dtype=jnp.uint32))
     config = replace(CONFIG, num_updates=4, batch_size=64, focus=0.5)
     for counts_for in (None, ring.rarities(full, 1.0)):
         rows, batches = learner_module._batches(full, jax.random.key(0), counts_for, game=GAME, config=config)

@@ -18,6 +18,7 @@ from exit.evaluate import EvaluationConfig
 from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.logs import read_metrics
 from exit.loop import TrainingDiverged
+from exit.reanalysis import ReanalysisConfig
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import PlayFigures
@@ -256,6 +257,7 @@ def test_a_damaged_checkpoint_costs_only_its_iterations(whole: Path, run_dir: Pa
         ({"return_weight": 1.5}, "return_weight is 1.5"),
         ({"final_return_weight": -0.5}, "final_return_weight is -0.5"),
         ({"replay": ReplayConfig(capacity=70)}, r"replay\.capacity is 70.*multiple of the 16"),
+        ({"reanalysis": ReanalysisConfig(budget=5)}, r"reanalysis\.budget is 5; it must be in \[0, 4\]"),
         ({"search": SearchConfig(max_simulations=1)}, r"self_play\.budget is 2.*search\.max_simulations"),
     ],
 )

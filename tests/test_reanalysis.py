@@ -1,6 +1,7 @@
 """Re-analysis brings targets up to date: the right ones, with what search says now, and no others."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from exit.catalog import with_overrides
 from exit.coherence import coherence
 from exit.errors import UsageError
 from exit.fingerprint import fingerprints
+from exit.iteration import init_run, iterate
 from exit.learner import LearnerConfig
 from exit.network import make_network
 from exit.reanalysis import ReanalysisConfig, reanalyse
@@ -48,11 +50,13 @@ def _played() -> Targets:
     return targets_of(states, legal / legal.sum(axis=1, keepdims=True), jnp.linspace(-0.9, 0.9, SIZE))
 
 
-def _replay(capacity: int = SIZE) -> Replay:
+def _replay(capacity: int = SIZE, position: Sequence[int] | None = None) -> Replay:
     """A replay of `SIZE` examples, four to an iteration."""
-    replay = ring.init(row(_played(), 0), capacity)
+    replay = ring.init(row(_played(), 0), capacity, tell_apart=position is not None)
     for start in range(0, SIZE, 4):
-        replay = ring.add(replay, jax.tree.map(lambda leaf, start=start: leaf[start : start + 4], _played()))
+        some = slice(start, start + 4)
+        new = jax.tree.map(lambda leaf, some=some: leaf[some], _played())
+        replay = ring.add(replay, new, None if position is None else jnp.uint32(position[some]))
     return replay
 
 
@@ -180,16 +184,14 @@ def test_a_run_searches_again_and_goes_on_to_the_same_bits(
     ended = saved_state(tmp_path / "whole", 4, config)
     assert_same_bits(saved_state(tmp_path / "parts", 4, config), ended)
     replay = ended["run"].replay
-    told_apart = (
-        fingerprints(replay.examples.state, game=config.game) if config.replay.rarity else jnp.zeros(64)
-    )
-    np.testing.assert_array_equal(replay.position, told_apart)
+    if config.replay.rarity:
+        told_apart = fingerprints(replay.examples.state, game=config.game)
+        np.testing.assert_array_equal(replay.position, told_apart)
 
 
 def test_positions_count_evenly_where_some_are_searched_again_by_regret() -> None:
     """Of sixteen examples twelve are of one position: it is searched again as often as each other one."""
-    position = jnp.uint32([9] * 12 + [1, 2, 3, 4])
-    replay = _replay()._replace(position=position)
+    replay = _replay(position=[9] * 12 + [1, 2, 3, 4])
     replay = replay._replace(examples=replay.examples._replace(regret=jnp.ones(SIZE)))
     config = ReanalysisConfig(1, priority="regret")
     again = [
@@ -200,10 +202,24 @@ def test_positions_count_evenly_where_some_are_searched_again_by_regret() -> Non
     assert 3 <= sum(row < 12 for row in again) <= 24
 
 
+def test_a_run_may_search_again_for_longer_than_it_played() -> None:
+    """Two simulations prove little, 64 most of what is left of tic-tac-toe after some moves."""
+    solved = []
+    for budget in (0, 64):
+        again = ReanalysisConfig(64, budget=budget)
+        config = tiny_config(search=SearchConfig(max_simulations=64), reanalysis=again)
+        state = init_run(config)
+        for _ in range(5):
+            state, _, _ = iterate(state, config=config)
+        solved.append(float(jnp.mean(state.replay.examples.solved)))
+    assert solved[1] > 0.5 > 2 * solved[0]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"num_positions": -1}, r"reanalysis\.num_positions is -1; it must be 0 or more"),
+        ({"budget": -1}, r"reanalysis\.budget is -1; it must be 0 or more"),
         ({"num_positions": 8, "num_candidates": 4}, r"must be at least reanalysis\.num_positions, 8, or 0"),
     ],
 )

@@ -23,8 +23,9 @@ def _examples(numbers: range | list[int]) -> Targets:
     return targets_of({"cells": jnp.asarray(cells)}, weights, number)
 
 
-def _empty(capacity: int) -> Replay:
-    return ring.init(targets_of({"cells": jnp.zeros(2)}, jnp.zeros(2), 0.0), capacity)
+def _empty(capacity: int, *, tell_apart: bool = False) -> Replay:
+    example = targets_of({"cells": jnp.zeros(2)}, jnp.zeros(2), 0.0)
+    return ring.init(example, capacity, tell_apart=tell_apart)
 
 
 _add = jax.jit(ring.add)
@@ -116,7 +117,7 @@ def test_of_a_large_ring_nothing_is_drawn_that_is_not_written(seed: int, written
 @pytest.mark.parametrize("rarity", [0.5, 1.0])
 def test_rare_positions_count_for_more(rarity: float) -> None:
     """The first three examples are of one position, the fourth of another; the last four are not written."""
-    replay = ring.add(_empty(8), _examples(range(1, 5)), jnp.uint32([7, 7, 7, 8]))
+    replay = ring.add(_empty(8, tell_apart=True), _examples(range(1, 5)), jnp.uint32([7, 7, 7, 8]))
     counts_for = ring.rarities(replay, rarity)
     common = 3**-rarity
     np.testing.assert_allclose(counts_for, [common, common, common, 1, 0, 0, 0, 0], rtol=1e-6)
@@ -127,10 +128,30 @@ def test_rare_positions_count_for_more(rarity: float) -> None:
     assert (np.abs(seen[:4] - wanted) < 5 * np.sqrt(wanted * (1 - wanted) / 6000)).all()
 
 
+@given(batches=st.lists(st.lists(st.integers(0, 5), min_size=2, max_size=2), max_size=9))
+@example(batches=[[0, 0], [0, 3], [3, 3], [0, 5], [5, 5], [1, 2]])
+def test_what_a_position_counts_for_follows_what_comes_and_goes(batches: list[list[int]]) -> None:
+    replay, kept = _empty(6, tell_apart=True), deque[int](maxlen=6)
+    for positions in batches:
+        replay = _add(replay, _examples(positions), jnp.uint32(positions))
+        kept.extend(positions)
+    written = [1 / kept.count(int(number)) for number in replay.examples.value[: len(kept)]]
+    np.testing.assert_allclose(ring.rarities(replay, 1.0), [*written, *[0.0] * (6 - len(kept))])
+
+
+def test_positions_belong_to_rings_that_tell_them_apart() -> None:
+    plain, counting, new = _empty(4), _empty(4, tell_apart=True), _examples(range(2))
+    with pytest.raises(ValueError, match="belong to a ring made to tell them apart"):
+        ring.add(plain, new, jnp.uint32([1, 2]))
+    with pytest.raises(ValueError, match="belong to a ring made to tell them apart"):
+        ring.add(counting, new)
+    with pytest.raises(ValueError, match="does not tell positions apart; make it with `tell_apart`"):
+        ring.rarities(plain, 1.0)
+
+
 def test_of_rare_positions_those_are_drawn_where_something_is_given_away() -> None:
-    replay = _with_regret(
-        ring.add(_empty(4), _examples(range(1, 5)), jnp.uint32([7, 7, 8, 9])), [1.0, 1.0, 2.0, 0.0]
-    )
+    full = ring.add(_empty(4, tell_apart=True), _examples(range(1, 5)), jnp.uint32([7, 7, 8, 9]))
+    replay = _with_regret(full, [1.0, 1.0, 2.0, 0.0])
     drawn = np.asarray(
         ring.draw(replay, jax.random.key(3), 4000, focus=1.0, counts_for=ring.rarities(replay, 1.0))
     )
