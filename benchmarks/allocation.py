@@ -4,16 +4,17 @@ python benchmarks/allocation.py [--json FILE] [--quick] [--states N] AGENT [AGEN
 
 Searches critical states of each agent's game once, and looks at 0, 1, 2, 3, 4, 6, 8, ... simulations. Half
 of the states, symmetric ones together, teach the learned rule, from the searches alone; all rules are
-measured on the others, each at the threshold with the regret of a fixed budget there. Fixed budgets are
+measured on the others, each at the threshold with the regret of a fixed budget there; where no thinking has
+as little, there is nothing to save (nan). Fixed budgets are
 charged in full; intervals of 95 % come from drawing states again. In brackets: against sequential halving
 planned for the whole budget, in place of the repeated halving that can be stopped.
 
-Gates look at a state before its first simulation, and decide with the value of information from then on: what
+Gates look at a state before its first simulation, and decide with the rule of `auto` from then on: what
 the agent foresees that a search of the largest budget would gain (charged with one simulation), and how
 far its policy is from its own look ahead (charged with one for each move). Both are brought to scale by the
 searches of the states that teach, some of which have also taught what is foreseen; the others have not.
 
-Then the rule of `budget="auto"`, value of information, at one price of a simulation for all games: for each
+Then the rule of `budget="auto"`, doubted information, at one price of a simulation for all games: for each
 game the geometric mean of the prices that suit the other games; and the wall time of batches of 256
 states with it, in turns with the fixed budget, beside the simulations that both spend. --quick takes few
 states.
@@ -51,10 +52,10 @@ from exit.evaluate.stopping import (
     gain_seen_later,
     gate_ratio,
     gated,
-    information_score,
     oracle,
     stops_of,
     within,
+    worth_score,
 )
 from exit.foresight import foresee, lesson_positions, measures, teach
 from exit.game import State
@@ -107,7 +108,7 @@ def _at_prices(looks: Looks) -> list[dict[str, float]]:
     fixed = fixed_spending(looks)
     rows = []
     for price in _PRICES:
-        found = spending(looks, within(information_score(looks), looks, np.array([price])))
+        found = spending(looks, within(worth_score(looks), looks, np.array([price])))
         budget = simulations_for(fixed, float(found.regret[0]))
         # Where no fixed budget is as good, the largest stands for what would be.
         budget = float(looks.budgets[-1]) if budget is None else budget
@@ -134,7 +135,7 @@ def transfer(rows: list[dict[str, Any]], target: int) -> list[dict[str, Any]]:
             for other in rows
             if other["game"] != row["game"] and other["fixed_regret"][target] > 0
         ]
-        if not others:
+        if not others or row["fixed_regret"][0] <= row["fixed_regret"][target]:
             continue
         price = float(np.exp(np.mean(np.log(others))))
         nearest = min(row["prices"], key=lambda each: abs(np.log(each["price"] / price)))
@@ -197,9 +198,9 @@ def _gates(agent: Agent, states: State, num_taught: int) -> dict[str, tuple[np.n
 def _gated(
     taught: Looks, taught_gate: np.ndarray, taught_cost: np.ndarray, tried: Looks, gate: np.ndarray
 ) -> Stops:
-    """Value of information behind a gate."""
-    ratio = gate_ratio(taught_gate, information_score(taught), taught, taught_cost)
-    return at_first(gated(gate, information_score(tried), ratio), tried)
+    """The rule of `auto` behind a gate."""
+    ratio = gate_ratio(taught_gate, worth_score(taught), taught, taught_cost)
+    return at_first(gated(gate, worth_score(tried), ratio), tried)
 
 
 def _planned(agent: Agent, measured: Yardstick, rows: np.ndarray) -> dict[int, float]:
@@ -219,6 +220,8 @@ def _saving(looks: Looks, stops: Stops, target: int, planned: float, extra: np.n
     def ratio(rows: np.ndarray, regret: float | None = None) -> float:
         some = looks.of(rows)
         wanted = float(some.regret[index].mean()) if regret is None else regret
+        if float(some.regret[0].mean()) <= wanted:
+            return float("nan")
         needed = simulations_for(spending(some, stops[:, rows], some.spent + extra[rows]), wanted)
         return float("nan") if needed is None else target / max(needed, 1e-9)
 

@@ -29,7 +29,7 @@ Budget = int | np.ndarray | Int[Array, " B"]
 """Simulations, one number for all states or one for each."""
 
 
-AUTO_PRICE = 0.05
+AUTO_PRICE = 0.01
 """What a simulation costs where nothing else is said, as a share of the distance between the value bounds."""
 
 

@@ -116,7 +116,9 @@ def test_rules_go_on_to_the_end_if_asked_and_never_past_a_proof(name: str) -> No
     assert stops.min() >= 0
 
 
-@pytest.mark.parametrize("name", ["KL gain", "policy change", "entropy", "likely information"])
+@pytest.mark.parametrize(
+    "name", ["KL gain", "policy change", "entropy", "likely information", "doubted information"]
+)
 def test_thresholds_trade_simulations_for_regret(name: str) -> None:
     looks = _pair()
     # The first state goes on as it began; the second changes its mind twice.

@@ -11,7 +11,7 @@ from exit.agent import Agent
 from exit.errors import UsageError
 from exit.evaluate import decide, regrets, yardstick
 from exit.rundir import RunInfo
-from exit.search import SearchConfig, information, search, worth_of_thinking
+from exit.search import SearchConfig, doubt, information, search, worth_of_thinking
 from exit.solve import exact_of, unfinished_keys
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import random_params, random_states, table_of, tiny_config
@@ -46,6 +46,27 @@ def test_there_is_nothing_to_find_out_about_an_only_move() -> None:
         jnp.array([0.2, 0.0]), jnp.array([0, 0]), jnp.int32(0), jnp.array([True, False]), (-1.0, 1.0)
     )
     np.testing.assert_array_equal(only, 0.0)
+
+
+def test_the_move_played_is_doubted_by_the_weight_of_all_others() -> None:
+    weights = jnp.array([[0.7, 0.2, 0.1, 0.0], [0.1, 0.2, 0.7, 0.0], [1.0 + 1e-7, 0.0, 0.0, 0.0]])
+    found = doubt(weights, jnp.array([0, 0, 0]))
+    np.testing.assert_allclose(
+        found, [[0.3, 0.2, 0.1, 0], [0.9, 0.2, 0.7, 0], [0, 0, 0, 0]], rtol=1e-6, atol=1e-7
+    )
+
+
+def test_thinking_is_worth_what_the_bound_says_as_far_as_the_policy_is_in_doubt(agent: Agent) -> None:
+    found = agent.act(random_states(GAME, 64, 4, seed=3), np.resize([1, 5], 64))
+    worth = np.asarray(worth_of_thinking(found, GAME.value_bounds))
+    for index in range(64):
+        one = jax.tree.map(lambda leaf, index=index: leaf[index], found)
+        bound = information(one.qvalues, one.visit_counts, one.action, one.prior > 0, GAME.value_bounds)
+        believed = [weight**0.5 for weight in one.action_weights]
+        believed[int(one.action)] = max(1.0 - float(one.action_weights[one.action]), 0.0) ** 0.5
+        expected = 0.0 if one.lower == one.upper else max(np.asarray(bound) * believed)
+        np.testing.assert_allclose(worth[index], expected, rtol=1e-4, atol=1e-6)
+    assert (worth > 0).sum() > 32
 
 
 def test_a_dear_simulation_is_not_made_and_a_free_one_is_where_it_can_matter(agent: Agent) -> None:

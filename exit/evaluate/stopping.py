@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from exit.evaluate.allocation import Looks, Stops, fixed_spending, simulations_for, spending
-from exit.search import information
+from exit.search import doubt, information
 
 Rule = Callable[[Looks], Stops]
 Score = Float[np.ndarray, "S n"]
@@ -85,27 +85,27 @@ def entropy(looks: Looks) -> Stops:
 
 
 def value_of_information(looks: Looks) -> Stops:
-    """Stops where no action's next simulation can be worth much.
-
-    The rule of `budget="auto"`; see `exit.search.information`.
-    """
-    return at_first(information_score(looks), looks)
-
-
-def information_score(looks: Looks) -> Score:
-    """What `value_of_information` goes by."""
-    return _information(looks).max(axis=-1)
+    """Stops where no action's next simulation can be worth much; see `exit.search.information`."""
+    return at_first(_information(looks).max(axis=-1), looks)
 
 
 def likely_information(looks: Looks) -> Stops:
-    """As `value_of_information`, of each action in proportion to the improved policy's doubt about it.
+    """As `value_of_information`, of each action in proportion to the improved policy's doubt about it."""
+    return at_first((_doubt(looks) * _information(looks)).max(axis=-1), looks)
 
-    Another action counts with its weight, the move played with the weight of all others: what the network
-    and the search hardly believe in is not waited for.
-    """
-    played = np.arange(looks.weights.shape[-1]) == looks.action[..., None]
-    doubt = np.where(played, 1 - looks.weights, looks.weights)
-    return at_first((doubt * _information(looks)).max(axis=-1), looks)
+
+def doubted_information(looks: Looks) -> Stops:
+    """Between these two: in proportion to the root of the doubt. The rule of `budget="auto"`."""
+    return at_first(worth_score(looks), looks)
+
+
+def worth_score(looks: Looks) -> Score:
+    """What `budget="auto"` goes by: `exit.search.worth_of_thinking` at each look."""
+    return (np.sqrt(_doubt(looks)) * _information(looks)).max(axis=-1)
+
+
+def _doubt(looks: Looks) -> Float[np.ndarray, "S n A"]:
+    return np.asarray(doubt(jnp.asarray(looks.weights), jnp.asarray(looks.action)))
 
 
 def _information(looks: Looks) -> Float[np.ndarray, "S n A"]:
@@ -160,6 +160,7 @@ RULES: dict[str, Rule] = {
     "entropy": entropy,
     "value of information": value_of_information,
     "likely information": likely_information,
+    "doubted information": doubted_information,
 }
 """Rules that are told nothing and have learnt nothing."""
 

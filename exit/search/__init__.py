@@ -8,7 +8,7 @@ from exit.search.grow import StopFn
 from exit.search.grown import TooMuchThought
 from exit.search.result import SearchResult
 from exit.search.thought import Thinker, Thought, advance, think, think_more, think_until
-from exit.search.worth import information, worth_of_thinking
+from exit.search.worth import doubt, information, worth_of_thinking
 
 __all__ = [
     "PUCT",
@@ -23,6 +23,7 @@ __all__ = [
     "TooMuchThought",
     "advance",
     "check_budget",
+    "doubt",
     "information",
     "move_bounds",
     "prefix_consistent",

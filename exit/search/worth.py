@@ -46,8 +46,23 @@ def information(
     return jnp.where(legal_actions & ~alone, brings * chance, 0.0)
 
 
+def doubt(action_weights: Float[Array, "... A"], action: Int[Array, "..."]) -> Float[Array, "... A"]:
+    """How far from sure an improved policy is of each action, in [0, 1].
+
+    Args:
+      action_weights: of the improved policy.
+      action: the move that would be played; it is doubted by the weight of all others, another by its own.
+    """
+    played = jax.nn.one_hot(action, action_weights.shape[-1], dtype=bool)
+    return jnp.clip(jnp.where(played, 1.0 - action_weights, action_weights), 0.0, 1.0)
+
+
 def worth_of_thinking(result: SearchResult, bounds: tuple[float, float]) -> Float[Array, "..."]:
     """The most that one more simulation may be worth after a search; 0 where the state is proven.
+
+    Of each action, `information` times the root of `doubt`. The bound knows what was simulated alone, so that
+    a move which nobody believes in is worth trying for long; the policy may be sure and wrong. This is the
+    geometric mean of the bound that does not ask the policy and the one that leaves all to it.
 
     Args:
       result: with any leading axes.
@@ -58,6 +73,7 @@ def worth_of_thinking(result: SearchResult, bounds: tuple[float, float]) -> Floa
     """
     legal_actions = result.prior > 0
     worth = information(result.qvalues, result.visit_counts, result.action, legal_actions, bounds)
+    worth = worth * jnp.sqrt(doubt(result.action_weights, result.action))
     return jnp.where(result.lower == result.upper, 0.0, jnp.max(worth, axis=-1))
 
 
