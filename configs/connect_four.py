@@ -20,16 +20,15 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
     return RunConfig(
         game=ConnectFour(rows, columns, connect),
         # Wide for what it costs: narrow between the layers, where steps made orthogonal are cheap.
-        network=MLPConfig(width=1024, num_blocks=1, hidden=256, bfloat16=True, images=2),
+        network=MLPConfig(
+            width=1024, num_blocks=1, hidden=256, bfloat16=True, images=2 if columns > 1 else None
+        ),
         search=SearchConfig(max_simulations=1024),
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
         ),
         replay=ReplayConfig(capacity=524_288),
-        # The network knows the board's one symmetry.
-        learner=LearnerConfig(
-            batch_size=1024, num_updates=24, optimizer="muon", learning_rate=2e-3, augment=False
-        ),
+        learner=LearnerConfig(batch_size=1024, num_updates=24, optimizer="muon", learning_rate=2e-3),
         # The library BitBully knows 6x7; what is smaller than 5x6 is solved from the rules in half a minute.
         evaluation=EvaluationConfig(exact=(rows, columns, connect) == (6, 7, 4) or rows * columns <= 25),
         num_iterations=4200,

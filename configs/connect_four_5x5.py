@@ -24,17 +24,15 @@ def config() -> RunConfig:
             num_games=512, num_steps=8, budget=16, max_random_plies=23, random_moves=0.75
         ),
         replay=ReplayConfig(capacity=4_194_304, rarity=1.0),
-        reanalysis=ReanalysisConfig(num_positions=512, priority="regret"),
+        reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
         learner=LearnerConfig(
             batch_size=1024,
             num_updates=12,
             optimizer="muon",
             learning_rate=2e-3,
-            # The network knows the board's one symmetry.
-            augment=False,
             focus=0.5,
         ),
-        num_iterations=3600,
+        num_iterations=3000,
         overlap=True,
         report_every=100,
         checkpoint_every=100,

@@ -54,7 +54,8 @@ class Game(Protocol):
         image of each action. Chance outcomes keep their index, unless the next member says otherwise.
       `symmetric_outcomes`: the image of each chance outcome under each symmetry, int `[S, C]`.
       `symmetric_observations`: where each entry of an image's flattened observation is found in that of the
-        state, int32 `[S, N]`, for networks that know mirror images (`MLPConfig.images`).
+        state, int32 `[S, N]`: `observe(image).ravel() == observe(state).ravel()[entries]`. For networks that
+        know mirror images (`MLPConfig.images`); a symmetry then moves actions alike in every state.
       `render(state) -> str`: the position as text.
       `action_name(action: int) -> str`: what a person calls the move.
       `random_state(rng_key) -> State`: an unfinished state drawn at random from all kinds of them, reachable
@@ -160,6 +161,12 @@ def symmetries_of(game: Game, state: State) -> tuple[State, Int[Array, "S A"]]:
     return jax.tree.map(lambda leaf: leaf[None], state), jnp.arange(game.num_actions)[None]
 
 
+def num_symmetries_of(game: Game) -> int:
+    """How many symmetries the game has, the identity among them."""
+    _, actions = jax.eval_shape(lambda: symmetries_of(game, game.init()))
+    return actions.shape[0]
+
+
 def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]:
     """Images of the chance outcomes under the game's symmetries; themselves if the game does not say."""
     images = getattr(game, "symmetric_outcomes", None)
@@ -168,7 +175,10 @@ def symmetric_outcomes_of(game: Game, num_images: int) -> Int[np.ndarray, "S C"]
 
 def symmetric_observations_of(game: Game) -> Int[np.ndarray, "S N"] | None:
     """How the game's symmetries move the entries of an observation; None if the game does not say."""
-    return getattr(game, "symmetric_observations", None)
+    # A game may keep it as an array of JAX, which is none yet while something else is traced.
+    with jax.ensure_compile_time_eval():
+        entries = getattr(game, "symmetric_observations", None)
+        return None if entries is None else np.asarray(entries)
 
 
 def random_state_of(game: Game, rng_key: Key[Array, ""]) -> State:

@@ -1,6 +1,6 @@
 """From examples to parameters: the loss, the optimiser and the averaged copy that acts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Literal, NamedTuple
 
@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from exit.devices import divided, everywhere
-from exit.game import Game, observed_value_bounds_of, symmetries_of
+from exit.game import Game, num_symmetries_of, observed_value_bounds_of, symmetries_of
 from exit.jitting import jitted
 from exit.muon import flops_of_muon, muon
 from exit.network import Network, Params
@@ -38,10 +38,11 @@ class LearnerConfig:
       max_grad_norm: gradients are clipped to this global norm.
       averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
       value_weight: weight of the value loss against the policy loss.
-      augment: apply a random symmetry of the game to each example.
+      augment: apply a random symmetry of the game to each example; None does so unless the network knows all
+        of them (`MLPConfig.images`).
       focus: share of a batch that is drawn in proportion to what the network's policy gave away, by what
-        search had found, when it last saw the example (prioritised replay; Schaul et al. 2016, without their
-        weights against the bias). The others are drawn evenly.
+        search had found, when it last saw the example in an iteration before (prioritised replay; Schaul et
+        al. 2016, without their weights against the bias). The others are drawn evenly.
     """
 
     batch_size: int = 1024
@@ -53,7 +54,7 @@ class LearnerConfig:
     max_grad_norm: float = 1.0
     averaging_decay: float = 0.995
     value_weight: float = 1.0
-    augment: bool = True
+    augment: bool | None = None
     focus: float = 0.0
 
     def __post_init__(self) -> None:
@@ -134,7 +135,9 @@ def learn(
     Returns:
       The learner after them, the replay with what the network now gives away in its examples, and figures.
     """
-    rows, batches = _batches(replay, rng_key, counts_for, game=game, config=config)
+    rows, batches = _batches(
+        replay, rng_key, counts_for, game=game, config=_with_augmentation(config, game, network)
+    )
     regrets, metrics = [], []
     # Not one program with a loop in it: within loops XLA takes ten times as long on a CPU for the gradients
     # of convolutions.
@@ -148,6 +151,13 @@ def learn(
         seen = _seen_again(replay.examples.regret, rows, regrets)
         replay = replay._replace(examples=replay.examples._replace(regret=seen))
     return state, replay, jax.tree.map(lambda *each: jnp.mean(jnp.stack(each)), *metrics)
+
+
+def _with_augmentation(config: LearnerConfig, game: Game, network: Network) -> LearnerConfig:
+    """The configuration that says whether examples are moved by symmetries."""
+    if config.augment is not None:
+        return config
+    return replace(config, augment=num_symmetries_of(game) > network.num_images)
 
 
 @jitted(static=("game", "config"))

@@ -1,7 +1,7 @@
 """Products of matrices: in bfloat16, added up in float32, and with few columns.
 
-A CPU that multiplies bfloat16 (AVX-512 BF16, AMX) does twice as many in it as in float32, and a GPU more
-still.
+A CPU that multiplies bfloat16 (AVX-512 BF16, AMX) does up to twice as many in it as in float32, and a GPU
+more still.
 """
 
 import functools
@@ -21,7 +21,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 def has_instructions() -> bool:
     """Whether this CPU is known to multiply bfloat16; where the system does not say, it is not."""
     try:
-        return not _INSTRUCTIONS.isdisjoint(_CPU_INFO.read_text(encoding="utf-8").split())
+        return not _INSTRUCTIONS.isdisjoint(_CPU_INFO.read_text("utf-8", errors="replace").split())
     except OSError:
         return False
 
@@ -62,7 +62,8 @@ layer_product.defvjp(_forward, _backward)
 def thin_product(rows: Float[Array, "B K"], kernel: Float[Array, "K N"]) -> Float[Array, "B N"]:
     """The product for a kernel of few columns.
 
-    XLA's CPU compiler (jaxlib 0.10) takes six times as long as it need for the gradient of such a kernel.
+    XLA's CPU compiler (jaxlib 0.10) takes several times as long as it need for the gradient of such a kernel.
+    There is no derivative in forward mode.
     """
     return rows @ kernel
 

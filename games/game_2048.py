@@ -164,6 +164,13 @@ class Game2048:
         places = np.argsort(self._images(), axis=1).astype(np.int32)
         return (2 * places[:, :, None] + np.arange(2, dtype=np.int32)).reshape(len(places), -1)
 
+    @property
+    def symmetric_observations(self) -> Int[np.ndarray, "S N"]:
+        """The powers of the cells that each image shows."""
+        num_powers = self._greatest + 1
+        entries = num_powers * self._images()[:, :, None] + np.arange(num_powers)
+        return entries.reshape(len(entries), -1).astype(np.int32)
+
     def symmetries(self, state: BoardState) -> tuple[BoardState, Int[Array, "S 4"]]:
         """The board turned and mirrored; a board that is not square keeps which of its sides is longer."""
         flips = np.array(list(itertools.product((False, True), repeat=2)))

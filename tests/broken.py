@@ -140,6 +140,29 @@ class SymmetryOfNothing(TwoHeaps):
     symmetric_observations = np.array([[0, 1]], np.int32)
 
 
+class SymmetryBeyond(TwoHeaps):
+    """Says that an image shows what nothing shows."""
+
+    symmetric_observations = [[0, 1], [1, 2]]  # noqa: RUF012
+
+
+class SymmetryMoving(TwoHeaps):
+    """Which numbers the moves have depends on the turn, and so does what a symmetry does to them."""
+
+    num_actions = 3
+    symmetric_observations = np.array([[0, 1], [1, 0]], np.int32)
+
+    def legal_actions(self, state):
+        return jnp.roll(jnp.stack([state.left > 0, state.side > 0, False]), (state.left + state.side) % 2)
+
+    def apply(self, state, action, outcome):
+        return TwoHeaps.apply(self, state, (action - (state.left + state.side) % 2) % 3, outcome)
+
+    def symmetries(self, state):
+        moved = jnp.array([[[0, 1, 2], [1, 0, 2]], [[0, 1, 2], [0, 2, 1]]])
+        return TwoHeaps.symmetries(self, state)[0], moved[(state.left + state.side) % 2]
+
+
 class SymmetryIllegal(TwoHeaps):
     """The second heap may not be touched, but it is called the image of the first."""
 
@@ -256,6 +279,8 @@ BROKEN = (
     (SymmetryHalf(), "commute with apply"),
     (SymmetryUnseen(), "move the observation as symmetric_observations says"),
     (SymmetryOfNothing(), "symmetric_observations"),
+    (SymmetryBeyond(), "each of symmetric_observations must have 0 to 1 once"),
+    (SymmetryMoving(), "a symmetry must move actions alike in every state"),
     (SymmetryIllegal(), "carry the legal actions along"),
     (SymmetryOfChance(heap=2), "keep outcome_probs"),
     (Untraceable(), "legal_actions fails: TracerBoolConversionError"),

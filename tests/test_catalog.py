@@ -60,6 +60,7 @@ class Config:
         ("connect_four", ConnectFour(6, 7)),
         ("connect_four_6x7", ConnectFour(6, 7)),
         ("connect_four_5x6", ConnectFour(5, 6)),
+        ("connect_four_5x1", ConnectFour(5, 1)),
         ("connect_four_4x4x3", ConnectFour(4, 4, 3)),
         ("nim", Nim((3, 4, 5))),
         ("nim_1_2", Nim((1, 2))),
@@ -106,6 +107,7 @@ def test_every_config_loads_by_name():
     [
         ("connect_four_5x5", ConnectFour(5, 5)),
         ("connect_four_5x6", ConnectFour(5, 6)),
+        ("connect_four_5x1", ConnectFour(5, 1)),
         ("connect_four_4x4x3", ConnectFour(4, 4, 3)),
     ],
 )

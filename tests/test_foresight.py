@@ -27,12 +27,15 @@ from exit.foresight import (
     save_foresight,
     teach,
 )
-from exit.foresight.heads import foreseen_logits, fresh_foresight
+from exit.foresight.heads import evidence, foreseen_logits, fresh_foresight
 from exit.foresight.teaching import Lessons, fitted, lessons_of
+from exit.game import symmetries_of
+from exit.network import MLPConfig, make_network
 from exit.search import SearchResult
 from exit.solve import states_of, unfinished_keys
+from games.connect_four import ConnectFour
 from tests.small_run import train_small
-from tests.tiny import random_params, table_of, tiny_config
+from tests.tiny import random_params, random_states, table_of, tiny_config
 
 Captured = pytest.CaptureFixture[str]
 
@@ -88,6 +91,17 @@ def test_heads_learn_what_evidence_tells() -> None:
     untaught = fresh_foresight(jax.random.key(0), lessons.evidence, usual)
     same = jax.nn.sigmoid(foreseen_logits(untaught, others.evidence))
     np.testing.assert_allclose(same, np.broadcast_to(usual, same.shape), rtol=1e-5)
+
+
+@pytest.mark.parametrize("images", [None, 2])
+def test_there_is_the_same_evidence_of_mirror_images_where_the_network_knows_them(images: int | None) -> None:
+    game, config = ConnectFour(4, 4), MLPConfig(width=16, num_blocks=1, images=images)
+    params, network = random_params(game, config), make_network(config, game)
+    states = random_states(game, 8, 3, seed=0)
+    mirrored = jax.vmap(lambda s: jax.tree.map(lambda leaf: leaf[1], symmetries_of(game, s)[0]))(states)
+    seen, of_image = (evidence(params, each, game=game, network=network) for each in (states, mirrored))
+    assert seen.shape == (8, 16 // (images or 1) + 5)
+    assert np.allclose(seen, of_image, atol=1e-4) == (images == 2)
 
 
 def test_where_evidence_tells_nothing_the_mean_is_foreseen() -> None:

@@ -6,12 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
+from exit import learner as learner_module
 from exit.game import Game, symmetric_observations_of, symmetries_of
+from exit.iteration import RunConfig
+from exit.learner import LearnerConfig
 from exit.network import MLPConfig, make_network
+from exit.network.layers import layer_factory
 from exit.network.mirrors import mirrors_of
-from exit.network.symmetric import Norm, spectrum
+from exit.network.symmetric import Norm, SpectralLinear, spectrum
 from games.connect_four import ConnectFour
+from games.game_2048 import Game2048
 from games.hex import Hex
 from games.nim import Nim
 from games.othello import Othello
@@ -40,6 +46,7 @@ GAMES = pytest.mark.parametrize(
         (TicTacToe(), 2),
         (TicTacToe(), 4),
         (Featured(), 4),
+        (Game2048(2, 3), 4),
     ],
     ids=lambda value: value.name if hasattr(value, "name") else str(value),
 )
@@ -70,7 +77,7 @@ def test_mirrors_are_symmetries_numbered_by_what_they_are_made_of(game: Game, im
 def test_images_of_a_position_are_valued_alike_and_their_moves_are_images(
     game: Game, images: int, bfloat16: bool
 ) -> None:
-    states = random_states(game, 8, 4, seed=1)
+    states = random_states(game, 12, 5, seed=1)
     config = _config(images, bfloat16=bfloat16)
     predict, params = jax.jit(make_network(config, game).predict), random_params(game, config, scale=0.1)
     logits, value = predict(params, jax.vmap(game.observe)(states))
@@ -132,23 +139,69 @@ def test_kernels_made_ready_answer_the_same() -> None:
         strict=True,
     ):
         np.testing.assert_array_equal(ready, given)
+    assert network.ready(params)["trunk"]["blocks"][0]["widen"]["parts"][0]["kernel"].dtype == jnp.bfloat16
 
 
 @pytest.mark.parametrize(
     ("game", "images", "message"),
     [
-        (Nim((1, 2)), 2, "nim_1_2 has no `symmetric_observations`; leave it out"),
-        (ConnectFour(4, 5), 4, "network.images is 4; connect_four_4x5 has 2 mirror images"),
+        (Nim((1, 2)), 2, "nim_1_2 does not say by `symmetric_observations` .*; set network.images=none"),
+        (
+            ConnectFour(4, 5),
+            4,
+            "images is 4; of the symmetries of connect_four_4x5 2 .* one of 1, 2(\n|$)",
+        ),
+        (TicTacToe(), 8, "images is 8; of the symmetries of tic_tac_toe 4 .* one of 1, 2, 4(\n|$)"),
     ],
 )
 def test_images_that_a_game_does_not_have_are_refused(game: Game, images: int, message: str) -> None:
+    config = replace(_config(None), images=images)
     with pytest.raises(ValueError, match=message):
-        make_network(replace(_config(None), images=images), game).shapes()
+        make_network(config, game).shapes()
+    with pytest.raises(ValueError, match=message):
+        RunConfig(game, network=config)
 
 
-def test_images_are_normalised_together() -> None:
+@pytest.mark.parametrize("images", [2.0, "2"])
+def test_images_are_counted_in_whole_numbers(images: object) -> None:
+    with pytest.raises(ValueError, match=r"network\.images is .*2.*; it must be a whole number, or None"):
+        replace(_config(None), images=images)
+
+
+def test_what_network_knows_all_symmetries_is_shown_no_images_of_examples() -> None:
+    def augments(game: Game, images: int | None, chosen: bool | None = None) -> bool | None:
+        network = make_network(_config(images), game)
+        return learner_module._with_augmentation(LearnerConfig(augment=chosen), game, network).augment
+
+    assert augments(TicTacToe(), None)
+    assert augments(TicTacToe(), 4)
+    assert augments(ConnectFour(4, 5), None)
+    assert not augments(ConnectFour(4, 5), 2)
+    assert augments(ConnectFour(4, 5), 2, True)
+    assert not augments(TicTacToe(), None, False)
+    assert not augments(Nim((1, 2)), None)
+
+
+def test_images_are_normalised_together_scaled_and_moved_alike() -> None:
     images = list(jax.random.normal(jax.random.key(0), (4, 3, 5)) + 2)
-    found = np.asarray(spectrum(Norm(5)(spectrum(images))))
+    norm = Norm(5)
+    scale, bias = jax.random.normal(jax.random.key(1), (2, 5))
+    norm.scale[...], norm.bias[...] = scale, bias
+    found = np.asarray(spectrum(norm(spectrum(images))))
     together = np.asarray(images).swapaxes(0, 1)
     mean, deviation = (together.mean((1, 2), keepdims=True), together.std((1, 2), keepdims=True))
-    np.testing.assert_allclose(found.swapaxes(0, 1), (together - mean) / deviation, atol=1e-5)
+    np.testing.assert_allclose(found.swapaxes(0, 1), scale * (together - mean) / deviation + bias, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_images", [2, 4])
+def test_a_layer_is_a_dense_one_whose_kernel_mixes_images_by_what_lies_between_them(num_images: int) -> None:
+    layer = SpectralLinear(3, 5, num_images, layer_factory(False, nnx.Rngs(0)))
+    bias = jax.random.normal(jax.random.key(1), (5,))
+    layer.parts[0].bias[...] = bias
+    images = list(jax.random.normal(jax.random.key(0), (num_images, 2, 3)))
+    found = spectrum(layer(spectrum(images)))
+    # From image to image goes the transform of the parts, by the symmetry that takes one to the other.
+    between = spectrum([part.kernel[...] / num_images**0.5 for part in layer.parts])
+    for one in range(num_images):
+        mixed = [images[other] @ between[one ^ other] for other in range(num_images)]
+        np.testing.assert_allclose(found[one], sum(mixed) + bias / num_images**0.5, atol=1e-5)

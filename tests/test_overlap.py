@@ -19,7 +19,7 @@ from tests.tiny import assert_same_bits, saved_state, tiny_config, train_tiny
 CONFIG = tiny_config(
     overlap=True,
     self_play=replace(tiny_config().self_play, num_games=8),
-    network=MLPConfig(width=8, num_blocks=1, bfloat16=True),
+    network=MLPConfig(width=8, num_blocks=1, bfloat16=True, images=2),
 )
 
 

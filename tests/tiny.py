@@ -48,7 +48,7 @@ def _rules(game: Game) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def random_states(game: Game, num: int, max_plies: int, seed: int) -> State:
-    """Unfinished positions after up to `max_plies` random moves of a deterministic game."""
+    """Unfinished positions after up to `max_plies` random moves."""
     rng = np.random.default_rng(seed)
     legal_fn, apply_fn = _rules(game)
     found = []
@@ -58,7 +58,11 @@ def random_states(game: Game, num: int, max_plies: int, seed: int) -> State:
             moves = np.flatnonzero(legal_fn(state))
             if not moves.size:
                 break
-            state, _ = apply_fn(state, jnp.int32(rng.choice(moves)), jnp.int32(0))
+            move, outcome = jnp.int32(rng.choice(moves)), 0
+            if game.num_outcomes > 1:
+                probs = np.asarray(game.outcome_probs(state, move), float)
+                outcome = rng.choice(game.num_outcomes, p=probs / probs.sum())
+            state, _ = apply_fn(state, move, jnp.int32(outcome))
         if np.any(legal_fn(state)):
             found.append(state)
     return stack(found)

@@ -78,7 +78,9 @@ def check_types(game: Game) -> None:
     entries = called(game, "symmetric_observations", lambda: symmetric_observations_of(game))
     if entries is not None:
         shape = (len(actions), math.prod(game.observation_shape))
-        _check_array(game, "symmetric_observations", np.asarray(entries), shape, jnp.integer)
+        _check_array(game, "symmetric_observations", entries, shape, jnp.integer)
+        if not (np.sort(entries, axis=1) == np.arange(shape[1])).all():
+            raise failure(game, f"each of symmetric_observations must have 0 to {shape[1] - 1} once")
     names = called(
         game, "action_name", lambda: [action_name_of(game, action) for action in range(num_actions)]
     )

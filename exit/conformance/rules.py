@@ -40,6 +40,7 @@ class PerRule(NamedTuple):
     same_chance: Any
     commutes: Any
     seen: Any
+    alike: Any
 
 
 RULES = PerRule(
@@ -57,6 +58,7 @@ RULES = PerRule(
     same_chance="a symmetry must keep outcome_probs",
     commutes="a symmetry must commute with apply",
     seen="a symmetry must move the observation as symmetric_observations says",
+    alike="where there are symmetric_observations, a symmetry must move actions alike in every state",
 )
 
 
@@ -78,7 +80,7 @@ def broken_rules(game: Game, state: State, actions: Int[Array, " M"], after: Sta
     fair = jnp.all(probs >= 0, axis=1) & (jnp.abs(probs.sum(axis=1) - 1) <= _TOLERANCE)
     finite = jnp.isfinite(step.reward) & jnp.isfinite(step.discount)
     over = jax.vmap(jax.vmap(functools.partial(is_terminal, game)))(after)
-    broken_by_bounds, broken_by_symmetries = jnp.bool_(False), (jnp.bool_(False),) * 6
+    broken_by_bounds, broken_by_symmetries = jnp.bool_(False), (jnp.bool_(False),) * 7
     if hasattr(game, "observed_value_bounds"):
         broken_by_bounds = _broken_by_bounds(game, state, jnp.where(legal[:, None], probs, 0.0), after, step)
     broken_by_statistic = jnp.bool_(False)
@@ -145,7 +147,7 @@ def _broken_by_statistic(
 
 
 def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) -> tuple[Bool[Array, ""], ...]:
-    """The last six rules: of the identity, of permutations, and of what every symmetry must keep."""
+    """The last seven rules: of the identity, of permutations, and of what every symmetry must keep."""
     legal, actions = game.legal_actions(state), jnp.arange(game.num_actions)
     probs = jax.vmap(game.outcome_probs, (None, 0))(state, actions)
     images, image_actions = symmetries_of(game, state)
@@ -166,8 +168,9 @@ def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) ->
 
     kept_by_each = jax.vmap(kept, (0, 0, 0, 2))(images, image_actions, image_outcomes, images_after)
     first = (jax.tree.map(lambda leaf: leaf[0], images), image_actions[0])
-    entries, seen = symmetric_observations_of(game), jnp.bool_(True)
+    entries, seen, alike = symmetric_observations_of(game), jnp.bool_(True), jnp.bool_(True)
     if entries is not None:
+        alike = jnp.all(image_actions == symmetries_of(game, game.init())[1])
         moved = jax.vmap(lambda image: jnp.ravel(game.observe(image)))(images)
         seen = same(moved, jnp.ravel(game.observe(state))[entries])
     return (
@@ -176,6 +179,7 @@ def _broken_by_symmetries(game: Game, state: State, after: State, step: Step) ->
         | jnp.any(jnp.sort(image_outcomes, axis=1) != jnp.arange(game.num_outcomes)),
         *(~jnp.all(kept) for kept in kept_by_each),
         ~seen,
+        ~alike,
     )
 
 

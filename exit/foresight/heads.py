@@ -61,7 +61,8 @@ def evidence(params: Params, states: State, *, game: Game, network: Network) -> 
     share = (value - low) / (high - low)
     answer = [surprise, jnp.stack([entropy, share, jnp.abs(share - 0.5)], axis=-1)]
     layers = list(network.activations(params, observation).values())
-    features = layers[-1].reshape(layers[-1].shape[0], -1)
+    # Of images that the network knows to be alike the mean, or it would foresee something else for each.
+    features = layers[-1].reshape(layers[-1].shape[0], network.num_images, -1).mean(axis=1)
     return jnp.concatenate([features.astype(jnp.float32), *answer], axis=-1)
 
 

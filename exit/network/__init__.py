@@ -15,6 +15,7 @@ from exit.network.config import (
 )
 from exit.network.history import Memory, newest_event
 from exit.network.make import LAST_LAYERS, Network, Params, PredictFn, Recurrence, make_network, recurrence_of
+from exit.network.mirrors import mirrors_of
 
 __all__ = [
     "LAST_LAYERS",
@@ -31,6 +32,7 @@ __all__ = [
     "TransformerConfig",
     "in_single_precision",
     "make_network",
+    "mirrors_of",
     "newest_event",
     "recurrence_of",
 ]

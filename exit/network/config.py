@@ -13,12 +13,15 @@ class MLPConfig:
       num_blocks: residual blocks of two dense layers each.
       hidden: units between the two layers of a block; None for as many as `width`.
       bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
-        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
+        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX) as
+        long as each core works alone.
       activation: "relu"; or "silu" (Elfwing et al. 2018), which has no kinks, for games in which the best of
         many actions depends on how the value curves.
       images: mirror images of what is seen (2, 4, ...) that the network values alike, moving its policy
-        along, for games that have `symmetric_observations`; None for one. Units are shared out among them,
-        so that blocks of the same width take so many times fewer operations.
+        along; None for one. For games that have `symmetric_observations`, up to as many as they have
+        symmetries that undo themselves and go in any order: two of a board, four of a square one. Units of
+        trunk and blocks are shared out among them, so that blocks of the same width take so many times fewer
+        operations; `width` and `hidden` must be multiples. The value head has its units for each.
     """
 
     width: int = 256
@@ -34,6 +37,8 @@ class MLPConfig:
             _check_sizes(self, hidden=1)
         if self.images is None:
             return
+        if not isinstance(self.images, int):
+            raise ValueError(f"network.images is {self.images!r}; it must be a whole number, or None for one")
         _check_sizes(self, images=1)
         if self.images.bit_count() > 1:
             raise ValueError(f"network.images is {self.images}; it must be a power of two")
@@ -99,7 +104,8 @@ class TransformerConfig:
       num_heads: of attention; they divide the width.
       num_blocks: residual blocks of the perceptron over the newest event.
       bfloat16: multiply matrices in bfloat16, and on a GPU compute all in it; parameters and outputs stay
-        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX).
+        float32. Worth it on a GPU and, for dense layers, on a CPU that multiplies it (AVX-512 BF16, AMX) as
+        long as each core works alone.
     """
 
     width: int = 64

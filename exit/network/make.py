@@ -76,6 +76,7 @@ class Network(NamedTuple):
         that ask often. Predictions stay the same.
       activations: `activations(params, observation)`: what each layer makes of a batch, by its name,
         `[B, ...]`, in the order in which they follow each other; compiled programs sort dictionaries.
+      num_images: mirror images that it values alike, whose features its layers hold one after the other.
     """
 
     shapes: Callable[[], Params]
@@ -83,6 +84,7 @@ class Network(NamedTuple):
     predict: PredictFn
     ready: Callable[[Params], Params]
     activations: Callable[[Params, Float[Array, "B ..."]], dict[str, Float[Array, "B ..."]]]
+    num_images: int = 1
 
 
 @functools.cache
@@ -90,7 +92,7 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
     """The network of these sizes for a game; equal arguments give the same functions: programs are reused.
 
     Its functions raise ValueError where the game's observations have another shape than this kind of network
-    needs.
+    needs, or the game has fewer mirror images than the network is to know.
     """
 
     @functools.cache
@@ -122,7 +124,7 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
     for function in (shapes, init, predict, activations):
         named(function, config, game)
     if isinstance(config, MLPConfig | ConvConfig):
-        return Network(shapes, init, predict, ready, activations)
+        return Network(shapes, init, predict, ready, activations, getattr(config, "images", None) or 1)
     recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(lambda p: modules().of(p))))
     return Network(shapes, init, HistoryPredict(predict, recurrence), ready, activations)
 

@@ -14,7 +14,8 @@ class Mirrors(NamedTuple):
     """G = 2^k symmetries, the identity first; that of number a after that of number b is number a xor b.
 
     Attributes:
-      entries: where each entry of an image's flattened observation is found in the state's.
+      entries: where each entry of an image's flattened observation is found in the state's:
+        `observe(image).ravel() == observe(state).ravel()[entries[g]]`.
       actions: the image of each action.
     """
 
@@ -22,18 +23,33 @@ class Mirrors(NamedTuple):
     actions: Int[np.ndarray, "G A"]
 
 
-@functools.cache
 def mirrors_of(game: Game, num_images: int) -> Mirrors:
-    """So many of a game's symmetries.
+    """The first so many of the game's mirror images, by the order in which it names its symmetries.
 
     Raises:
       ValueError: the game does not say how its symmetries move an observation, or has fewer of this kind.
     """
+    found = _all_mirrors(game)
+    if found is None:
+        raise ValueError(
+            f"network.images is {num_images}, but {game.name} does not say by `symmetric_observations` how "
+            "its symmetries move what is seen; set network.images=none"
+        )
+    most = len(found.actions)
+    if num_images > most:
+        allowed = ", ".join(str(1 << power) for power in range(most.bit_length()))
+        raise ValueError(
+            f"network.images is {num_images}; of the symmetries of {game.name} {most} undo themselves and go "
+            f"in any order, the identity among them; set it to one of {allowed}"
+        )
+    return Mirrors(found.entries[:num_images], found.actions[:num_images])
+
+
+@functools.cache
+def _all_mirrors(game: Game) -> Mirrors | None:
     entries = symmetric_observations_of(game)
     if entries is None:
-        raise ValueError(
-            f"network.images is {num_images}, but {game.name} has no `symmetric_observations`; leave it out"
-        )
+        return None
     with jax.ensure_compile_time_eval():
         actions = np.asarray(symmetries_of(game, game.init())[1])
     # Observation and actions side by side: one permutation for each symmetry.
@@ -45,9 +61,5 @@ def mirrors_of(game: Game, num_images: int) -> Mirrors:
         in_any_order = all(np.array_equal(move[other], other[move]) for other in chosen)
         if own_inverse and in_any_order and not any(np.array_equal(move, other) for other in chosen):
             chosen += [other[move] for other in chosen]
-    if num_images > len(chosen):
-        raise ValueError(
-            f"network.images is {num_images}; {game.name} has {len(chosen)} mirror images, itself included"
-        )
-    found = np.stack(chosen[:num_images])
+    found = np.stack(chosen)
     return Mirrors(found[:, :size], found[:, size:] - size)

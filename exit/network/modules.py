@@ -61,6 +61,7 @@ class _SymmetricNet(_PolicyValueNet):
     """A perceptron for which mirror images are alike; its heads take the mean over them."""
 
     def make_value_hidden(self, layers: LayerFactory) -> nnx.Module:
+        # So many units for each image.
         return SpectralLinear(self.trunk.num_features, _VALUE_UNITS, self.trunk.num_images, layers)
 
     def value_features(self, x: jax.Array) -> jax.Array:
@@ -71,7 +72,8 @@ class _SymmetricNet(_PolicyValueNet):
         assert self.policy.bias is not None
         kernel, bias = (self._of_actions(each[...]) for each in (self.policy.kernel, self.policy.bias))
         actions = mirrors_of(self.game, self.trunk.num_images).actions
-        # What is said of actions by an image is said of their images; one product for all.
+        # The mean over images g of `features_g @ kernel[:, actions[g]]`, in one product: what is said of an
+        # action by an image is said of the action's image.
         kernels = jnp.concatenate([kernel[:, moved] for moved in actions]) / len(actions)
         return thin_product(x, kernels) + mean_of([bias[moved] for moved in actions])
 
@@ -83,7 +85,8 @@ class Modules:
     """The modules of one network, with parameters held apart.
 
     Raises:
-      ValueError: the game's observations have another shape than the kind of network needs.
+      ValueError: the game's observations have another shape than the kind of network needs, or it has fewer
+        mirror images than the network is to know.
     """
 
     def __init__(self, config: NetworkConfig, game: Game) -> None:

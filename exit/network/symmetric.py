@@ -1,9 +1,14 @@
 """A perceptron that values mirror images of a position alike and moves its policy along with them.
 
 Its layers are equivariant (T. Cohen and M. Welling, "Group Equivariant Convolutional Networks", 2016) under a
-game's mirror symmetries, of which there are G = 2^k. Every unit then comes G times, once for each image of
-what is seen. Such a layer is G small ones in the basis of sums and differences of images, where it takes one
-G-th of the operations of a layer that knows no symmetry, and of the parameters.
+game's mirror symmetries, of which there are G = 2^k:
+
+1. The stem sees every image of the observation with the same weights: C units for each image.
+2. Their sums and differences (Walsh and Hadamard) are taken: G parts of C units. There an equivariant layer
+   is G small dense layers, one for each part, which takes one G-th of the operations and of the parameters
+   of a layer that knows no symmetry.
+3. Activations act on each image alone, so images are taken back for them.
+4. The heads take the mean over images.
 """
 
 import functools
@@ -20,13 +25,16 @@ from exit.network.mirrors import mirrors_of
 from exit.network.trunks import Layers, activation_fn
 
 Images = list[jax.Array]
-"""`[B, C]` for each of G images; or as many sums and differences of them."""
+"""`[B, C]` for each of G images, the position itself first."""
+
+Spectrum = list[jax.Array]
+"""`[B, C]` for each of G sums and differences of images, the sum of all first."""
 
 _EPSILON = 1e-6
 
 
-def spectrum(images: Images) -> Images:
-    """Sums and differences of G images, the sum of all first (Walsh and Hadamard); its own inverse."""
+def spectrum(images: Images) -> Spectrum:
+    """Sums and differences of images, scaled such that the same function takes them back to images."""
     step = 1
     while step < len(images):
         pairs = [(images[i & ~step], images[i | step], i & step) for i in range(len(images))]
@@ -36,7 +44,7 @@ def spectrum(images: Images) -> Images:
 
 
 def mean_of(images: Images) -> jax.Array:
-    """What images have in common."""
+    """The mean over images."""
     return functools.reduce(jnp.add, images) / len(images)
 
 
@@ -44,12 +52,12 @@ class SpectralLinear(nnx.Module):
     """An equivariant dense layer, from spectrum to spectrum."""
 
     def __init__(self, num_inputs: int, num_outputs: int, num_images: int, layers: LayerFactory):
-        # What is added to every image alike is in their sum and nowhere else.
+        # A bias is added to every image alike, so it is in their sum and in no difference.
         self.parts = nnx.List(
             [layers.linear(num_inputs, num_outputs, use_bias=not index) for index in range(num_images)]
         )
 
-    def __call__(self, x: Images) -> Images:
+    def __call__(self, x: Spectrum) -> Spectrum:
         return [part(each) for part, each in zip(self.parts, x, strict=True)]
 
 
@@ -60,15 +68,16 @@ class Norm(nnx.Module):
         self.scale = nnx.Param(jnp.ones(num_features))
         self.bias = nnx.Param(jnp.zeros(num_features))
 
-    def __call__(self, x: Images) -> Images:
-        root, dtype = len(x) ** 0.5, x[0].dtype
+    def __call__(self, x: Spectrum) -> Spectrum:
+        sqrt_images, dtype = len(x) ** 0.5, x[0].dtype
         first, *rest = (each.astype(jnp.float32) for each in x)
-        # What all images have in common is in their sum.
+        # The mean over all units of all images is in their sum alone; differences have none.
         centred = [first - first.mean(axis=-1, keepdims=True), *rest]
         variance = sum(jnp.mean(each**2, axis=-1, keepdims=True) for each in centred) / len(x)
         scale = jax.lax.rsqrt(variance + _EPSILON) * self.scale[...]
         first, *rest = (each * scale for each in centred)
-        return [each.astype(dtype) for each in (first + root * self.bias[...], *rest)]
+        # A bias b of every image is sqrt(G) b in the sum.
+        return [each.astype(dtype) for each in (first + sqrt_images * self.bias[...], *rest)]
 
 
 class _Block(nnx.Module):
@@ -80,8 +89,8 @@ class _Block(nnx.Module):
         self.widen = SpectralLinear(width, hidden, num_images, layers)
         self.narrow = SpectralLinear(hidden, width, num_images, layers)
 
-    def __call__(self, x: Images) -> Images:
-        hidden = [self.activate(each) for each in spectrum(self.widen(self.norm(x)))]
+    def __call__(self, x: Spectrum) -> Spectrum:
+        hidden = [self.activate(image) for image in spectrum(self.widen(self.norm(x)))]
         return [old + new for old, new in zip(x, self.narrow(spectrum(hidden)), strict=True)]
 
 
@@ -89,7 +98,7 @@ class SymmetricTrunk(nnx.Module):
     """Flattened observation to features of its images, `[B, G C]`, image after image.
 
     Attributes:
-      num_features: of an image, C.
+      num_features: C, of one image; other trunks have as many as their features have columns.
     """
 
     def __init__(self, config: MLPConfig, game: Game, num_images: int, layers: LayerFactory):
@@ -107,8 +116,8 @@ class SymmetricTrunk(nnx.Module):
         )
 
     def layers(self, x: jax.Array) -> Layers:
-        # One product, not one for each image: these symmetries undo themselves, and what they do to the
-        # entries of a row they may do to the rows of the kernel.
+        # `x[:, e] @ kernel == x @ kernel[e]` where the permutation e is its own inverse: so one product with
+        # G permuted kernels, not G products. The bias is one for all images and stands apart.
         kernel, bias = self.stem.kernel[...], self.stem_bias[...].astype(self.dtype)
         entries = mirrors_of(self.game, self.num_images).entries
         kernels = jnp.concatenate([kernel[each] for each in entries], axis=1).astype(self.dtype)

@@ -1,5 +1,6 @@
 """Trunks: from an observation to a feature vector, layer by layer."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -47,11 +48,8 @@ class MLPTrunk(nnx.Module):
     """Flattened observation to a feature vector."""
 
     def __init__(self, config: MLPConfig, shape: tuple[int, ...], layers: LayerFactory):
-        size = 1
-        for axis in shape:
-            size *= axis
         self.num_features = config.width
-        self.stem = layers.linear(size, config.width)
+        self.stem = layers.linear(math.prod(shape), config.width)
         self.activate = activation_fn(config.activation)
         self.blocks = nnx.List(
             [
