@@ -162,13 +162,7 @@ def test_images_that_a_game_does_not_have_are_refused(game: Game, images: int, m
         RunConfig(game, network=config)
 
 
-@pytest.mark.parametrize("images", [2.0, "2"])
-def test_images_are_counted_in_whole_numbers(images: object) -> None:
-    with pytest.raises(ValueError, match=r"network\.images is .*2.*; it must be a whole number, or None"):
-        replace(_config(None), images=images)
-
-
-def test_what_network_knows_all_symmetries_is_shown_no_images_of_examples() -> None:
+def test_a_network_that_knows_all_symmetries_is_shown_no_images_of_examples() -> None:
     def augments(game: Game, images: int | None, chosen: bool | None = None) -> bool | None:
         network = make_network(_config(images), game)
         return learner_module._with_augmentation(LearnerConfig(augment=chosen), game, network).augment

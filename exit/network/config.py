@@ -37,8 +37,6 @@ class MLPConfig:
             _check_sizes(self, hidden=1)
         if self.images is None:
             return
-        if not isinstance(self.images, int):
-            raise ValueError(f"network.images is {self.images!r}; it must be a whole number, or None for one")
         _check_sizes(self, images=1)
         if self.images.bit_count() > 1:
             raise ValueError(f"network.images is {self.images}; it must be a power of two")
