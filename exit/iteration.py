@@ -17,7 +17,7 @@ from exit.evaluate import EvaluationConfig
 from exit.fingerprint import fingerprints
 from exit.game import Game
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
-from exit.network import MLPConfig, NetworkConfig, Params, make_network, mirrors_of
+from exit.network import MLPConfig, NetworkConfig, Params, make_network, mirrors_of, num_images_of
 from exit.programs import kept
 from exit.reanalysis import ReanalysisConfig, reanalyse
 from exit.replay import Replay, ReplayConfig
@@ -81,8 +81,8 @@ class RunConfig:
                     f"{name}.budget is {budget}; it must be in [0, {self.search.max_simulations}], "
                     "or raise search.max_simulations"
                 )
-        if isinstance(self.network, MLPConfig) and (self.network.images or 1) > 1:
-            mirrors_of(self.game, self.network.images)
+        if (images := num_images_of(self.network)) > 1:
+            mirrors_of(self.game, images)
         examples = self.self_play.num_examples
         if self.replay.capacity % examples:
             raise ValueError(

@@ -191,6 +191,7 @@ def test_images_are_normalised_together_scaled_and_moved_alike() -> None:
 def test_a_layer_is_a_dense_one_whose_kernel_mixes_images_by_what_lies_between_them(num_images: int) -> None:
     layer = SpectralLinear(3, 5, num_images, layer_factory(False, nnx.Rngs(0)))
     bias = jax.random.normal(jax.random.key(1), (5,))
+    assert layer.parts[0].bias is not None
     layer.parts[0].bias[...] = bias
     images = list(jax.random.normal(jax.random.key(0), (num_images, 2, 3)))
     found = spectrum(layer(spectrum(images)))

@@ -12,6 +12,7 @@ from exit.network.config import (
     SequenceConfig,
     TransformerConfig,
     in_single_precision,
+    num_images_of,
 )
 from exit.network.history import Memory, newest_event
 from exit.network.make import LAST_LAYERS, Network, Params, PredictFn, Recurrence, make_network, recurrence_of
@@ -34,5 +35,6 @@ __all__ = [
     "make_network",
     "mirrors_of",
     "newest_event",
+    "num_images_of",
     "recurrence_of",
 ]

@@ -124,6 +124,11 @@ SequenceConfig = GRUConfig | TransformerConfig
 NetworkConfig = MLPConfig | ConvConfig | GRUConfig | TransformerConfig
 
 
+def num_images_of(config: NetworkConfig) -> int:
+    """Mirror images that the network values alike; 1 for the position itself."""
+    return (config.images or 1) if isinstance(config, MLPConfig) else 1
+
+
 def in_single_precision(config: NetworkConfig) -> NetworkConfig:
     """The same network, computed in float32 throughout."""
     return replace(config, bfloat16=False)

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Key
 from exit.devices import on_cpu
 from exit.game import Game
 from exit.jitting import named
-from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
+from exit.network.config import ConvConfig, MLPConfig, NetworkConfig, num_images_of
 from exit.network.history import Memory, events_to_come
 from exit.programs import remembered
 
@@ -124,7 +124,7 @@ def make_network(config: NetworkConfig, game: Game) -> Network:
     for function in (shapes, init, predict, activations):
         named(function, config, game)
     if isinstance(config, MLPConfig | ConvConfig):
-        return Network(shapes, init, predict, ready, activations, getattr(config, "images", None) or 1)
+        return Network(shapes, init, predict, ready, activations, num_images_of(config))
     recurrence = Recurrence(*(named(part, config, game) for part in _recurrence(lambda p: modules().of(p))))
     return Network(shapes, init, HistoryPredict(predict, recurrence), ready, activations)
 

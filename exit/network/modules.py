@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from exit.game import Game, action_features_of, observed_value_bounds_of
-from exit.network.config import ConvConfig, MLPConfig, NetworkConfig
+from exit.network.config import ConvConfig, MLPConfig, NetworkConfig, num_images_of
 from exit.network.layers import LayerFactory, layer_factory
 from exit.network.mirrors import mirrors_of
 from exit.network.sequence import SequenceTrunk
@@ -116,6 +116,6 @@ class Modules:
         if not isinstance(config, MLPConfig):
             return _PolicyValueNet(SequenceTrunk(config, shape, layers), game, layers)
         activate = activation_fn(config.activation)
-        if config.images is None or config.images == 1:
+        if (images := num_images_of(config)) == 1:
             return _PolicyValueNet(MLPTrunk(config, shape, layers), game, layers, activate)
-        return _SymmetricNet(SymmetricTrunk(config, game, config.images, layers), game, layers, activate)
+        return _SymmetricNet(SymmetricTrunk(config, game, images, layers), game, layers, activate)
