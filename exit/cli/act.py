@@ -46,7 +46,7 @@ _DASH = Path("-")
     type=click.FloatRange(min=0),
     metavar="P",
     help="What a simulation costs with auto, as a share of the distance between the game's value bounds. "
-    "Default: 0.05.",
+    "Default: 0.01.",
 )
 @click.option(
     "--deadline-ms",
