@@ -143,7 +143,7 @@ class SymmetryOfNothing(TwoHeaps):
 class SymmetryBeyond(TwoHeaps):
     """Says that an image shows what nothing shows."""
 
-    symmetric_observations = [[0, 1], [1, 2]]  # noqa: RUF012
+    symmetric_observations = np.array([[0, 1], [1, 2]], np.int32)
 
 
 class SymmetryMoving(TwoHeaps):

@@ -7,9 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from exit.acting import AUTO_PRICE
 from exit.agent import Agent
+from exit.cli.act import act
 from exit.errors import UsageError
 from exit.evaluate import decide, regrets, yardstick
+from exit.recommend import PRICES
 from exit.rundir import RunInfo
 from exit.search import SearchConfig, doubt, information, search, worth_of_thinking
 from exit.solve import exact_of, unfinished_keys
@@ -145,6 +148,12 @@ def test_the_price_buys_regret(agent: Agent) -> None:
 def test_a_wrong_price_or_word_is_refused(agent: Agent, budget: str, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         agent.act(GAME.init(), budget, **options)
+
+
+def test_the_price_that_help_names_is_the_one_that_holds() -> None:
+    (option,) = (each for each in act.params if each.name == "price")
+    assert f"Default: {AUTO_PRICE}." in str(option.to_info_dict()["help"])
+    assert AUTO_PRICE in PRICES
 
 
 def test_mctx_knows_no_price() -> None:

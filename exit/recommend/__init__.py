@@ -19,7 +19,7 @@ from exit.solve import Exact
 __all__ = ["PRICES", "Limits", "Rule", "recommend"]
 
 PRICES = (0.1, 0.03, 0.01, 0.001)
-"""Of a simulation, tried beside fixed budgets: about a simulation a state, to most of what can be spent."""
+"""Of a simulation, tried beside fixed budgets; among them what `auto` has where nothing is said."""
 
 
 def recommend(

@@ -58,7 +58,7 @@ def doubt(action_weights: Float[Array, "... A"], action: Int[Array, "..."]) -> F
 
 
 def worth_of_thinking(result: SearchResult, bounds: tuple[float, float]) -> Float[Array, "..."]:
-    """The most that one more simulation may be worth after a search; 0 where the state is proven.
+    """What one more simulation is taken to be worth after a search; 0 where the state is proven.
 
     Of each action, `information` times the root of `doubt`. The bound knows what was simulated alone, so that
     a move which nobody believes in is worth trying for long; the policy may be sure and wrong. This is the
