@@ -4,10 +4,12 @@ python benchmarks/allocation.py [--json FILE] [--quick] [--states N] AGENT [AGEN
 
 Searches critical states of each agent's game once, and looks at 0, 1, 2, 3, 4, 6, 8, ... simulations. Half
 of the states, symmetric ones together, teach the learned rule, from the searches alone; all rules are
-measured on the others, each at the threshold with the regret of a fixed budget there; where no thinking has
-as little, there is nothing to save (nan). Fixed budgets are
-charged in full; intervals of 95 % come from drawing states again. In brackets: against sequential halving
-planned for the whole budget, in place of the repeated halving that can be stopped.
+measured on the others, each at the threshold with the regret that a fixed budget of 16, 64 or 256 has there.
+A saving is how many times more simulations fixed budgets need for as little. Of fixed budgets every
+simulation is charged, also those that a proof makes needless; a rule is charged what its searches spent. In
+parentheses, 95 % intervals from drawing states again; in brackets, against sequential halving planned for
+the whole budget, in place of the repeated halving that can be stopped. "-": there is nothing to save, since
+the reflex has as little regret, or the rule never has.
 
 Gates look at a state before its first simulation, and decide with the rule of `auto` from then on: what
 the agent foresees that a search of the largest budget would gain (charged with one simulation), and how
@@ -16,11 +18,12 @@ searches of the states that teach, some of which have also taught what is forese
 
 Then the rule of `budget="auto"`, doubted information, at one price of a simulation for all games: for each
 game the geometric mean of the prices that suit the other games; and the wall time of batches of 256
-states with it, in turns with the fixed budget, beside the simulations that both spend. --quick takes few
-states.
+states with it, in turns with the least fixed budget of that regret, beside the simulations that both spend,
+of which proofs spare both. --quick takes few states.
 
 Several agents of one game, such as seeds of one run, are shown together as well: mean, least and greatest
-saving. An agent may be a snapshot, RUN/snapshots/00000016.npz.
+saving. Of an agent that makes no mistakes, nothing can be told: take one from before, such as
+RUN/snapshots/00000016.npz.
 """
 
 import argparse
@@ -42,9 +45,11 @@ from exit.evaluate.allocation import (
     Stops,
     fixed_spending,
     look,
+    saving,
     simulations_for,
     spending,
 )
+from exit.errors import UserError
 from exit.evaluate.stopping import (
     RULES,
     at_first,
@@ -68,9 +73,8 @@ _PRICES = np.logspace(-6, 0, 121)
 _TIMED_STATES, _TURNS = 256, 5
 
 
-def measure(source: Path, num_states: int) -> dict[str, Any]:
-    """Savings of every rule for one agent."""
-    agent = Agent.load(source, max_simulations=int(_LOOKS[-1]))
+def measure(agent: Agent, source: Path, num_states: int) -> dict[str, Any] | None:
+    """Savings of every rule for one agent; None where thinking takes no regret away."""
     exact = load_exact(agent.game)
     states = critical_states(exact, num_states)
     measured = yardstick(exact, states.keys)
@@ -78,6 +82,9 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
     held_out = measures(agent.game, states.keys)
     taught_on, tried_on = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     tried = looks.of(tried_on)
+    fixed = fixed_spending(tried)
+    if fixed.regret[0] <= fixed.regret.min():
+        return None
     rules = {name: rule(tried) for name, rule in RULES.items()}
     rules["learned"] = _learned(looks.of(taught_on), tried)
     extra = dict.fromkeys(rules, np.zeros(len(tried_on), np.int32))
@@ -87,7 +94,6 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
         rules[name], extra[name] = stops, cost[tried_on]
     rules["oracle"], extra["oracle"] = oracle(tried), np.zeros(len(tried_on), np.int32)
     planned = _planned(agent, measured, tried_on)
-    fixed = fixed_spending(tried)
     return {
         "game": agent.game.name,
         "run": str(source),
@@ -95,11 +101,15 @@ def measure(source: Path, num_states: int) -> dict[str, Any]:
         "fixed_regret": dict(zip(map(int, _LOOKS), fixed.regret.tolist(), strict=True)),
         "planned_regret": planned,
         "rules": {
-            name: {target: _saving(tried, stops, target, planned[target], extra[name]) for target in _TARGETS}
+            name: {target: _saving(tried, stops, target, planned, extra[name]) for target in _TARGETS}
             for name, stops in rules.items()
         },
         "prices": _at_prices(tried),
-        "time": {target: _timed(agent, measured, tried_on, tried, target) for target in _TARGETS[:2]},
+        "time": {
+            target: _timed(agent, measured, tried_on, tried, target)
+            for target in _TARGETS[:2]
+            if _regret_at(tried, target) < fixed.regret[0]
+        },
     }
 
 
@@ -144,12 +154,13 @@ def transfer(rows: list[dict[str, Any]], target: int) -> list[dict[str, Any]]:
 
 
 def _timed(agent: Agent, measured: Yardstick, rows: np.ndarray, looks: Looks, target: int) -> dict[str, Any]:
-    """Wall time and simulations of a fixed budget over those of the rule at the price of the same regret."""
-    at_prices = {"prices": _at_prices(looks), "fixed_regret": {target: _regret_at(looks, target)}}
-    price = _price_for(at_prices, target)
+    """Wall time and simulations of the least fixed budget with the regret of one, over those of the rule."""
+    wanted = _regret_at(looks, target)
+    price = _price_for({"prices": _at_prices(looks), "fixed_regret": {target: wanted}}, target)
+    budget = int(looks.budgets[int(np.argmax(fixed_spending(looks).regret <= wanted))])
     states = rows_of(measured.states, np.resize(rows, _TIMED_STATES))
     runs = {
-        "fixed": lambda: agent.act(states, target),
+        "fixed": lambda: agent.act(states, budget),
         "auto": lambda: agent.act(states, "auto", price=price),
     }
     spent = {name: float(np.mean(run().num_simulations)) for name, run in runs.items()}
@@ -157,6 +168,7 @@ def _timed(agent: Agent, measured: Yardstick, rows: np.ndarray, looks: Looks, ta
     ratios = [turn["fixed"] / turn["auto"] for turn in turns]
     return {
         "price": price,
+        "budget": budget,
         "simulations": spent,
         "simulations_ratio": spent["fixed"] / max(spent["auto"], 1e-9),
         "time_ratio": float(np.median(ratios)),
@@ -209,46 +221,50 @@ def _planned(agent: Agent, measured: Yardstick, rows: np.ndarray) -> dict[int, f
     return {target: float(regrets(decide(agent.act, states, target), moves).mean()) for target in _TARGETS}
 
 
-def _saving(looks: Looks, stops: Stops, target: int, planned: float, extra: np.ndarray) -> dict[str, Any]:
-    """A rule's saving at the regret of a fixed budget, and its interval.
+def _saving(
+    looks: Looks, stops: Stops, target: int, planned: dict[int, float], extra: np.ndarray
+) -> dict[str, Any]:
+    """A rule's saving at the regret of a fixed budget, its interval, and what is saved of planned searches.
 
     Args:
+      planned: regret of planned searches by their budget.
       extra: simulations that the rule costs each state besides.
     """
-    index = int(np.flatnonzero(looks.budgets == target)[0])
 
-    def ratio(rows: np.ndarray, regret: float | None = None) -> float:
+    def ratio(rows: np.ndarray) -> float | None:
         some = looks.of(rows)
-        wanted = float(some.regret[index].mean()) if regret is None else regret
-        if float(some.regret[0].mean()) <= wanted:
-            return float("nan")
-        needed = simulations_for(spending(some, stops[:, rows], some.spent + extra[rows]), wanted)
-        return float("nan") if needed is None else target / max(needed, 1e-9)
+        return saving(some, stops[:, rows], _regret_at(some, target), some.spent + extra[rows])
 
     rng, count = np.random.default_rng(0), stops.shape[1]
     resampled = [ratio(rng.integers(0, count, count)) for _ in range(_NUM_RESAMPLES)]
-    found = [each for each in resampled if np.isfinite(each)]
-    every = np.arange(count)
+    found = [each for each in resampled if each is not None]
+    least = min(budget for budget in planned if planned[budget] <= planned[target])
+    needed = simulations_for(spending(looks, stops, looks.spent + extra), planned[target])
     return {
-        "saving": ratio(every),
+        "saving": ratio(np.arange(count)),
         "ci95": np.quantile(found, (0.025, 0.975)).tolist() if found else None,
-        "planned": ratio(every, planned),
+        "planned": least / needed if needed else None,
     }
 
 
 def main() -> None:
     use_all_cores()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("agents", nargs="*", metavar="AGENT", type=Path, help="default: runs/tic_tac_toe")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--quick", action="store_true", help="few states")
     parser.add_argument("--states", type=int, default=4000, help="critical states, half of them to teach")
     options = parser.parse_args()
-    agents = options.agents or [Path("runs/tic_tac_toe")]
-    rows = []
-    for agent in agents:
-        rows.append(measure(agent, 400 if options.quick else options.states))
-        _show(rows[-1])
+    sources = options.agents or [Path("runs/tic_tac_toe")]
+    try:
+        rows = _measured(sources, 400 if options.quick else options.states)
+    except UserError as error:
+        parser.error(str(error))
+    games = _by_game(rows)
+    if len(games) < 2:
+        print("whether the price of one game suits another is told of agents of several games")
     transferred = [each for target in _TARGETS for each in transfer(rows, target)]
     for each in transferred:
         print(
@@ -256,11 +272,25 @@ def main() -> None:
             f"{each['simulations']:.1f} simulations, regret {each['regret']:.5f}, "
             f"{each['saving']:.2f} times fewer than a fixed budget"
         )
-    for game, same in _by_game(rows).items():
+    for game, same in games.items():
         if len(same) > 1:
             _show_together(game, same)
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "transfer": transferred}, indent=1) + "\n")
+
+
+def _measured(sources: list[Path], num_states: int) -> list[dict[str, Any]]:
+    """Shows and returns the rows of the agents of which anything can be told."""
+    agents = [Agent.load(source, max_simulations=int(_LOOKS[-1])) for source in sources]
+    rows = []
+    for agent, source in zip(agents, sources, strict=True):
+        row = measure(agent, source, num_states)
+        if row is None:
+            print(f"{source}: nothing to save, thinking takes no regret away; take an agent from before")
+        else:
+            rows.append(row)
+            _show(row)
+    return rows
 
 
 def _by_game(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -270,15 +300,32 @@ def _by_game(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _show_together(game: str, rows: list[dict[str, Any]]) -> None:
-    """The savings of several agents: mean, least and greatest; nan where one never gets so good."""
-    print(f"{game}, {len(rows)} agents together:")
-    print(f"  {'saving at the regret of':<22}" + "".join(f"{target:>30}" for target in _TARGETS))
+    """The savings of several agents; "-" where one of them has nothing to save or never gets so good."""
+    print(f"{game}, {len(rows)} agents together, mean (least to greatest):")
+    table: dict[str, list[str]] = {}
     for name in rows[0]["rules"]:
-        cells = []
-        for target in _TARGETS:
-            found = [row["rules"][name][target]["saving"] for row in rows]
-            cells.append(f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})")
-        print(f"  {name:<22}" + "".join(f"{cell:>30}" for cell in cells))
+        columns = [[row["rules"][name][target]["saving"] for row in rows] for target in _TARGETS]
+        table[name] = [
+            "-" if None in found else f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+            for found in columns
+        ]
+    _print_savings(table)
+
+
+def _print_savings(cells: dict[str, list[str]]) -> None:
+    """A table of a line a rule."""
+    lines = {"saving at the regret of": list(map(str, _TARGETS))} | cells
+    first = max(map(len, lines))
+    widths = [max(map(len, column)) for column in zip(*lines.values(), strict=True)]
+    for name, row in lines.items():
+        print(
+            f"  {name:<{first}}"
+            + "".join(f"  {cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        )
+
+
+def _times(found: float | None) -> str:
+    return "-" if found is None else f"{found:.2f}"
 
 
 def _show(row: dict[str, Any]) -> None:
@@ -288,18 +335,19 @@ def _show(row: dict[str, Any]) -> None:
     )
     fixed = row["fixed_regret"]
     print("  " + ", ".join(f"{n}: {fixed[n]:.5f} ({row['planned_regret'][n]:.5f})" for n in _TARGETS))
-    print(f"  {'saving at the regret of':<22}" + "".join(f"{n:>30}" for n in _TARGETS))
+    table: dict[str, list[str]] = {}
     for name, found in row["rules"].items():
-        cells = []
-        for target in _TARGETS:
-            each = found[target]
-            low, high = each["ci95"] or (float("nan"), float("nan"))
-            cells.append(f"{each['saving']:.2f} ({low:.2f}-{high:.2f}) [{each['planned']:.2f}]")
-        print(f"  {name:<22}" + "".join(f"{cell:>30}" for cell in cells))
+        table[name] = []
+        for each in (found[target] for target in _TARGETS):
+            low, high = each["ci95"] or (None, None)
+            shown = f"{_times(each['saving'])} ({_times(low)} to {_times(high)})"
+            table[name].append("-" if each["saving"] is None else f"{shown} [{_times(each['planned'])}]")
+    _print_savings(table)
     for target, found in row["time"].items():
         low, high = found["time_range"]
         print(
-            f"  batches of {_TIMED_STATES} at the regret of {target}, price {found['price']:.2g}: "
+            f"  batches of {_TIMED_STATES} at the regret of {target}, which a budget of {found['budget']} has, "
+            f"price {found['price']:.2g}: "
             f"{found['simulations']['fixed']:.1f} / {found['simulations']['auto']:.1f} = "
             f"{found['simulations_ratio']:.2f} simulations, time {found['time_ratio']:.2f} "
             f"({low:.2f} to {high:.2f})"

@@ -183,6 +183,17 @@ def _shapes_of(game: Game) -> tuple[Any, list[tuple[int, ...]]]:
     return structure, [leaf.shape for leaf in leaves]
 
 
+def checked_limit(name: str, limit: Any) -> float | None:
+    """A limit from 0 as a float, None for none; UsageError for anything else, also for more than one number."""
+    if limit is None:
+        return None
+    if isinstance(limit, str) or np.ndim(limit) or not np.isreal(limit):
+        raise UsageError(f"{name} is {limit!r}; it must be one number for all states")
+    if not limit >= 0:
+        raise UsageError(f"{name} is {limit}; it must be 0 or more")
+    return float(limit)
+
+
 def whole_number(name: str, number: Any) -> int:
     """A number given as an int or as an array of one; UsageError for anything else."""
     try:

@@ -14,6 +14,7 @@ from exit.acting import (
     AUTO_PRICE,
     Budget,
     budget_of_each,
+    checked_limit,
     is_single,
     make_act_fn,
     make_curve_fn,
@@ -148,7 +149,7 @@ class Agent:
           deadline_ms: stop thinking after this many milliseconds. Halving is then repeated as time
             allows, instead of planned for the whole budget; the answer is never less than the reflex's;
             compilation is not charged.
-          price: what a simulation costs, as a share of the distance between the game's value bounds; a
+          price: what a simulation costs, as a share of the distance between the game's value bounds; each
             state is thought about until one more is worth no more (`exit.search.worth_of_thinking`).
             With a budget in numbers, that is the most that is spent. None is `AUTO_PRICE` where the
             budget is "auto", else no price.
@@ -160,18 +161,15 @@ class Agent:
 
         Raises:
           UsageError: the state is none of the game, the budget is negative, over the capacity or not one for
-            each state, the deadline or the price is negative, or no limit is given.
+            each state, the deadline or the price is no number from 0, or no limit is given.
         """
         if budget is None and deadline_ms is None and price is None:
-            raise UsageError("give a budget, a deadline_ms, or both")
+            raise UsageError("give a budget, a deadline_ms, a price, or several of them")
         if isinstance(budget, str):
             if budget != "auto":
                 raise UsageError(f'budget is {budget!r}; give a number of simulations or "auto"')
             budget, price = None, AUTO_PRICE if price is None else price
-        if price is not None and not price >= 0:
-            raise UsageError(f"price is {price}; it must be 0 or more")
-        if deadline_ms is not None and not deadline_ms >= 0:
-            raise UsageError(f"deadline_ms is {deadline_ms}; it must be 0 or more")
+        price, deadline_ms = checked_limit("price", price), checked_limit("deadline_ms", deadline_ms)
         single, states = self._batch(state)
         capacity = self.search.max_simulations
         most = budget_of_each(states, capacity if budget is None else budget, capacity)
@@ -225,12 +223,13 @@ class Agent:
           max_bytes: memory that the tree may fill; None is most of what is available.
 
         Raises:
-          UsageError: the budget is negative, the tree would not fit in the memory allowed, or it is not
-            one state of the game.
+          UsageError: the budget is negative or no whole number, the tree would not fit in the memory
+            allowed, or it is not one state of the game.
         """
         if not is_single(self.game, state):
             raise UsageError("`think` takes one state at a time, without a leading axis")
-        return _asked(partial(think, room=room), self._thinker(max_bytes), state, budget)
+        simulations = whole_number("budget", budget)
+        return _asked(partial(think, room=room), self._thinker(max_bytes), state, simulations)
 
     def think_more(self, thought: Thought, budget: int, *, max_bytes: int | None = None) -> Thought:
         """Add simulations to a thought: n and then m give the same as n + m at once, up to rounding.
@@ -238,7 +237,7 @@ class Agent:
         Raises:
           UsageError: as `think`; the thought handed over stays as it is.
         """
-        return _asked(think_more, self._thinker(max_bytes), thought, budget)
+        return _asked(think_more, self._thinker(max_bytes), thought, whole_number("budget", budget))
 
     def advance(
         self, thought: Thought, action: SupportsIndex, outcome: SupportsIndex | None = None

@@ -157,8 +157,9 @@ def _measure(
         progress_fn=lambda budget, done, total: report(f"budget {budget}, positions", done, total),
     )
     flops = flops_of(agent)
-    rows = frontier_rows(curve, None if states.kind == "all" else counts)
-    for row, bound in zip(rows, promised_mean(curve.regret, greatest_regret(measured)), strict=True):
+    rows = frontier_rows(curve, None if states.complete else counts)
+    bounds = promised_mean(curve.regret, greatest_regret(measured), complete=states.complete)
+    for row, bound in zip(rows, bounds, strict=True):
         row["flops"] = float(flops.of_search(row["mean_simulations"]))
         row["promised_regret"] = float(bound)
     if num_calls:

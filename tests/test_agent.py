@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from inspect import unwrap
 from pathlib import Path
 from typing import Any
 
@@ -94,11 +95,11 @@ def test_it_loads_an_earlier_checkpoint(trained: Path) -> None:
 
 def test_one_state_gives_one_answer(agent: Agent) -> None:
     found = agent.act(agent.game.init(), budget=4)
-    assert {name: np.shape(value) for name, value in found._asdict().items()} == {
+    # This agent foresees nothing.
+    assert found.expected_gain is None
+    assert {name: np.shape(value) for name, value in found._asdict().items() if value is not None} == {
         **dict.fromkeys(("action", "value", "num_simulations", "lower", "upper", "prior_value"), ()),
         **dict.fromkeys(("action_weights", "qvalues", "visit_counts", "prior"), (9,)),
-        # This agent foresees nothing.
-        "expected_gain": (),
     }
     assert int(found.num_simulations) == int(found.visit_counts.sum()) == 4
     assert 0 <= int(found.action) < 9
@@ -188,8 +189,17 @@ def test_a_state_of_another_game_is_refused(agent: Agent, states: State) -> None
         agent.curve(agent.game.init(), [0, 1])
 
 
+def test_a_thought_takes_whole_numbers(agent: Agent) -> None:
+    # As outside the tests, where nothing checks types at run time.
+    think, think_more = unwrap(Agent.think), unwrap(Agent.think_more)
+    with pytest.raises(UsageError, match=r"budget is 'auto'; give a whole number"):
+        think(agent, agent.game.init(), "auto")
+    with pytest.raises(UsageError, match=r"budget is 1\.5; give a whole number"):
+        think_more(agent, agent.think(agent.game.init(), 1), 1.5)
+
+
 def test_a_limit_must_be_given(agent: Agent) -> None:
-    with pytest.raises(UsageError, match="budget, a deadline_ms"):
+    with pytest.raises(UsageError, match="budget, a deadline_ms, a price"):
         agent.act(agent.game.init())
 
 

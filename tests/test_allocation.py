@@ -75,8 +75,11 @@ def test_means_at_thresholds_and_between_them() -> None:
     assert simulations_for(Spending(np.array([1.0]), np.array([0.5])), 0.1) is None
     # Only the second state needs its four.
     np.testing.assert_allclose(spending(looks, np.array([[0, 2]])).simulations, [2.0])
-    assert saving(looks, np.array([[0, 2]]), 4) == pytest.approx(2.0)
-    assert saving(looks, np.array([[0, 0]]), 4) is None
+    assert saving(looks, np.array([[0, 2]]), 0.0) == pytest.approx(2.0)
+    assert saving(looks, np.array([[0, 2]]), 0.0, looks.spent + 1) == pytest.approx(4 / 3)
+    # A rule that never comes so low, and a regret that the reflex has.
+    assert saving(looks, np.array([[0, 0]]), 0.0) is None
+    assert saving(looks, np.array([[0, 2]]), 0.5) is None
 
 
 def test_the_oracle_spends_least_at_any_regret() -> None:

@@ -51,9 +51,8 @@ def _error_line(capsys: Captured) -> str:
         ("act runs/x --budget -1", "'-1'; give a whole number from 0, or auto"),
         ("act runs/x --budget soon", "'soon'; give a whole number from 0, or auto"),
         ("act runs/x --budget auto --price -1", "--price"),
-        ("act runs/x --budget 4 --price 0.1", "--price goes with --budget auto"),
         ("act runs/x --deadline-ms 0", "--deadline-ms"),
-        ("act runs/x", "give --budget N, --deadline-ms T or both"),
+        ("act runs/x", "give --budget N, --deadline-ms T, --price P or several of them"),
         ("play runs/x --side third", "'first', 'second', 'both'"),
     ],
 )

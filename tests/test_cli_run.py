@@ -297,9 +297,9 @@ def test_act_thinks_as_long_as_it_is_worth_the_price(
     trained: _Run, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     spent = []
-    for options in (["--price", "3"], ["--price", "0.000001"], ["--max-simulations", "2", "--price", "0"]):
+    for options in ("--budget auto --price 3", "--price 0.000001", "--budget 2 --price 0"):
         _type(monkeypatch, '{"moves": [4]}')
-        assert run(["act", str(trained.run_dir), "--budget", "auto", *options]) == 0
+        assert run(["act", str(trained.run_dir), *options.split()]) == 0
         (answer,) = _answers(capsys.readouterr().out)
         spent.append(answer["simulations"])
     assert spent[0] == 0 < spent[1] <= 16

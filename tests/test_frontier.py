@@ -217,6 +217,28 @@ def test_the_recommended_budget_keeps_its_promise(run_dir: Path, tmp_path: Path,
     assert found["check"]["held"] == 40
 
 
+def test_where_every_position_is_measured_the_mean_itself_is_promised(
+    run_dir: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    figures, positions = tmp_path / "recommended.json", tmp_path / "positions.jsonl"
+    command = ["recommend", str(run_dir), "--budgets", "0,32", "--json", str(figures)]
+    assert run([*command, "--max-regret", "0.3"]) == 0
+    found = json.loads(figures.read_text())
+    assert found["positions"] == {"kind": "critical, all", "count": 3191}
+    assert found["check"] is None
+    assert all(row["promised_regret"] == row["mean_regret"] for row in found["budgets"])
+    said = capsys.readouterr().out
+    assert f"mean regret {found['mean_regret']:.5f} over all 3,191 positions in which a move is" in said
+    assert "others" not in said
+    # What it says to type is what answers so.
+    (line,) = [line for line in said.splitlines() if line.startswith("to use it: xit ")]
+    positions.write_text('{"moves": [0]}\n')
+    assert run([*line.removeprefix("to use it: xit ").split(), "--positions", str(positions)]) == 0
+    assert json.loads(capsys.readouterr().out)["simulations"] <= found["budget"]
+    assert run([*command, "--max-regret", "0"]) == 1
+    assert "no budget keeps mean regret within 0; the best is" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -226,6 +248,7 @@ def test_the_recommended_budget_keeps_its_promise(run_dir: Path, tmp_path: Path,
         (["--deadline-ms", "0"], 1, "no budget from 0 to 64 answers within 0 ms; the quickest is"),
         (["--deadline-ms", "1e-4"], 1, "no budget from 0 to 64 answers within 0.0001 ms; the quickest is"),
         (["--max-regret", "0"], 1, "can be promised: allow that much, give larger budgets, or train longer"),
+        (["--max-regret", "0.02"], 1, "can be promised: measure more positions (--max-positions), allow"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_named(

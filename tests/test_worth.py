@@ -1,5 +1,6 @@
 """What a simulation is worth, and thinking for as long as it is worth its price."""
 
+from inspect import unwrap
 from pathlib import Path
 
 import jax
@@ -143,11 +144,15 @@ def test_the_price_buys_regret(agent: Agent) -> None:
         ("fast", {}, "budget is 'fast'; give a number of simulations or \"auto\""),
         ("auto", {"price": -1.0}, "price is -1.0; it must be 0 or more"),
         ("auto", {"price": float("nan")}, "price is nan; it must be 0 or more"),
+        ("auto", {"price": "dear"}, "price is 'dear'; it must be one number for all states"),
+        ("auto", {"price": np.array([0.1, 0.2])}, r"price is array\(.*; it must be one number"),
+        ("auto", {"deadline_ms": "soon"}, "deadline_ms is 'soon'; it must be one number"),
     ],
 )
 def test_a_wrong_price_or_word_is_refused(agent: Agent, budget: str, options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        agent.act(GAME.init(), budget, **options)
+        # As outside the tests, where nothing checks types at run time.
+        unwrap(Agent.act)(agent, GAME.init(), budget, **options)
 
 
 def test_the_price_that_help_names_is_the_one_that_holds() -> None:

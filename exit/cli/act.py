@@ -39,14 +39,14 @@ _DASH = Path("-")
     type=BudgetOrAuto(),
     metavar="N|auto",
     help="Simulations a position; 0 is the reflex, auto thinks as long as it seems worth it. "
-    "Default: the capacity, within --deadline-ms.",
+    "Default, with --deadline-ms or --price: the capacity.",
 )
 @click.option(
     "--price",
     type=click.FloatRange(min=0),
     metavar="P",
-    help="What a simulation costs with auto, as a share of the distance between the game's value bounds. "
-    "Default: 0.01.",
+    help="What a simulation costs, as a share of the distance between the game's value bounds: a position is "
+    "thought about until one more seems worth no more, within the budget. Default: 0.01 with auto, else none.",
 )
 @click.option(
     "--deadline-ms",
@@ -87,10 +87,11 @@ def act(
     chance, action, outcome, action, outcome and so on. A position that cannot be answered gets
     {"error": ...} on its line.
     """
-    if budget is None and deadline_ms is None:
-        raise UsageError("give --budget N, --deadline-ms T or both, for example --budget 64 or --budget auto")
-    if price is not None and budget != "auto":
-        raise UsageError("--price goes with --budget auto")
+    if budget is None and deadline_ms is None and price is None:
+        raise UsageError(
+            "give --budget N, --deadline-ms T, --price P or several of them, for example --budget 64 or "
+            "--budget auto"
+        )
     from exit.cli.loading import load_agent
 
     agent = load_agent(source, (budget,) if isinstance(budget, int) else (), max_simulations)
@@ -168,8 +169,7 @@ class _Responder:
         started = time.perf_counter()
         result = self._act(states, self._budget)
         ms = 1000 * (time.perf_counter() - started) / num_states
-        weighed = self._agent.foresight is not None and self._budget == "auto"
-        return (_answer(result, row, legal[row], ms, weighed) for row in range(num_states))
+        return (_answer(result, row, legal[row], ms) for row in range(num_states))
 
     def _compile(self, states: Any) -> None:
         budget = min(self._budget, 1) if isinstance(self._budget, int) else self._budget
@@ -188,12 +188,8 @@ class _Responder:
         return jax.device_get(self._agent.act(states, budget, **limits))
 
 
-def _answer(result: "SearchResult", row: int, legal: Any, ms: float, weighed: bool) -> dict[str, Any]:
-    """One position's answer in the form of the command's output.
-
-    Args:
-      weighed: say what was expected of the search, and what it found.
-    """
+def _answer(result: "SearchResult", row: int, legal: Any, ms: float) -> dict[str, Any]:
+    """One position's answer in the form of the command's output."""
     actions = [int(action) for action in legal.nonzero()[0]]
     lower, upper = float(result.lower[row]), float(result.upper[row])
     return {
@@ -206,8 +202,15 @@ def _answer(result: "SearchResult", row: int, legal: Any, ms: float, weighed: bo
         "simulations": int(result.num_simulations[row]),
         "proven": lower == upper,
         "ms": round(ms, 3),
-    } | ({"expected_gain": _at(result.expected_gain, row), "gain": _at(result.gain, row)} if weighed else {})
+        **_weighed(result, row),
+    }
 
 
-def _at(column: Any, row: int) -> float:
-    return console.rounded(column[row])
+def _weighed(result: "SearchResult", row: int) -> dict[str, float]:
+    """What was expected of the search and what it found, where anything was expected."""
+    if result.expected_gain is None:
+        return {}
+    return {
+        "expected_gain": console.rounded(result.expected_gain[row]),
+        "gain": console.rounded(result.gain[row]),
+    }

@@ -1,5 +1,8 @@
 """`xit recommend`: how much of thinking to buy."""
 
+import contextlib
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import click
 from exit.cli import console
 from exit.cli.frontier import agents_of, budgets_option, report_to, states_option
 from exit.cli.options import agent_argument, debug_option, json_option, manual
-from exit.errors import UsageError
+from exit.errors import UserError
 
 
 @click.command(
@@ -59,14 +62,12 @@ def recommend(
     from exit.recommend import Limits
     from exit.recommend import recommend as choose
 
-    try:
+    with _as_options():
         limits = Limits(max_regret, deadline_ms, max_mean_simulations)
-    except UsageError as error:
-        raise UsageError(_as_options(str(error))) from error
     (agent,) = agents_of(source, max(budgets), snapshots=False)
     console.prepare_json(json_path)
     exact = load_exact(agent.game)
-    with console.Progress("measuring") as progress:
+    with _as_options(), console.Progress("measuring") as progress:
         figures = choose(
             agent,
             exact,
@@ -77,30 +78,50 @@ def recommend(
         )
     figures["provenance"]["command"] = console.command_line()
     _show_recommendation(figures)
+    console.say(f"to use it: {_command(source, figures, agent.config.search.max_simulations)}")
     console.write_json(json_path, figures)
 
 
 def _show_recommendation(figures: dict[str, Any]) -> None:
-    interval, latency, check = figures["ci95"]["mean_regret"], figures["latency_ms"], figures["check"]
+    latency, check = figures["latency_ms"], figures["check"]
     most = console.counted(figures["budget"], "simulation")
     auto = f"budget auto at a price of {figures['price']}, at most {most}" if figures["price"] else None
     console.say(auto or f"budget {figures['budget']}")
-    console.say(
-        f"mean regret {figures['mean_regret']:.5f} ({interval[0]:.5f} to {interval[1]:.5f}) over "
-        f"{console.counted(figures['positions']['count'], 'position')} ({figures['positions']['kind']}); "
-        f"at most {figures['promised_regret']:.5f} over as many others"
-    )
+    console.say(_regret(figures))
     console.say(
         f"{figures['mean_simulations']:.1f} simulations a position; {latency['median']:.3g} ms a call "
         f"(95th percentile {latency['p95']:.3g}) on this machine"
     )
     if figures["in_time"] is not None:
         console.say(f"{console.percent(figures['in_time'])} of new calls were in time")
-    if check["promised"]:
+    if check and check["promised"]:
         console.say(
             f"chosen on one half of the positions, it held on the other in {check['held']} of "
             f"{check['promised']} random halves{_unpromised(check)}"
         )
+
+
+def _command(source: Path, figures: dict[str, Any], capacity: int) -> str:
+    """What to type to have positions answered by the rule."""
+    words = ["xit", "act", str(source), "--budget", str(figures["budget"])]
+    if figures["price"] is not None:
+        words += ["--price", str(figures["price"])]
+    if figures["budget"] > capacity:
+        words += ["--max-simulations", str(figures["budget"])]
+    return shlex.join(words)
+
+
+def _regret(figures: dict[str, Any]) -> str:
+    """The mean regret, and what is known of it in positions that were not measured, where there are any."""
+    mean, positions = figures["mean_regret"], figures["positions"]
+    count = console.counted(positions["count"], "position")
+    if figures["check"] is None:
+        return f"mean regret {mean:.5f} over all {count} in which a move is a mistake"
+    low, high = figures["ci95"]["mean_regret"]
+    return (
+        f"mean regret {mean:.5f} ({low:.5f} to {high:.5f}) over {count} ({positions['kind']}); "
+        f"at most {figures['promised_regret']:.5f} over as many others"
+    )
 
 
 def _unpromised(check: dict[str, int]) -> str:
@@ -108,8 +129,13 @@ def _unpromised(check: dict[str, int]) -> str:
     return f" ({rest} more were too small to promise anything)" if rest else ""
 
 
-def _as_options(message: str) -> str:
-    """The message with the names of options in place of those of arguments."""
-    for name in ("max_regret", "deadline_ms", "max_mean_simulations"):
-        message = message.replace(name, "--" + name.replace("_", "-"))
-    return message
+@contextlib.contextmanager
+def _as_options() -> Iterator[None]:
+    """Errors name options in place of arguments."""
+    try:
+        yield
+    except UserError as error:
+        message = str(error).replace("max_states", "--max-positions")
+        for name in ("max_regret", "deadline_ms", "max_mean_simulations"):
+            message = message.replace(name, "--" + name.replace("_", "-"))
+        raise type(error)(message) from error

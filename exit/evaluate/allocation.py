@@ -145,13 +145,18 @@ def simulations_for(found: Spending, regret: float) -> float | None:
     return float(least)
 
 
-def saving(looks: Looks, stops: Stops, budget: int) -> float | None:
-    """Simulations of a fixed budget over those of a rule with the same mean regret; None if it never has it.
+def saving(
+    looks: Looks, stops: Stops, regret: float, spent: Int[np.ndarray, "S n"] | None = None
+) -> float | None:
+    """Simulations of fixed budgets over those of a rule, both for no more than a mean regret.
 
     Args:
-      budget: one of the looks'.
+      spent: what each look costs a state by the rule, in place of what the search spent.
+
+    Returns:
+      None where there is nothing to save, because not to think has as little regret, and where fixed budgets
+      or the rule never come so low.
     """
-    base = fixed_spending(looks)
-    index = int(np.searchsorted(base.simulations, budget))
-    needed = simulations_for(spending(looks, stops), float(base.regret[index]))
-    return None if needed is None else budget / max(needed, 1e-9)
+    fixed = simulations_for(fixed_spending(looks), regret)
+    needed = simulations_for(spending(looks, stops, spent), regret)
+    return None if not fixed or needed is None else fixed / max(needed, 1e-9)

@@ -27,6 +27,11 @@ class CriticalStates(NamedTuple):
     keys: UInt32[np.ndarray, "n K"]
     stratum: Int[np.ndarray, " n"]
 
+    @property
+    def complete(self) -> bool:
+        """Whether these are all the critical states there are."""
+        return self.kind == "all"
+
 
 def critical_states(exact: Exact, max_states: int, *, seed: int = 0) -> CriticalStates:
     """All critical states, or a sample of at most `max_states` of them.

@@ -15,13 +15,18 @@ _DEVIATIONS = 1.96
 """Of the difference of two means: exceeded upwards in one case in forty."""
 
 
-def promised_mean(samples: Real[np.ndarray, "S n"], greatest: float) -> Float[np.ndarray, " S"]:
+def promised_mean(
+    samples: Real[np.ndarray, "S n"], greatest: float, *, complete: bool = False
+) -> Float[np.ndarray, " S"]:
     """Upper bound of the mean over n new states, from n measured ones.
 
     Args:
       samples: of the measured states, at each of S budgets.
       greatest: what a state can show at most.
+      complete: they are all the states there are, so that the mean is known and is the bound.
     """
+    if complete:
+        return samples.mean(axis=1)
     counted = np.concatenate([samples, np.full((len(samples), 1), greatest)], axis=1)
     return counted.mean(axis=1) + _DEVIATIONS * np.sqrt(counted.var(axis=1, ddof=1) * 2 / samples.shape[1])
 

@@ -5,12 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from exit.agent import Agent
 from exit.bench import hardware, provenance
 from exit.errors import UserError
-from exit.evaluate import check_promises, frontier_rows, promised_mean, resample, rows_of, yardstick
+from exit.evaluate import (
+    Check,
+    CriticalStates,
+    check_promises,
+    frontier_rows,
+    promised_mean,
+    resample,
+    rows_of,
+    yardstick,
+)
 from exit.frontier import MAX_STATES, NUM_CALLS, ProgressFn, latency_figures, measured_states
 from exit.recommend.limits import Limits, Rule, choice, holds, why_none
 from exit.recommend.measure import Measured, measure, quick_enough, timer
@@ -48,7 +57,8 @@ def recommend(
       num_calls: single calls timed by each rule.
 
     Returns:
-      The figures of `xit recommend --json`.
+      The figures of `xit recommend --json`. `check` is None where every critical state was measured: then
+      the mean is exact, and what is promised is the mean.
 
     Raises:
       UsageError: a budget is over the capacity.
@@ -63,17 +73,11 @@ def recommend(
     deadline_ms = np.inf if limits.deadline_ms is None else limits.deadline_ms
     quick = quick_enough(time_fn, budgets, prices, deadline_ms)
     found = measure(agent, measured, quick, report)
-    rows = _rows(found, tuple(quick.values()), resample(states.stratum, seed=seed))
-
-    def choose(some: Int[np.ndarray, " m"]) -> int | None:
-        return choice(found.curve.of(some), limits, found.greatest)
-
-    chosen = choose(np.arange(len(states.keys)))
+    rows = _rows(found, tuple(quick.values()), states, seed)
+    chosen = choice(found.curve, limits, found.greatest, complete=states.complete)
     if chosen is None:
-        raise UserError(why_none(found.rules, rows, limits, found.curve))
-    check = check_promises(
-        len(states.keys), choose, lambda index, some: holds(found.curve.of(some), index, limits), seed=seed
-    )
+        raise UserError(why_none(found.rules, rows, limits, found.curve, complete=states.complete))
+    check = None if states.complete else _checked(found, limits, seed)
     again = time_fn(found.rules[chosen]) if limits.deadline_ms is not None else None
     return {
         "game": exact.game.name,
@@ -83,19 +87,29 @@ def recommend(
         "positions": {"kind": f"critical, {states.kind}", "count": len(states.keys)},
         "limits": vars(limits),
         **rows[chosen],
-        "check": check._asdict(),
+        "check": check and check._asdict(),
         "in_time": None if again is None else float(np.mean(again <= deadline_ms)),
         "budgets": rows,
         "provenance": provenance(agent) | {"seconds": time.perf_counter() - started},
     }
 
 
+def _checked(found: Measured, limits: Limits, seed: int) -> Check:
+    """How choices on half of the states hold on the other half."""
+    return check_promises(
+        found.curve.regret.shape[1],
+        lambda some: choice(found.curve.of(some), limits, found.greatest, complete=False),
+        lambda index, some: holds(found.curve.of(some), index, limits),
+        seed=seed,
+    )
+
+
 def _rows(
-    found: Measured, calls: Sequence[Float[np.ndarray, " calls"]], drawn: Int[np.ndarray, "R n"]
+    found: Measured, calls: Sequence[Float[np.ndarray, " calls"]], states: CriticalStates, seed: int
 ) -> list[dict[str, Any]]:
     """What each rule costs and gives away, in JSON's types."""
-    rows = frontier_rows(found.curve, drawn)
-    bounds = promised_mean(found.curve.regret, found.greatest)
+    rows = frontier_rows(found.curve, None if states.complete else resample(states.stratum, seed=seed))
+    bounds = promised_mean(found.curve.regret, found.greatest, complete=states.complete)
     for row, rule, single, bound in zip(rows, found.rules, calls, bounds, strict=True):
         row |= {"rule": "fixed" if rule.price is None else "auto", "price": rule.price}
         row["latency_ms"] = latency_figures(single)

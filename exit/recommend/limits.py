@@ -52,24 +52,29 @@ class Rule(NamedTuple):
         return f"{self.budget}" if self.price is None else f"auto at a price of {self.price:g}"
 
 
-def choice(curve: Frontier, limits: Limits, greatest: float) -> int | None:
-    """Index of the rule to use; None if none keeps to the limits."""
-    allowed = _few_enough(curve, limits)
+def choice(curve: Frontier, limits: Limits, greatest: float, *, complete: bool) -> int | None:
+    """Index of the rule to use; None if none keeps to the limits.
+
+    Args:
+      greatest: regret that a state can have.
+      complete: the curve is of all states there are.
+    """
+    allowed = _few_enough(curve, limits, complete)
     # What is to be as little as possible: thinking, or else regret.
     cost = curve.regret.mean(axis=1)
     if limits.max_regret is not None:
-        allowed &= promised_mean(curve.regret, greatest) <= limits.max_regret
+        allowed &= promised_mean(curve.regret, greatest, complete=complete) <= limits.max_regret
         cost = curve.simulations.mean(axis=1)
     return int(np.argmin(np.where(allowed, cost, np.inf))) if allowed.any() else None
 
 
-def _few_enough(curve: Frontier, limits: Limits) -> Bool[np.ndarray, " S"]:
+def _few_enough(curve: Frontier, limits: Limits, complete: bool) -> Bool[np.ndarray, " S"]:
     """Which rules can be promised not to need more simulations than allowed."""
     if limits.max_mean_simulations is None:
         return np.ones(len(curve.budgets), bool)
     most: Float[np.ndarray, " S"] = np.array(
         [
-            promised_mean(spent[None], float(budget))[0]
+            promised_mean(spent[None], float(budget), complete=complete)[0]
             for spent, budget in zip(curve.simulations, curve.budgets, strict=True)
         ]
     )
@@ -84,9 +89,16 @@ def holds(curve: Frontier, index: int, limits: Limits) -> bool:
     return bool(enough and few)
 
 
-def why_none(rules: Sequence[Rule], rows: Sequence[dict[str, Any]], limits: Limits, curve: Frontier) -> str:
-    """Why no rule that is quick enough will do, and what comes closest."""
-    allowed = _few_enough(curve, limits)
+def why_none(
+    rules: Sequence[Rule],
+    rows: Sequence[dict[str, Any]],
+    limits: Limits,
+    curve: Frontier,
+    *,
+    complete: bool,
+) -> str:
+    """Why no rule that is quick enough will do, what comes closest, and what to do."""
+    allowed = _few_enough(curve, limits, complete)
     if limits.max_regret is None or not allowed.any():
         least = int(np.argmin([row["mean_simulations"] for row in rows]))
         return (
@@ -96,8 +108,16 @@ def why_none(rules: Sequence[Rule], rows: Sequence[dict[str, Any]], limits: Limi
         )
     promised = np.where(allowed, [row["promised_regret"] for row in rows], np.inf)
     best = int(np.argmin(promised))
+    mean = rows[best]["mean_regret"]
+    if complete:
+        return (
+            f"no budget keeps mean regret within {limits.max_regret:g}; the best is {rules[best].name}, with "
+            f"{mean:.3g} over all critical positions: allow that much, give larger budgets, or train longer"
+        )
+    # A mean that is low enough is hidden by how few positions it is the mean of.
+    more = "measure more positions (max_states), " if mean <= limits.max_regret else ""
     return (
         f"no budget can be promised to keep mean regret within {limits.max_regret:g}; the best is "
-        f"{rules[best].name}, of which {promised[best]:.3g} can be promised: allow that much, give "
-        "larger budgets, or train longer"
+        f"{rules[best].name}, with {mean:.3g} over {curve.regret.shape[1]:,} positions, of which "
+        f"{promised[best]:.3g} can be promised: {more}allow that much, give larger budgets, or train longer"
     )

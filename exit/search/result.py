@@ -30,7 +30,7 @@ class SearchResult(NamedTuple):
       prior: the reflex policy over legal actions.
       prior_value: the network's value.
       expected_gain: what an agent that foresees its searches (`xit foresee`) and weighs their price expected
-        its move to be worth above the reflex's, before it searched; 0 where nothing was foreseen.
+        its move to be worth above the reflex's, before it searched; None of any other.
     """
 
     action: Int[Array, " B"]
@@ -43,11 +43,15 @@ class SearchResult(NamedTuple):
     upper: Float[Array, " B"]
     prior: Float[Array, "B A"]
     prior_value: Float[Array, " B"]
-    expected_gain: Float[Array, " B"] | float = 0.0
+    expected_gain: Float[Array, " B"] | None = None
 
     @property
     def gain(self) -> Float[Array, "..."]:
-        """What search found its move to be worth above the reflex's; 0 where they are the same."""
+        """What search found its move to be worth above the reflex's; 0 where they are the same.
+
+        Negative where the search plays a move whose value is a little lower: it weighs values against the
+        network's policy, which is surer of them than few simulations are.
+        """
         reflex = jnp.argmax(self.prior, axis=-1)
         played, before = (
             jnp.take_along_axis(self.qvalues, jnp.maximum(move, 0)[..., None], axis=-1)[..., 0]
@@ -95,7 +99,6 @@ def summarise(
         upper=found.upper,
         prior=prior,
         prior_value=node.raw_value,
-        expected_gain=jnp.zeros_like(value),
     )
 
 
