@@ -39,6 +39,7 @@ from exit.agent import Agent
 from exit.cli.exact import load_exact
 from exit.coherence import coherence
 from exit.devices import use_all_cores
+from exit.errors import UserError
 from exit.evaluate import Yardstick, critical_states, decide, regrets, rows_of, yardstick
 from exit.evaluate.allocation import (
     Looks,
@@ -49,7 +50,6 @@ from exit.evaluate.allocation import (
     simulations_for,
     spending,
 )
-from exit.errors import UserError
 from exit.evaluate.stopping import (
     RULES,
     at_first,
@@ -346,7 +346,7 @@ def _show(row: dict[str, Any]) -> None:
     for target, found in row["time"].items():
         low, high = found["time_range"]
         print(
-            f"  batches of {_TIMED_STATES} at the regret of {target}, which a budget of {found['budget']} has, "
+            f"  batches of {_TIMED_STATES} at the regret of {target}, which budget {found['budget']} has, "
             f"price {found['price']:.2g}: "
             f"{found['simulations']['fixed']:.1f} / {found['simulations']['auto']:.1f} = "
             f"{found['simulations_ratio']:.2f} simulations, time {found['time_ratio']:.2f} "

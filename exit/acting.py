@@ -184,7 +184,7 @@ def _shapes_of(game: Game) -> tuple[Any, list[tuple[int, ...]]]:
 
 
 def checked_limit(name: str, limit: Any) -> float | None:
-    """A limit from 0 as a float, None for none; UsageError for anything else, also for more than one number."""
+    """A limit from 0 as a float, None for none; UsageError for anything else, several numbers too."""
     if limit is None:
         return None
     if isinstance(limit, str) or np.ndim(limit) or not np.isreal(limit):

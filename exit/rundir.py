@@ -167,7 +167,8 @@ def require_settings(run_dir: Path, info: RunInfo, config: Any, parts: tuple[str
         left out, for one who trains in it.
     """
     remedy = (
-        "give the settings it was started with, or another --run-dir, which may start_from its exported agent"
+        "give the settings it was started with, or another --run-dir, there with "
+        "--set start_from=FILE to begin with what `xit export` makes of this run"
         if parts == ("",)
         else f"put the configuration {info.config_name} or its game back as it was, or train anew"
     )

@@ -63,8 +63,10 @@ def _file_of(source: Path) -> Path | None:
         return None
     file = trained_agent(source.name)
     if file is None:
-        names = trained_names()
+        names, run = trained_names(), Path("runs") / source
         like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
+        if run.is_dir():
+            like = f"; did you mean {run}?"
         raise UsageError(f"there is no run in {source}, and no agent of this name comes with xit{like}")
     return file
 

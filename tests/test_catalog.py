@@ -131,6 +131,7 @@ def test_a_config_file_wins_over_sizes():
             "tic_tac_to",
             "unknown config 'tic_tac_to'; did you mean 'tic_tac_toe'? there are bandit, bandit_history, ",
         ),
+        ("nim", "unknown config 'nim'; did you mean 'nim_3_4_5'"),
         ("tic_tac_toe_3", "unknown config 'tic_tac_toe_3'; did you mean 'tic_tac_toe'"),
         ("connect_four_4y5", "unknown config 'connect_four_4y5'; did you mean 'connect_four_4x5'"),
         ("connect_four_4x5x4x2", "unknown config"),

@@ -199,9 +199,11 @@ def test_an_agent_says_what_it_expected_spent_and_found(small: Path, capsys: Cap
     assert agent.foresee(agent.game.init()).gains.shape == (len(BUDGETS),)
     auto = agent.act(states, "auto")
     # The capacity is 32 simulations, so that what is foreseen of 16 is what counts.
+    assert auto.expected_gain is not None
     np.testing.assert_allclose(auto.expected_gain, foreseen.gains[:, 0])
     assert agent.act(states, 8).expected_gain is None
     one = agent.act(agent.game.init(), "auto")
+    assert one.expected_gain is not None
     assert np.shape(one.expected_gain) == np.shape(one.gain) == ()
     answers = small / "answers.jsonl"
     positions = small / "positions.jsonl"
@@ -286,6 +288,7 @@ def test_who_has_learnt_nothing_answers_as_before(small: Path) -> None:
     without = dataclasses.replace(agent, foresight=None)
     state = agent.game.init()
     mine, its = agent.act(state, "auto"), without.act(state, "auto")
+    assert mine.expected_gain is not None
     assert mine.expected_gain > 0
     assert its.expected_gain is None
     for ours, theirs in zip(mine[:-1], its[:-1], strict=True):

@@ -145,13 +145,17 @@ def test_kernels_made_ready_answer_the_same() -> None:
 @pytest.mark.parametrize(
     ("game", "images", "message"),
     [
-        (Nim((1, 2)), 2, "nim_1_2 does not say by `symmetric_observations` .*; set network.images=none"),
+        (
+            Nim((1, 2)),
+            2,
+            "nim_1_2 declares no symmetries .*`symmetric_observations`.*; set network.images=none",
+        ),
         (
             ConnectFour(4, 5),
             4,
-            "images is 4; of the symmetries of connect_four_4x5 2 .* one of 1, 2(\n|$)",
+            "images is 4, but connect_four_4x5 has 2 symmetries .* one of 1, 2(\n|$)",
         ),
-        (TicTacToe(), 8, "images is 8; of the symmetries of tic_tac_toe 4 .* one of 1, 2, 4(\n|$)"),
+        (TicTacToe(), 8, "images is 8, but tic_tac_toe has 4 symmetries .* one of 1, 2, 4(\n|$)"),
     ],
 )
 def test_images_that_a_game_does_not_have_are_refused(game: Game, images: int, message: str) -> None:

@@ -100,6 +100,9 @@ def test_a_word_that_names_no_agent_is_answered_with_those_like_it(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"no run in conect_four, .*did you mean 'connect_four'"):
         Agent.load("conect_four")
+    (tmp_path / "runs" / "nim_3_4_5").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"no run in nim_3_4_5, .*; did you mean runs/nim_3_4_5\?$"):
+        Agent.load("nim_3_4_5")
 
 
 def test_agents_that_come_with_the_product_can_be_loaded() -> None:

@@ -107,7 +107,10 @@ def load_config(name_or_path: str) -> Any:
 
 def did_you_mean(word: str, names: Iterable[str], advice: str) -> str:
     """The end of a message about an unknown word: the names most like it, if any is, then the advice."""
-    matches = difflib.get_close_matches(word, names, n=2)
+    names = list(names)
+    # The beginning of a name, though it may be much shorter, is meant for it.
+    matches = [name for name in names if word and name.startswith(word)][:2]
+    matches = matches or difflib.get_close_matches(word, names, n=2)
     return f"; did you mean {' or '.join(map(repr, matches))}? {advice}" if matches else f"; {advice}"
 
 

@@ -45,8 +45,9 @@ _DASH = Path("-")
     "--price",
     type=click.FloatRange(min=0),
     metavar="P",
-    help="What a simulation costs, as a share of the distance between the game's value bounds: a position is "
-    "thought about until one more seems worth no more, within the budget. Default: 0.01 with auto, else none.",
+    help="What a simulation costs, as a share of the distance between the game's value bounds: a position "
+    "is thought about until one more seems worth no more, within the budget. "
+    "Default: 0.01 with auto, else none.",
 )
 @click.option(
     "--deadline-ms",

@@ -55,8 +55,8 @@ states_option = click.option(
         "xit frontier runs/connect_four_4x4 --snapshots",
         "xit frontier runs/connect_four_4x4 --snapshots --elo 64",
         reads="the AGENTs, with --snapshots those of their runs too, and exact values of their game",
-        writes="frontier.json and frontier.png in the run directory "
-        "(below runs/ for an agent that is a file), or the picture to --out",
+        writes="frontier.json and frontier.png in the run directory (below runs/ for an agent that is a "
+        "file), in place of those of an earlier call; the picture to --out, the figures to --json as well",
     )
 )
 @click.argument("sources", metavar="AGENT...", nargs=-1, required=True, type=AgentPath())
@@ -145,7 +145,7 @@ def frontier(
     if elo:
         _show_exchange("by Elo", figures["exchange_elo"])
     if len(agents) > 1 and figures["exchange"] is None:
-        console.say(_why_no_slope(figures["agents"]))
+        console.say(f"by the logit of regret, {_why_no_slope(figures['agents'])}")
     folder = console.folder_of(agents[0].source)
     console.keep_figures(folder, "frontier", figures, json_path)
     console.show_picture(lambda: plot_frontier(figures, out or folder / "frontier.png"))
@@ -223,5 +223,6 @@ def _why_no_slope(agents: Sequence[dict[str, Any]]) -> str:
     perfect = sum(row["mean_regret"] == 0 for row in searched)
     return (
         f"no slope is fitted: it takes {FEWEST_POINTS} or more points above budget 0 with regret left, of "
-        f"several agents and budgets; of {len(searched)} points {perfect} have none left"
+        f"several agents and budgets; of {len(searched)} points {perfect} have none left: give more or "
+        "smaller --budgets, or earlier agents (--snapshots)"
     )

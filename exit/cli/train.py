@@ -62,8 +62,10 @@ def train(
     from exit.checkpoint import steps
     from exit.logs import read_metrics
     from exit.plots import plot_training
+    from exit.rundir import read_info, require_settings
 
     if saved := steps(run_dir):
+        require_settings(run_dir, read_info(run_dir), config)
         console.say(f"continuing after iteration {saved[-1]}")
     latest: dict[str, float | int | None] = {}
     invocation.when_interrupted = lambda: _when_interrupted(latest, steps(run_dir))

@@ -32,15 +32,15 @@ def mirrors_of(game: Game, num_images: int) -> Mirrors:
     found = _all_mirrors(game)
     if found is None:
         raise ValueError(
-            f"network.images is {num_images}, but {game.name} does not say by `symmetric_observations` how "
-            "its symmetries move what is seen; set network.images=none"
+            f"network.images is {num_images}, but {game.name} declares no symmetries that a network can know "
+            "(`symmetric_observations`); set network.images=none"
         )
     most = len(found.actions)
     if num_images > most:
         allowed = ", ".join(str(1 << power) for power in range(most.bit_length()))
         raise ValueError(
-            f"network.images is {num_images}; of the symmetries of {game.name} {most} undo themselves and go "
-            f"in any order, the identity among them; set it to one of {allowed}"
+            f"network.images is {num_images}, but {game.name} has {most} symmetries that a network can know "
+            f"together (each its own inverse, in any order the same); set it to one of {allowed}"
         )
     return Mirrors(found.entries[:num_images], found.actions[:num_images])
 

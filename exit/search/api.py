@@ -296,5 +296,6 @@ def check_budget(budget: np.ndarray, max_simulations: int) -> None:
     if budget.size and budget.max() > max_simulations:
         raise ValueError(
             f"budget {budget.max()} is over the capacity of {max_simulations} simulations; "
-            f"ask for less, or raise search.max_simulations: `Agent.load(..., max_simulations={budget.max()})`"
+            "ask for less, or raise search.max_simulations, as `Agent.load(..., max_simulations="
+            f"{budget.max()})` does"
         )

@@ -49,8 +49,8 @@ class SearchResult(NamedTuple):
     def gain(self) -> Float[Array, "..."]:
         """What search found its move to be worth above the reflex's; 0 where they are the same.
 
-        Negative where the search plays a move whose value is a little lower: it weighs values against the
-        network's policy, which is surer of them than few simulations are.
+        Negative where the reflex's move fell out of the halving, and what was searched on has come to be
+        worth less than the other seemed then.
         """
         reflex = jnp.argmax(self.prior, axis=-1)
         played, before = (
