@@ -263,7 +263,7 @@ def main() -> None:
     except UserError as error:
         parser.error(str(error))
     games = _by_game(rows)
-    if len(games) < 2:
+    if len(games) == 1:
         print("whether the price of one game suits another is told of agents of several games")
     transferred = [each for target in _TARGETS for each in transfer(rows, target)]
     for each in transferred:

@@ -204,6 +204,8 @@ class Agent:
         if is_single(self.game, states):
             raise UsageError("`curve` takes a batch; stack the state along a leading axis")
         looks = np.asarray(budgets)
+        if looks.ndim != 1 or not looks.size:
+            raise UsageError(f"budgets is {budgets!r}; give a list of one or more")
         for budget in looks[:1], looks[-1:]:
             budget_of_each(states, int(whole_number("budget", budget[0])), self.search.max_simulations)
         if (np.diff(looks) < 0).any():
@@ -237,6 +239,7 @@ class Agent:
         Raises:
           UsageError: as `think`; the thought handed over stays as it is.
         """
+        _require_thought(thought)
         return _asked(think_more, self._thinker(max_bytes), thought, whole_number("budget", budget))
 
     def advance(
@@ -250,6 +253,7 @@ class Agent:
         Raises:
           UsageError: the move is illegal or no whole number, or the outcome cannot happen or is not told.
         """
+        _require_thought(thought)
         told = None if outcome is None else whole_number("outcome", outcome)
         return _asked(advance, self._thinker(), thought, whole_number("action", action), told)
 
@@ -304,6 +308,11 @@ _Answer = TypeVar("_Answer", SearchResult, Foreseen)
 def _first(result: _Answer) -> _Answer:
     """The first of a batch; leaf by leaf it takes as long as a reflex."""
     return jax.tree.map(lambda leaf: leaf[0], result)
+
+
+def _require_thought(thought: Any) -> None:
+    if not isinstance(thought, Thought):
+        raise UsageError(f"a {type(thought).__name__} is no thought; give what `think` returned")
 
 
 def _asked(function: Callable[..., Thought], *arguments: Any) -> Thought:

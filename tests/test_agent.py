@@ -187,6 +187,8 @@ def test_a_state_of_another_game_is_refused(agent: Agent, states: State) -> None
         agent.think(states, 1)
     with pytest.raises(UsageError, match="takes a batch"):
         agent.curve(agent.game.init(), [0, 1])
+    with pytest.raises(UsageError, match=r"budgets is \[\]; give a list of one or more"):
+        agent.curve(states, [])
 
 
 def test_a_thought_takes_whole_numbers(agent: Agent) -> None:
@@ -196,6 +198,10 @@ def test_a_thought_takes_whole_numbers(agent: Agent) -> None:
         think(agent, agent.game.init(), "auto")
     with pytest.raises(UsageError, match=r"budget is 1\.5; give a whole number"):
         think_more(agent, agent.think(agent.game.init(), 1), 1.5)
+    with pytest.raises(UsageError, match="a SearchResult is no thought; give what `think` returned"):
+        think_more(agent, agent.act(agent.game.init(), 1), 1)
+    with pytest.raises(UsageError, match="a SearchResult is no thought"):
+        unwrap(Agent.advance)(agent, agent.act(agent.game.init(), 1), 0)
 
 
 def test_a_limit_must_be_given(agent: Agent) -> None:

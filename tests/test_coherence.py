@@ -15,6 +15,7 @@ import pytest
 from jaxtyping import Array
 
 from exit.cli import run
+from exit.cli.coherence import _show
 from exit.coherence import Coherence, coherence, deepest
 from exit.coherence_report import ConstantValue, coherence_report
 from exit.evaluate import own_positions
@@ -223,3 +224,32 @@ def test_the_command_finds_the_mistakes_of_a_young_agent(
     assert "max_depth is 7, at which a state of tic_tac_toe has" in capsys.readouterr().err
     assert run(["coherence", str(run_dir), "--ensemble", "connect_four"]) == 2
     assert "connect_four.npz plays connect_four, not tic_tac_toe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("all", "take an agent from before, such as a snapshot"),
+        ("stratified", "measure on more (--max-positions), or take an agent from before, such as a snapshot"),
+    ],
+)
+def test_where_the_reflex_makes_no_mistakes_there_is_nothing_to_tell(
+    kind: str, remedy: str, capsys: Captured
+) -> None:
+    depth = dict.fromkeys(
+        ("mean_abs_value_residual", "value_mae", "backup_mae", "mean_policy_residual"), 0.5
+    ) | {"depth": 1}
+    _show(
+        {
+            "game": "race",
+            "positions": {"all": {"count": 9, "kind": f"critical, {kind}"}},
+            "depths": [depth],
+            "control": {"depths": [depth]},
+            "detection": {"all": {"mistakes": 0, "count": 7, "measures": []}},
+            "worst": [],
+        }
+    )
+    said = capsys.readouterr().out
+    assert "all critical states: 0 mistakes of the reflex in 7\n" in said
+    assert f"nothing to tell from the rest; {remedy}\n" in said
+    assert "AUC" not in said

@@ -140,6 +140,8 @@ def test_the_frontier_shows_training_and_thinking_pay(
     shown = capsys.readouterr().out
     assert "at equal strength by the logit of regret" in shown
     assert "at equal strength by Elo" in shown
+    assert "without regret left out)" in shown
+    assert "ms in batches: of searches with room for 64 simulations" in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
     found = json.loads(figures.read_text())
     assert found["positions"] == {"kind": "critical, stratified", "count": 300, "strata": 7}
@@ -249,6 +251,13 @@ def test_where_every_position_is_measured_the_mean_itself_is_promised(
         (["--deadline-ms", "1e-4"], 1, "no budget from 0 to 64 answers within 0.0001 ms; the quickest is"),
         (["--max-regret", "0"], 1, "can be promised: measure more positions (--max-positions), allow that"),
         (["--max-regret", "0", "--budgets", "0"], 1, "can be promised: allow that much, give larger budgets"),
+        (
+            ["--max-regret", "0", "--max-mean-simulations", "1"],
+            1,
+            "the best of those within 1 simulations is 0, with",
+        ),
+        (["--max-regret", "0", "--max-mean-simulations", "1"], 1, "raise --max-mean-simulations, or train"),
+        (["--max-regret", "0", "--deadline-ms", "9e9"], 1, "larger budgets or a longer --deadline-ms, or"),
     ],
 )
 def test_limits_that_cannot_be_kept_are_named(

@@ -117,6 +117,9 @@ def test_one_state_answers_without_a_batch_axis_and_a_deadline_may_come_first(ag
     assert one.action.shape == ()
     np.testing.assert_array_equal(one.num_simulations, several.num_simulations[0])
     np.testing.assert_array_equal(agent.act(state, "auto", deadline_ms=0).num_simulations, 0)
+    # Compiling is not charged: not what grows the tree, and not what looks whether that is worth it.
+    jax.clear_caches()
+    assert agent.act(state, "auto", deadline_ms=200, price=1e-9).num_simulations > 0
     # Where time is plenty, the price ends it: at the first look at which it is not worth it.
     patient = agent.act(state, "auto", deadline_ms=60_000, price=0.3)
     assert 0 < int(patient.num_simulations) < 64
@@ -157,7 +160,7 @@ def test_a_wrong_price_or_word_is_refused(agent: Agent, budget: str, options: di
 
 def test_the_price_that_help_names_is_the_one_that_holds() -> None:
     (option,) = (each for each in act.params if each.name == "price")
-    assert f"Default: {AUTO_PRICE}." in str(option.to_info_dict()["help"])
+    assert f"Default: {AUTO_PRICE} with auto" in str(option.to_info_dict()["help"])
     assert AUTO_PRICE in PRICES
 
 

@@ -86,7 +86,8 @@ def act(
 
     A position is a line such as {"moves": [3, 3, 4]}: the actions from the initial state, or, in games with
     chance, action, outcome, action, outcome and so on. A position that cannot be answered gets
-    {"error": ...} on its line.
+    {"error": ...} on its line; blank lines are passed over. Lines that come together are answered in
+    batches, and "ms" is a batch's time divided by its positions; with a deadline, each is answered alone.
     """
     if budget is None and deadline_ms is None and price is None:
         raise UsageError(

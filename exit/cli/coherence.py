@@ -104,7 +104,11 @@ def _show(figures: dict[str, Any]) -> None:
         which = {"all": "all critical states", "own": "critical states of the agent's own games"}[kind]
         console.say(f"{which}: {found['mistakes']:,} mistakes of the reflex in {found['count']:,}")
         if not found["measures"]:
-            console.say("  so there is nothing to tell from the rest; measure on more (--max-positions)")
+            every = kind == "all" and figures["positions"]["all"]["kind"] == "critical, all"
+            remedy = "take an agent from before, such as a snapshot"
+            if not every:
+                remedy = f"measure on more (--max-positions), or {remedy}"
+            console.say(f"  so there is nothing to tell from the rest; {remedy}")
             continue
         console.show_table(
             "telling them from the rest",

@@ -136,10 +136,16 @@ def frontier(
             (*_COLUMNS, *(["Elo"] if elo_openings else [])),
             [_cells(each) for each in row["budgets"]],
         )
+    if capacity := max(agent.search.max_simulations for agent in agents):
+        console.say(
+            f"ms in batches: of searches with room for {console.counted(capacity, 'simulation')}, which "
+            "takes time to lay out even where few are spent"
+        )
     if elo := figures["elo"]:
         console.say(
             f"Elo from {console.counted(elo['games'], 'game')} in all, from "
             f"{console.counted(elo['openings'], 'opening')}"
+            f"{'' if elo['openings'] == elo_openings else ', since there are no more'}"
         )
     _show_exchange("by the logit of regret", figures["exchange"])
     if elo:
@@ -171,17 +177,18 @@ def report_to(progress: console.Progress) -> Callable[[str, int, int], None]:
     """What shows a measurement's progress when told what is done, how many and of how many."""
 
     def report(what: str, done: int, total: int) -> None:
-        progress.update(f"{what}: {done:,} of {total:,}", done / total)
+        # Of one part of several: how much of the whole it is, nobody knows.
+        progress.update(f"{what}: {done:,} of {total:,}")
 
     return report
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    interval, latency = row["ci95"]["mean_regret"], row.get("latency_ms")
+    latency = row.get("latency_ms")
     return [
         str(row["budget"]),
         f"{row['mean_regret']:.5f}",
-        "exact" if interval is None else f"{interval[0]:.5f} to {interval[1]:.5f}",
+        _interval(row),
         console.percent(row["mistake_rate"]),
         f"{row['mean_simulations']:.1f}",
         f"{row['flops'] / 1e6:.4g}",
@@ -189,6 +196,15 @@ def _cells(row: dict[str, Any]) -> list[str]:
         *(["-", "-"] if latency is None else [f"{latency['median']:.3g}", f"{latency['p95']:.3g}"]),
         *([_elo(row["elo"], row["ci95"]["elo"])] if "elo" in row else []),
     ]
+
+
+def _interval(row: dict[str, Any]) -> str:
+    interval = row["ci95"]["mean_regret"]
+    if interval is None:
+        return "exact"
+    # A sample in which nothing was given away does not vary, however small it is.
+    most = interval[1] if row["mean_regret"] else row["promised_regret"]
+    return f"{interval[0]:.5f} to {most:.5f}"
 
 
 def _elo(rating: float, interval: list[float] | None) -> str:
@@ -203,10 +219,15 @@ def _show_exchange(strength: str, fit: dict[str, Any] | None) -> None:
     interval = fit["slope_ci95"]
     between = "" if interval is None else f" ({interval[0]:.2f} to {interval[1]:.2f})"
     console.say(
-        f"at equal strength {strength}, ten times the training compute stands for "
-        f"10^{-fit['slope']:.2f} times the compute of a move: "
-        f"slope {fit['slope']:.2f}{between}, R2 {fit['r2']:.2f}, {fit['points']} points"
+        f"at equal strength {strength}, ten times the compute of training divides that of a move by "
+        f"{10 ** -fit['slope']:.2g}: slope {fit['slope']:.2f}{between}, R2 {fit['r2']:.2f}, "
+        f"{fit['points']} points{_saturated(fit)}"
     )
+
+
+def _saturated(fit: dict[str, Any]) -> str:
+    left_out = fit["saturated"]
+    return f" ({left_out} without regret left out)" if left_out else ""
 
 
 def _why_no_slope(agents: Sequence[dict[str, Any]]) -> str:

@@ -13,6 +13,9 @@ from exit.cli.frontier import agents_of, budgets_option, report_to, states_optio
 from exit.cli.options import agent_argument, debug_option, json_option, manual
 from exit.errors import UserError
 
+_SHARE_IN_TIME = 0.95
+"""Of calls, that are to keep to a deadline."""
+
 
 @click.command(
     epilog=manual(
@@ -93,7 +96,7 @@ def _show_recommendation(figures: dict[str, Any]) -> None:
         f"(95th percentile {latency['p95']:.3g}) on this machine"
     )
     if figures["in_time"] is not None:
-        console.say(f"{console.percent(figures['in_time'])} of new calls were in time")
+        console.say(_in_time(figures["in_time"]))
     if check and check["promised"]:
         console.say(
             f"chosen on one half of the positions, it held on the other in {check['held']} of "
@@ -109,6 +112,16 @@ def _command(source: Path, figures: dict[str, Any], capacity: int) -> str:
     if figures["budget"] > capacity:
         words += ["--max-simulations", str(figures["budget"])]
     return shlex.join(words)
+
+
+def _in_time(share: float) -> str:
+    """How many of new calls kept to the deadline, and what to do if they were fewer than it asks for."""
+    from exit.frontier import NUM_CALLS
+
+    said = f"{console.percent(share)} of {NUM_CALLS} new calls were in time"
+    if share >= _SHARE_IN_TIME:
+        return said
+    return f"{said}, fewer than {console.percent(_SHARE_IN_TIME)}: give a shorter --deadline-ms to be sure"
 
 
 def _regret(figures: dict[str, Any]) -> str:

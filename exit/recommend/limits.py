@@ -109,15 +109,26 @@ def why_none(
     promised = np.where(allowed, [row["promised_regret"] for row in rows], np.inf)
     best = int(np.argmin(promised))
     mean = rows[best]["mean_regret"]
+    remedy = f"allow that much, {_more(limits, allowed)}, or train longer"
+    within = "" if allowed.all() else f" of those within {limits.max_mean_simulations:g} simulations"
     if complete:
         return (
-            f"no budget keeps mean regret within {limits.max_regret:g}; the best is {rules[best].name}, with "
-            f"{mean:.3g} over all critical positions: allow that much, give larger budgets, or train longer"
+            f"no budget keeps mean regret within {limits.max_regret:g}; the best{within} is "
+            f"{rules[best].name}, with {mean:.3g} over all critical positions: {remedy}"
         )
     # A mean that is low enough is hidden by how few positions it is the mean of.
     more = "measure more positions (max_states), " if mean <= limits.max_regret else ""
     return (
-        f"no budget can be promised to keep mean regret within {limits.max_regret:g}; the best is "
+        f"no budget can be promised to keep mean regret within {limits.max_regret:g}; the best{within} is "
         f"{rules[best].name}, with {mean:.3g} over {curve.regret.shape[1]:,} positions, of which "
-        f"{promised[best]:.3g} can be promised: {more}allow that much, give larger budgets, or train longer"
+        f"{promised[best]:.3g} can be promised: {more}{remedy}"
+    )
+
+
+def _more(limits: Limits, allowed: Bool[np.ndarray, " S"]) -> str:
+    """What would let larger budgets in."""
+    if not allowed.all():
+        return "raise max_mean_simulations"
+    return (
+        "give larger budgets" if limits.deadline_ms is None else "give larger budgets or a longer deadline_ms"
     )

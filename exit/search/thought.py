@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from exit.devices import Team, for_step, in_step, team_size
 from exit.game import Game, State
@@ -118,18 +118,23 @@ def think_until(
         arguments = _placed(thinker, tree, np.minimum(budget, reach))
         return jax.block_until_ready(_grow_in_place(*arguments, **_program(thinker)))
 
-    compiled = _grow_in_place.num_programs()
+    def worthwhile(result: SearchResult) -> np.ndarray:
+        """The budgets, of states that are not worth more thinking no more than was spent."""
+        if price is None:
+            return budget
+        bounds = thinker.game.value_bounds
+        return np.asarray(_worthwhile(result, budget, np.float32(price), bounds=bounds))
+
+    compiled = _grow_in_place.num_programs() + _worthwhile.num_programs()
     begun = time.perf_counter()
     rows = _num_rows(thinker, len(budget), int(budget.max(initial=0)))
     tree = _plant(thinker.params, state, rows=1 << (rows - 1).bit_length(), **_program(thinker))
     tree, result = go_on(tree, 0)
-    if _grow_in_place.num_programs() > compiled:
+    budget = worthwhile(result)
+    if _grow_in_place.num_programs() + _worthwhile.num_programs() > compiled:
         begun = time.perf_counter()
     reach, chunk, took = 0, 1, 0.0
     while reach < budget.max(initial=0):
-        if price is not None:
-            worth = np.asarray(worth_of_thinking(result, thinker.game.value_bounds))
-            budget = np.where(worth <= price, np.asarray(result.num_simulations), budget).astype(np.int32)
         now = time.perf_counter()
         left = deadline_ms / 1e3 - (now - begun)
         # As much as is left, as far as the last chunk tells; at most twice as much as that.
@@ -138,6 +143,7 @@ def think_until(
             break
         reach += chunk
         tree, result = go_on(tree, reach)
+        budget = worthwhile(result)
         took = time.perf_counter() - now
     return result
 
@@ -260,6 +266,13 @@ def _grow(
 
     forest, (rest, result) = in_step(go_on, tree.forest, (params, tree._replace(forest=None), budget))
     return rest._replace(forest=forest), result
+
+
+@kept(static=("bounds",))
+def _worthwhile(
+    result: SearchResult, budget: Int[Array, " B"], price: Float[Array, ""], *, bounds: tuple[float, float]
+) -> Int[Array, " B"]:
+    return jnp.where(worth_of_thinking(result, bounds) <= price, result.num_simulations, budget)
 
 
 def _grow_one(params: Params, tree: Grown, budget: Int[Array, " 1"], **program: Any) -> Any:
