@@ -11,7 +11,7 @@ from exit.learner import LearnerConfig
 from exit.loop import RunConfig
 from exit.network import MLPConfig
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import Gumbel, SearchConfig
 from exit.selfplay import SelfPlayConfig
 from games.connect_four import ConnectFour
 
@@ -23,7 +23,11 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
         network=MLPConfig(
             width=1024, num_blocks=1, hidden=256, bfloat16=True, images=2 if columns > 1 else None
         ),
-        search=SearchConfig(max_simulations=1024),
+        # A move counts by what it is worth, not by whether it is the best of moves worth the same.
+        search=SearchConfig(
+            max_simulations=1024,
+            policy=Gumbel(rescale_values=False, value_scale=0.1, maxvisit_init=600.0),
+        ),
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
         ),
