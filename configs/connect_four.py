@@ -1,8 +1,8 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: 57 minutes on two cores that multiply bfloat16 (AVX-512 BF16). The reflex then errs
-in 4.0 % of critical positions after random play, search at budget 64 in 2.6 %, at 600 in 1.9 %; in those of
-strong play in 5.2, 3.2 and 2.1 % (one seed). The agent that comes with the product as `connect_four` was
+`xit train connect_four`: an hour on two cores that multiply bfloat16 (AVX-512 BF16). The reflex then errs in
+3.1 % of critical positions after random play, search at budget 64 in 1.7 %, at 600 in 1.4 %; in those of
+strong play in 5.7, 2.8 and 2.3 % (one seed). The agent that comes with the product as `connect_four` was
 trained on a GPU, by `connect_four_gpu`.
 """
 
