@@ -10,7 +10,7 @@ from exit.loop import RunConfig
 from exit.network import MLPConfig
 from exit.reanalysis import ReanalysisConfig
 from exit.replay import ReplayConfig
-from exit.search import Gumbel, SearchConfig
+from exit.search import SearchConfig
 from exit.selfplay import SelfPlayConfig
 from games.connect_four import ConnectFour
 
@@ -19,11 +19,7 @@ def config() -> RunConfig:
     return RunConfig(
         game=ConnectFour(rows=5, columns=5),
         network=MLPConfig(width=1024, num_blocks=2, hidden=128, bfloat16=True, images=2),
-        # A move counts by what it is worth, not by whether it is the best of moves worth the same.
-        search=SearchConfig(
-            max_simulations=64,
-            policy=Gumbel(rescale_values=False, value_scale=0.1, maxvisit_init=600.0),
-        ),
+        search=SearchConfig(max_simulations=64),
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=16, max_random_plies=23, random_moves=0.75
         ),
