@@ -18,9 +18,6 @@ from exit.search import SearchConfig, search
 from exit.selfplay import seen_regrets
 from exit.targets import Targets
 
-_HOW = {"num_candidates": 0, "priority": "uniform", "budget": 0}
-"""What says how positions are searched again, as it is where nothing is said."""
-
 
 @dataclass(frozen=True)
 class ReanalysisConfig:
@@ -46,12 +43,6 @@ class ReanalysisConfig:
         for name in ("num_positions", "num_candidates", "budget"):
             if getattr(self, name) < 0:
                 raise ValueError(f"reanalysis.{name} is {getattr(self, name)}; it must be 0 or more")
-        others = [f"reanalysis.{name}" for name in _HOW if getattr(self, name) != _HOW[name]]
-        if others and not self.num_positions:
-            raise ValueError(
-                f"{' and '.join(others)} decide{'s' if len(others) == 1 else ''} nothing, since "
-                "reanalysis.num_positions is 0 and nothing is searched again; set it too"
-            )
         if 0 < self.num_candidates < self.num_positions:
             raise ValueError(
                 f"reanalysis.num_candidates is {self.num_candidates}; it must be at least "

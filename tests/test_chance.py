@@ -17,7 +17,7 @@ from exit.solve import ExactMoves, exact_moves_of_keys, states_of, unfinished_ke
 from tests.chance_games import Bets, Race
 from tests.planted import Dice, LeakyHeap
 from tests.rig import QUICKLY, predict_of
-from tests.tiny import random_params, table_of
+from tests.tiny import random_params, table_of, told
 
 BATCH = 12
 CAPACITY = 1500
@@ -88,7 +88,7 @@ def test_enough_simulations_prove_the_expectation(game: Game) -> None:
 def test_bounds_bracket_the_exact_value_at_every_budget(game: Game, budget: int) -> None:
     for seed, scale in enumerate((0.3, 1.0, 0.0)):
         exact, found = _positions(game, seed).exact, _found(game, budget, seed, scale)
-        for name, value in found._asdict().items():
+        for name, value in told(found).items():
             assert np.isfinite(value).all(), name
         assert (found.lower <= exact.values + 1e-5).all()
         assert (found.upper >= exact.values - 1e-5).all()

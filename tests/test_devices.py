@@ -26,7 +26,7 @@ from exit.devices import (
 from exit.network import make_network
 from exit.search import Gumbel, SearchConfig, Thinker, advance, search, think, think_more
 from games.tic_tac_toe import TicTacToe
-from tests.tiny import NET, random_params, random_states
+from tests.tiny import NET, random_params, random_states, told
 
 BATCH = 16
 
@@ -45,7 +45,7 @@ def searched() -> dict[str, np.ndarray]:
             config=SearchConfig(max_simulations=40, policy=Gumbel()),
         )
     )(random_params(game), random_states(game, BATCH, 5, seed=2), jnp.arange(BATCH) * 5 % 41)
-    return {name: np.asarray(value) for name, value in found._asdict().items()}
+    return {name: np.asarray(value) for name, value in told(found).items()}
 
 
 THINKING = SearchConfig(policy=Gumbel(gumbel_scale=0.0, anytime=True, side_by_side=True), prove=False)
@@ -61,7 +61,7 @@ def thought_about() -> dict[str, np.ndarray]:
     return {
         f"{name} {field}": np.asarray(value)
         for name, thought in {"whole": whole, "parts": parts, "moved": moved}.items()
-        for field, value in thought.result._asdict().items()
+        for field, value in told(thought.result).items()
     }
 
 

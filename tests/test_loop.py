@@ -257,7 +257,7 @@ def test_a_damaged_checkpoint_costs_only_its_iterations(whole: Path, run_dir: Pa
         ({"return_weight": 1.5}, "return_weight is 1.5"),
         ({"final_return_weight": -0.5}, "final_return_weight is -0.5"),
         ({"replay": ReplayConfig(capacity=70)}, r"replay\.capacity is 70.*multiple of the 16"),
-        ({"reanalysis": ReanalysisConfig(8, budget=5)}, r"reanalysis\.budget is 5; it must be in \[0, 4\]"),
+        ({"reanalysis": ReanalysisConfig(budget=5)}, r"reanalysis\.budget is 5; it must be in \[0, 4\]"),
         ({"search": SearchConfig(max_simulations=1)}, r"self_play\.budget is 2.*search\.max_simulations"),
     ],
 )

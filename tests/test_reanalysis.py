@@ -220,11 +220,6 @@ def test_a_run_may_search_again_for_longer_than_it_played() -> None:
     [
         ({"num_positions": -1}, r"reanalysis\.num_positions is -1; it must be 0 or more"),
         ({"budget": -1}, r"reanalysis\.budget is -1; it must be 0 or more"),
-        (
-            {"budget": 8},
-            r"reanalysis\.budget decides nothing, since .*num_positions is 0 .*; set it too",
-        ),
-        ({"priority": "age", "budget": 8}, r"reanalysis\.priority and reanalysis\.budget decide nothing"),
         ({"num_positions": 8, "num_candidates": 4}, r"must be at least reanalysis\.num_positions, 8, or 0"),
     ],
 )

@@ -15,7 +15,7 @@ from games.connect_four import ConnectFour
 from games.tic_tac_toe import TicTacToe
 from tests.planted import Dice
 from tests.rig import BATCH, CAPACITY, DEFAULT, POLICIES, QUIET, predict_of, rig_of
-from tests.tiny import NET, after, random_params, random_states, row, stack
+from tests.tiny import NET, after, random_params, random_states, row, stack, told
 
 BUDGETS = (0, 1, 2, 3, 17, 64)
 GAMES = pytest.mark.parametrize("game", [TicTacToe(), ConnectFour(4, 4)], ids=lambda game: game.name)
@@ -28,7 +28,7 @@ def test_mixed_budgets_in_one_batch_are_what_each_budget_is_alone(game: Game) ->
     mixed = rig.run(budgets)
     for index, budget in enumerate(budgets):
         alone = row(rig.run(int(budget)), index)
-        for name, value in row(mixed, index)._asdict().items():
+        for name, value in told(row(mixed, index)).items():
             np.testing.assert_array_equal(value, getattr(alone, name), err_msg=f"{name} at budget {budget}")
 
 
@@ -74,7 +74,7 @@ def test_without_noise_the_rest_of_the_batch_does_not_matter() -> None:
     turned = jax.tree.map(lambda leaf: jnp.roll(leaf, 5, axis=0), rig.states)
     again = rig.run(np.roll(np.resize(BUDGETS, BATCH), 5), states=turned)
     # The network's products round differently in another row of the batch.
-    for name, value in found._asdict().items():
+    for name, value in told(found).items():
         rolled = np.roll(value, 5, axis=0)
         np.testing.assert_allclose(rolled, getattr(again, name), rtol=1e-4, atol=1e-5, err_msg=name)
 
@@ -85,7 +85,7 @@ def test_with_noise_the_other_states_of_the_batch_do_not_matter() -> None:
     others = random_states(rig.game, BATCH, 5, seed=2)
     some = jax.tree.map(lambda mine, other: other.at[4].set(mine[4]), rig.states, others)
     again = rig.run(np.where(np.arange(BATCH) == 4, 17, 64), states=some)
-    for name, value in row(found, 4)._asdict().items():
+    for name, value in told(row(found, 4)).items():
         np.testing.assert_array_equal(value, row(again, 4)._asdict()[name], err_msg=name)
 
 
@@ -103,7 +103,7 @@ def test_finished_games_in_a_batch_are_left_alone() -> None:
         assert not np.any(one.prior)
         assert (one.num_simulations, one.value, one.prior_value, one.lower, one.upper) == (0, 0, 0, 0, 0)
     kept = [index for index in range(BATCH) if index not in (2, 5)]
-    for name, value in found._asdict().items():
+    for name, value in told(found).items():
         assert np.isfinite(value).all(), name
         np.testing.assert_array_equal(
             value[np.array(kept)], getattr(without, name)[np.array(kept)], err_msg=name

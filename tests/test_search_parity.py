@@ -17,6 +17,7 @@ from exit.search import PUCT, Gumbel, SearchConfig, SearchResult
 from games.connect_four import ConnectFour
 from games.tic_tac_toe import TicTacToe
 from tests.rig import BATCH, QUICKLY, UNPROVEN, Rig, predict_of, rig_of
+from tests.tiny import told
 
 # mctx as it stands, its types loosened: its dataclasses are opaque to type checkers.
 MCTX: Any = mctx
@@ -168,7 +169,7 @@ def test_both_trees_grow_alike_at_mixed_budgets(policy: Gumbel | PUCT) -> None:
     np.testing.assert_array_equal(own.num_simulations, LONG)
     for name in ("action", "visit_counts"):
         np.testing.assert_array_equal(getattr(own, name), getattr(reference, name), err_msg=name)
-    for name, value in own._asdict().items():
+    for name, value in told(own).items():
         # The compiler rounds two programs in two ways.
         np.testing.assert_allclose(value, getattr(reference, name), rtol=2e-6, atol=1e-7, err_msg=name)
     # Without a simulation the values that are added to logits are all alike, but need not be 0.

@@ -17,7 +17,7 @@ from exit.search import SearchConfig, SearchResult, prefix_consistent
 from exit.solve import ExactMoves, exact_moves_of_keys, states_of, unfinished_keys
 from games.tic_tac_toe import TicTacToe
 from tests.rig import BATCH, CAPACITY, DEFAULT, POLICIES, rig_of
-from tests.tiny import random_params, table_of
+from tests.tiny import random_params, table_of, told
 
 GAME = TicTacToe()
 CONFIGS = {
@@ -57,7 +57,7 @@ def _case(seed: int, scale: float) -> _Case:
 
 def _assert_alike(left: SearchResult, right: SearchResult) -> None:
     """Equal, up to how the network rounds in another row of a batch."""
-    for name, value in left._asdict().items():
+    for name, value in told(left).items():
         np.testing.assert_allclose(value, getattr(right, name), rtol=1e-4, atol=2e-5, err_msg=name)
 
 

@@ -34,7 +34,7 @@ from exit.search.config import is_side_by_side
 from exit.search.grown import tree_of
 from games.tic_tac_toe import TicTacToe
 from tests.planted import Dice
-from tests.tiny import NET, after, random_params, random_states, row, stack
+from tests.tiny import NET, after, random_params, random_states, row, stack, told
 
 GAME = TicTacToe()
 ANYTIME = Gumbel(gumbel_scale=0.0, anytime=True)
@@ -69,7 +69,7 @@ def assert_same(
 ) -> None:
     """Bit for bit or within a tolerance; side by side, up to how the network rounds in a narrower batch."""
     tolerance = 1e-4 if is_side_by_side(policy) else tolerance
-    for name, value in found._asdict().items():
+    for name, value in told(found).items():
         np.testing.assert_allclose(
             value, getattr(expected, name), rtol=tolerance, atol=tolerance / 10, err_msg=name
         )
@@ -117,7 +117,7 @@ def test_a_curve_is_a_search_for_each_budget(policy: Policy) -> None:
     search_fn = jax.jit(functools.partial(search, **program))
     for index, budget in enumerate(budgets):
         found = search_fn(thinker.params, key, states, jnp.full(6, budget))
-        for name, value in found._asdict().items():
+        for name, value in told(found).items():
             np.testing.assert_allclose(value, getattr(curve, name)[index], atol=1e-6, err_msg=name)
 
 

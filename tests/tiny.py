@@ -17,7 +17,7 @@ from exit.learner import LearnerConfig
 from exit.loop import RunConfig, acting_template, init_run, train
 from exit.network import MLPConfig, NetworkConfig, Params, make_network
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import SearchConfig, SearchResult
 from exit.selfplay import SelfPlayConfig
 from exit.solve import Table, solve
 from exit.targets import Targets
@@ -154,3 +154,8 @@ def assert_same_bits(left: Any, right: Any) -> None:
     ):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         assert a.tobytes() == b.tobytes()
+
+
+def told(result: SearchResult) -> dict[str, Any]:
+    """What a search answered, by name, without what it was not asked for."""
+    return {name: value for name, value in result._asdict().items() if value is not None}
