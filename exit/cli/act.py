@@ -39,7 +39,7 @@ _DASH = Path("-")
     type=BudgetOrAuto(),
     metavar="N|auto",
     help="Simulations a position; 0 is the reflex, auto thinks as long as it seems worth it. "
-    "Default, with --deadline-ms or --price: the capacity.",
+    "Default: with --deadline-ms or --price, the capacity.",
 )
 @click.option(
     "--price",
