@@ -12,6 +12,8 @@ import pytest
 
 from exit.agent import Agent
 from exit.cli import run
+from exit.cli.frontier import _interval
+from exit.cli.recommend import _in_time
 from exit.cost import flops_of
 from exit.errors import UsageError
 from exit.evaluate import (
@@ -217,6 +219,18 @@ def test_the_recommended_budget_keeps_its_promise(run_dir: Path, tmp_path: Path,
     found = json.loads(figures.read_text())
     assert found["mean_simulations"] <= 3
     assert found["check"]["held"] == 40
+
+
+def test_a_sample_without_regret_is_not_shown_as_certain() -> None:
+    row = {"mean_regret": 0.0, "promised_regret": 0.02, "ci95": {"mean_regret": [0.0, 0.0]}}
+    assert _interval(row) == "0.00000 to 0.02000"
+    assert _interval(row | {"mean_regret": 0.1, "ci95": {"mean_regret": [0.05, 0.2]}}) == "0.05000 to 0.20000"
+    assert _interval(row | {"ci95": {"mean_regret": None}}) == "exact"
+
+
+def test_calls_that_were_late_are_told_with_a_remedy() -> None:
+    assert _in_time(0.96) == "96.00% of 24 new calls were in time"
+    assert _in_time(0.9).endswith("fewer than 95.00%: give a shorter --deadline-ms to be sure")
 
 
 def test_where_every_position_is_measured_the_mean_itself_is_promised(
