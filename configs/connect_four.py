@@ -32,7 +32,7 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
             num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
         ),
         replay=ReplayConfig(capacity=524_288),
-        learner=LearnerConfig(batch_size=1024, num_updates=24, optimizer="muon", learning_rate=2e-3),
+        learner=LearnerConfig(batch_size=1024, num_updates=40, optimizer="muon", learning_rate=2e-3),
         # The library BitBully knows 6x7; what is smaller than 5x6 is solved from the rules in half a minute.
         evaluation=EvaluationConfig(exact=(rows, columns, connect) == (6, 7, 4) or rows * columns <= 25),
         num_iterations=4200,

@@ -28,7 +28,7 @@ from jax.core import Tracer
 from jax.experimental import serialize_executable
 
 from exit import caches
-from exit.devices import on_cpu
+from exit.devices import devices_in_use, on_cpu
 from exit.jitting import NAMED, Jitted
 
 _SUFFIX = ".program"
@@ -75,7 +75,7 @@ class Kept:
         if any(isinstance(leaf, Tracer) for leaf in leaves):
             return self._jitted(*arguments, **static)
         shapes = tuple(map(_shape_of, leaves))
-        signature = tree, shapes, tuple(sorted(static.items()))
+        signature = tree, shapes, devices_in_use(), tuple(sorted(static.items()))
         if signature not in self._programs:
             with self._lock:
                 if signature not in self._programs:
@@ -93,12 +93,12 @@ class Kept:
     def _made(
         self, folder: Path, signature: tuple[Any, ...], arguments: Any, static: dict[str, Any]
     ) -> Callable[..., Any]:
-        tree, shapes, values = signature
+        tree, shapes, devices, values = signature
         digest = _digest_of((self._function, str(tree), *map(_in_words, shapes), values))
         if digest is None:
             return functools.partial(self._jitted, **static)
         path = folder / f"{self._name}-{digest}{_SUFFIX}"
-        if (found := _read(path)) is not None:
+        if (found := _read(path, devices)) is not None:
             return found
         with _not_kept_by_jax():
             lowered = self._apart.lower(*arguments, **static)
@@ -174,16 +174,16 @@ def _in_words(shape: tuple[Any, Any]) -> str:
     return f"{kind} {kind.weak_type} {where} {devices}"
 
 
-def _read(path: Path) -> Callable[..., Any] | None:
-    """The program in a file; None where there is none, or a damaged one."""
+def _read(path: Path, devices: Sequence[Any]) -> Callable[..., Any] | None:
+    """The program in a file, for some of these devices; None where there is none, or a damaged one."""
     content = _content(path)
     if content is None:
         return None
     try:
         device_ids, serialized, in_tree, out_tree = pickle.loads(content)
-        devices = [device for device in jax.local_devices() if device.id in device_ids]
+        client, used = devices[0].client, [device for device in devices if device.id in device_ids]
         program = serialize_executable.deserialize_and_load(
-            serialized, in_tree, out_tree, execution_devices=devices
+            serialized, in_tree, out_tree, backend=client, execution_devices=used
         )
     except Exception:  # Of another library, say: whatever it is, it is compiled again.
         return None

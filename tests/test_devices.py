@@ -126,7 +126,26 @@ def test_what_the_user_has_set_stands(monkeypatch: pytest.MonkeyPatch, variable:
 @pytest.mark.parametrize(("count", "expected"), [(1, None), (2, ([0], [1])), (4, ([0, 1], [2, 3]))])
 def test_devices_fall_into_two_halves(count: int, expected: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "local_devices", lambda: list(range(count)))
+    monkeypatch.setattr("exit.devices.on_cpu", lambda: False)
     assert halves() == expected
+
+
+def test_halves_of_a_cpu_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = jax.local_devices()
+    monkeypatch.setattr(jax, "local_devices", lambda: ours[:1] * 4)
+    monkeypatch.setenv("PJRT_NPROC", "7")
+    found = halves()
+    assert found is not None
+    assert found == halves()
+    assert os.environ["PJRT_NPROC"] == "7"
+    clients = [{device.client for device in half} for half in found]
+    assert list(map(len, found)) == [2, 2]
+    assert len(set.union(*clients, {ours[0].client})) == 3
+    for half in found:
+        with using(half):
+            assert team_size() == 2
+            assert placed(jnp.arange(8)).devices() == set(half)
+            assert jnp.arange(8).sum().devices() == {half[0]}
 
 
 def test_devices_in_use_are_all_there_are_until_they_are_used_no_more(

@@ -63,11 +63,12 @@ def test_a_run_in_parts_ends_bit_for_bit_where_it_ends_in_one(tmp_path: Path) ->
 @pytest.mark.slow
 def test_on_two_devices_one_plays_and_one_learns_the_same(tmp_path: Path) -> None:
     code = (
-        "import jax, numpy as np; from exit.leaves import flatten; from tests import test_overlap as here;"
-        "state = here.state_after(3);"
-        "places = {name: {d.id for leaf in jax.tree.leaves(getattr(state, name)) for d in leaf.devices()}"
+        "import jax, numpy as np; from exit.devices import halves; from exit.leaves import flatten;"
+        "from tests import test_overlap as here;"
+        "state, (playing, learning) = here.state_after(3), map(set, halves());"
+        "places = {name: {d for leaf in jax.tree.leaves(getattr(state, name)) for d in leaf.devices()}"
         " for name in ('games', 'learner', 'replay')};"
-        "assert places == {'games': {0}, 'learner': {1}, 'replay': {1}}, places;"
+        "assert places == {'games': playing, 'learner': learning, 'replay': learning}, places;"
         f"np.savez({str(tmp_path / 'two.npz')!r}, **flatten(jax.device_get(state.learner)))"
     )
     environment = {**os.environ, "PYTHONPATH": ".", "JAX_NUM_CPU_DEVICES": "2"}
