@@ -1,8 +1,8 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: an hour on two cores that multiply bfloat16 (AVX-512 BF16). The reflex then errs in
-3.1 % of critical positions after random play, search at budget 64 in 1.7 %, at 600 in 1.4 %; in those of
-strong play in 5.7, 2.8 and 2.3 % (one seed). The agent that comes with the product as `connect_four` was
+`xit train connect_four`: two hours on two cores that multiply bfloat16 (AVX-512 BF16). The reflex then errs
+in 2.8 % of critical positions after random play, search at budget 64 in 1.1 %, at 600 in 0.9 %; in those of
+strong play in 4.5, 2.0 and 1.5 % (one seed). The agent that comes with the product as `connect_four` was
 trained on a GPU, by `connect_four_gpu`.
 """
 
@@ -35,7 +35,7 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
         learner=LearnerConfig(batch_size=1024, num_updates=40, optimizer="muon", learning_rate=2e-3),
         # The library BitBully knows 6x7; what is smaller than 5x6 is solved from the rules in half a minute.
         evaluation=EvaluationConfig(exact=(rows, columns, connect) == (6, 7, 4) or rows * columns <= 25),
-        num_iterations=4200,
+        num_iterations=9000,
         overlap=True,
         report_every=100,
         checkpoint_every=100,
