@@ -86,11 +86,12 @@ def main() -> None:
         if getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}; give at least 1")
     arms = options.arms or (_QUICK_ARMS if options.quick else _ARMS)
+    # A config may look at its game, which starts JAX.
+    use_all_cores()
     try:
         configs = [config_of(arm) for arm in arms]
     except UserError as error:
         parser.error(str(error))
-    use_all_cores()
     rows = compare(arms, configs, 2 if options.quick else options.turns, options.iterations)
     print(f"{jax.device_count()} devices: {jax.devices()[0].device_kind}")
     print(f"{'ms':>8}{'CPU ms':>9}  ratio (least to greatest)")
