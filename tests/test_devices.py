@@ -133,6 +133,7 @@ def test_devices_fall_into_two_halves(count: int, expected: Any, monkeypatch: py
 def test_halves_of_a_cpu_share_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = jax.local_devices()
     monkeypatch.setattr(jax, "local_devices", lambda: ours[:1] * 4)
+    monkeypatch.setattr("exit.devices.on_cpu", lambda: True)
     monkeypatch.setenv("PJRT_NPROC", "7")
     found = halves()
     assert found is not None
