@@ -15,6 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxlib import xla_client
 from jaxtyping import Array, Int, Real
 
+from exit.memory import keep_freed_memory
+
 Own = TypeVar("Own")
 NewOwn = TypeVar("NewOwn")
 Whole = TypeVar("Whole")
@@ -48,7 +50,7 @@ def use_cores(num_cores: int) -> None:
 
     As many as the greatest power of two among them, by which batches divide. XLA divides single
     operations among the cores, which gains little where they are small; a core that works on its own
-    part of a batch loses nothing. Without effect where JAX runs on a GPU, where the variable
+    part of a batch loses nothing. Freed memory is kept, see `exit.memory`. Without effect where JAX runs on a GPU, where the variable
     JAX_NUM_CPU_DEVICES decides already, and once JAX has started.
     """
     flags = os.environ.get("XLA_FLAGS", "")
@@ -58,6 +60,7 @@ def use_cores(num_cores: int) -> None:
         jax.config.update("jax_num_cpu_devices", 1 << (num_cores.bit_length() - 1))
     except RuntimeError:  # JAX has started.
         return
+    keep_freed_memory()
     ours = (f"--{name}={value}" for name, value in _FLAGS.items() if name not in flags)
     os.environ["XLA_FLAGS"] = " ".join([flags, *ours]).strip()
 

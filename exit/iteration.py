@@ -9,17 +9,18 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, Key
 
 from exit import replay as ring
 from exit.devices import everywhere, halves, placed, using
 from exit.evaluate import EvaluationConfig
 from exit.fingerprint import fingerprints
 from exit.game import Game
+from exit.jitting import jitted
 from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
 from exit.network import MLPConfig, NetworkConfig, Params, make_network, mirrors_of, num_images_of
 from exit.programs import kept
-from exit.reanalysis import ReanalysisConfig, reanalyse
+from exit.reanalysis import ReanalysisConfig, choose, search_again
 from exit.replay import Replay, ReplayConfig
 from exit.search import SearchConfig
 from exit.selfplay import Games, PlayFigures, SelfPlayConfig, Trajectory, initial_games, self_play
@@ -143,10 +144,13 @@ def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMet
 
 
 def _iterate_at_once(state: RunState, config: RunConfig) -> tuple[RunState, LearnerMetrics, PlayFigures]:
-    """An iteration whose games are remembered after its updates, which half the devices do meanwhile."""
+    """An iteration of which half the devices do the searches, in games and again, and half the updates.
+
+    What the searches found is remembered after the updates.
+    """
     nothing_yet = not int(state.iteration)
-    playing, learning = halves() or (None, None)
-    with using(playing):
+    searching, learning = halves() or (None, None)
+    with using(searching):
         key_play, _ = _keys(config, placed(state.iteration) + 1)
         weight = return_weight_at(placed(state.iteration), config=config)
         games, params = placed((state.games, state.learner.averaged_params))
@@ -155,10 +159,18 @@ def _iterate_at_once(state: RunState, config: RunConfig) -> tuple[RunState, Lear
         state = placed(state._replace(games=None))
         if nothing_yet:
             state = state._replace(replay=_remember(state.replay, placed(targets), config=of_playing(config)))
-        state, metrics = update(state, config=config)
+        counts_for = _counts_for(state.replay, config)
+        again = _chosen(state, counts_for, config)
+    with using(searching):
+        found = _searched(placed(again), params, config)
+    with using(learning):
+        learner, replay, metrics = _learnt(state, counts_for, config)
+        if again is not None:
+            replay = _renew(replay, again.rows, placed(found))
         if not nothing_yet:
-            state = state._replace(replay=_remember(state.replay, placed(targets), config=of_playing(config)))
-    return state._replace(games=games), metrics, figures
+            replay = _remember(replay, placed(targets), config=of_playing(config))
+    state = RunState(learner, replay, games, state.iteration + 1)
+    return state, metrics, figures
 
 
 def of_playing(config: RunConfig) -> RunConfig:
@@ -201,24 +213,83 @@ def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetr
 
     The replay of `state` is consumed; the iteration is over.
     """
-    _, key_learn = _keys(config, state.iteration + 1)
-    replay = state.replay
-    counts_for = _rarities(replay, config.replay.rarity) if config.replay.rarity else None
-    if config.reanalysis.num_positions:
-        key_again, key_learn = jax.random.split(key_learn)
-        share = return_weight_at(state.iteration, config=config)
-        replay = _again(replay, state.learner.averaged_params, key_again, share, counts_for, config=config)
-    learner, replay, metrics = learn(
+    counts_for = _counts_for(state.replay, config)
+    again = _chosen(state, counts_for, config)
+    if again is not None:
+        found = _searched(again, state.learner.averaged_params, config)
+        state = state._replace(replay=_renew(state.replay, again.rows, found))
+    learner, replay, metrics = _learnt(state, counts_for, config)
+    return state._replace(learner=learner, replay=replay, iteration=state.iteration + 1), metrics
+
+
+class _Again(NamedTuple):
+    """What is searched again in an iteration.
+
+    Attributes:
+      rows: where the examples are in the replay.
+      return_weight: as of `make_targets`.
+    """
+
+    rows: Int[Array, " n"]
+    examples: Targets
+    rng_key: Key[Array, ""]
+    return_weight: Array
+
+
+def _counts_for(replay: Replay, config: RunConfig) -> Float[Array, " capacity"] | None:
+    """What each example counts for; None where all count alike."""
+    return _rarities(replay, config.replay.rarity) if config.replay.rarity else None
+
+
+def _chosen(
+    state: RunState, counts_for: Float[Array, " capacity"] | None, config: RunConfig
+) -> _Again | None:
+    """What the coming iteration searches again; None where nothing, or while the replay holds too little."""
+    key_again, _ = _learning_keys(state, config)
+    if key_again is None or int(state.replay.size) < config.reanalysis.candidates:
+        return None
+    key_rows, key_search = jax.random.split(key_again)
+    params, only = state.learner.averaged_params, _of_searching_again(config)
+    rows, examples = _choose(state.replay, params, key_rows, counts_for, config=only)
+    return _Again(rows, examples, key_search, return_weight_at(state.iteration, config=config))
+
+
+def _searched(again: _Again | None, params: Params, config: RunConfig) -> Targets | None:
+    """What search says now of what was chosen, if anything was."""
+    if again is None:
+        return None
+    only = _of_searching_again(config)
+    return _search_again(again.examples, params, again.rng_key, again.return_weight, config=only)
+
+
+def _learnt(
+    state: RunState, counts_for: Float[Array, " capacity"] | None, config: RunConfig
+) -> tuple[LearnerState, Replay, LearnerMetrics]:
+    """What `exit.learner.learn` gives for the coming iteration."""
+    return learn(
         state.learner,
-        key_learn,
-        replay,
+        _learning_keys(state, config)[-1],
+        state.replay,
         game=config.game,
         network=make_network(config.network, config.game),
         config=config.learner,
         total_updates=_total_updates(config),
         counts_for=counts_for,
     )
-    return state._replace(learner=learner, replay=replay, iteration=state.iteration + 1), metrics
+
+
+def _learning_keys(state: RunState, config: RunConfig) -> tuple[Array | None, Array]:
+    """The coming iteration's keys of its re-analysis, where there is one, and of its updates."""
+    _, key_learn = _keys(config, state.iteration + 1)
+    if not config.reanalysis.num_positions:
+        return None, key_learn
+    key_again, key_learn = jax.random.split(key_learn)
+    return key_again, key_learn
+
+
+def _of_searching_again(config: RunConfig) -> RunConfig:
+    """As `of_playing`, of what re-analysis depends on."""
+    return replace(of_playing(config), reanalysis=config.reanalysis)
 
 
 def return_weight_at(iteration: Array | int, *, config: RunConfig) -> Array:
@@ -254,30 +325,51 @@ def _rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
     return everywhere(ring.rarities(replay, power))
 
 
-@kept(static=("config",), donate=("replay",))
-def _again(
+@kept(static=("config",))
+def _choose(
     replay: Replay,
     params: Params,
     rng_key: Array,
-    return_weight: Array,
     counts_for: Float[Array, " capacity"] | None,
     *,
     config: RunConfig,
-) -> Replay:
-    """The replay after an iteration's re-analysis."""
+) -> tuple[Int[Array, " n"], Targets]:
+    """Rows of the replay to search again, and what they hold."""
     network = make_network(config.network, config.game)
-    replay = reanalyse(
-        replay,
+    return everywhere(
+        choose(
+            replay,
+            network.ready(params),
+            rng_key,
+            game=config.game,
+            predict=network.predict,
+            config=config.reanalysis,
+            counts_for=counts_for,
+        )
+    )
+
+
+@kept(static=("config",))
+def _search_again(
+    examples: Targets, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
+) -> Targets:
+    """What search says of these examples' positions now."""
+    network = make_network(config.network, config.game)
+    found = search_again(
+        examples,
         network.ready(params),
         rng_key,
         game=config.game,
         predict=network.predict,
         search_config=_searching(config, config.reanalysis.budget or config.self_play.budget),
         return_weight=return_weight,
-        config=config.reanalysis,
-        counts_for=counts_for,
     )
-    return everywhere(replay)
+    return everywhere(found)
+
+
+@jitted(donate=("replay",))
+def _renew(replay: Replay, rows: Int[Array, " n"], examples: Targets) -> Replay:
+    return everywhere(ring.renew(replay, rows, examples))
 
 
 def _key(config: RunConfig, iteration: Array | int) -> Array:

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from exit.coherence import MAX_LEAVES, backups, num_leaves
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.replay import Replay, draw
+from exit.replay import Replay, draw, rows_at
 from exit.search import SearchConfig, search
 from exit.selfplay import seen_regrets
 from exit.targets import Targets
@@ -56,8 +56,29 @@ class ReanalysisConfig:
         return self.num_candidates or self.num_positions * (4 if chosen else 1)
 
 
-def reanalyse(
+def choose(
     replay: Replay,
+    params: Params,
+    rng_key: Key[Array, ""],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: ReanalysisConfig,
+    counts_for: Float[Array, " capacity"] | None = None,
+) -> tuple[Int[Array, " n"], Targets]:
+    """What to search again of a replay that holds `config.candidates` examples: rows, and what they hold.
+
+    Args:
+      rng_key: consumed.
+      counts_for: what each example counts for (`exit.replay.rarities`) where they are drawn by regret; None
+        for alike.
+    """
+    rows = _rows(replay, params, rng_key, game=game, predict=predict, config=config, counts_for=counts_for)
+    return rows, rows_at(replay, rows)
+
+
+def search_again(
+    examples: Targets,
     params: Params,
     rng_key: Key[Array, ""],
     *,
@@ -65,10 +86,8 @@ def reanalyse(
     predict: PredictFn,
     search_config: SearchConfig,
     return_weight: Float[Array, ""] | float,
-    config: ReanalysisConfig,
-    counts_for: Float[Array, " capacity"] | None = None,
-) -> Replay:
-    """Search some positions of the replay again, to the whole of `search_config.max_simulations`.
+) -> Targets:
+    """What to say of n positions now, searched to the whole of `search_config.max_simulations`.
 
     The policy target becomes what search now improves the policy to. The value target keeps the share
     `return_weight` of what it was and takes the rest from search, within what search has proven: how the game
@@ -77,30 +96,20 @@ def reanalyse(
     Args:
       rng_key: consumed.
       return_weight: the share that `make_targets` was given.
-      counts_for: what each example counts for (`exit.replay.rarities`) where they are drawn by regret; None
-        for alike.
     """
-    key_rows, key_search = jax.random.split(rng_key)
-
-    def again(replay: Replay) -> Replay:
-        rows = _rows(
-            replay, params, key_rows, game=game, predict=predict, config=config, counts_for=counts_for
-        )
-        state = jax.tree.map(lambda leaf: leaf[rows], replay.examples.state)
-        budget = jnp.full(config.num_positions, search_config.max_simulations)
-        found = search(
-            params, key_search, state, budget, game=game, predict=predict, config=search_config, alike=True
-        )
-        mixed = return_weight * replay.examples.value[rows] + (1.0 - return_weight) * found.value
-        solved = found.lower == found.upper
-        regrets = seen_regrets(found)
-        regret = jnp.sum(found.prior * regrets, axis=-1)
-        value = jnp.clip(mixed, found.lower, found.upper)
-        new = Targets(state, found.action_weights, value, solved, regrets, regret)
-        examples = jax.tree.map(lambda ring, leaf: ring.at[rows].set(leaf), replay.examples, new)
-        return replay._replace(examples=examples, age=replay.age.at[rows].set(0))
-
-    return jax.lax.cond(replay.size >= config.candidates, again, lambda replay: replay, replay)
+    budget = jnp.full(len(examples.value), search_config.max_simulations)
+    rules = {"game": game, "predict": predict, "config": search_config}
+    found = search(params, rng_key, examples.state, budget, alike=True, **rules)
+    mixed = return_weight * examples.value + (1.0 - return_weight) * found.value
+    regrets = seen_regrets(found)
+    return Targets(
+        state=examples.state,
+        action_weights=found.action_weights,
+        value=jnp.clip(mixed, found.lower, found.upper),
+        solved=found.lower == found.upper,
+        regrets=regrets,
+        regret=jnp.sum(found.prior * regrets, axis=-1),
+    )
 
 
 def _rows(

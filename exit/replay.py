@@ -198,6 +198,12 @@ def _first_beyond(
     return jnp.minimum(beyond, last)
 
 
+def renew(replay: Replay, rows: Int[Array, " n"], examples: Targets) -> Replay:
+    """Write examples, searched just now, in the place of those of the same positions in these rows."""
+    written = jax.tree.map(lambda ring, new: ring.at[rows].set(new), replay.examples, examples)
+    return replay._replace(examples=written, age=replay.age.at[rows].set(0))
+
+
 def rows_at(replay: Replay, rows: Int[Array, " n"]) -> Targets:
     """The examples of these rows."""
     return jax.tree.map(lambda leaf: leaf[rows], replay.examples)

@@ -14,6 +14,7 @@ import pytest
 from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.leaves import flatten
 from exit.network import MLPConfig
+from exit.reanalysis import ReanalysisConfig
 from tests.tiny import assert_same_bits, saved_state, tiny_config, train_tiny
 
 CONFIG = tiny_config(
@@ -58,6 +59,21 @@ def test_a_run_in_parts_ends_bit_for_bit_where_it_ends_in_one(tmp_path: Path) ->
     train_tiny(tmp_path / "parts", CONFIG, stop_iteration=2)
     train_tiny(tmp_path / "parts", CONFIG)
     assert_same_bits(saved_state(tmp_path / "parts", 4, CONFIG), saved_state(tmp_path / "whole", 4, CONFIG))
+
+
+def test_what_is_searched_again_is_learnt_from_an_iteration_later() -> None:
+    """Searches for longer change what the next iteration learns, not this one."""
+    shorter, longer = (
+        replace(CONFIG, reanalysis=ReanalysisConfig(32, priority="uniform", budget=budget))
+        for budget in (1, CONFIG.search.max_simulations)
+    )
+    states = [iterate(state_after(1, shorter), config=config)[0] for config in (shorter, longer)]
+    assert_same_bits(*(jax.device_get(state.learner) for state in states))
+    values = [np.asarray(state.replay.examples.value) for state in states]
+    assert not np.array_equal(*values)
+    states = [iterate(state, config=shorter)[0] for state in states]
+    first, second = (jax.tree.leaves(state.learner.params)[0] for state in states)
+    assert not np.array_equal(first, second)
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from exit.fingerprint import fingerprints
 from exit.iteration import init_run, iterate
 from exit.learner import LearnerConfig
 from exit.network import make_network
-from exit.reanalysis import ReanalysisConfig, reanalyse
+from exit.reanalysis import ReanalysisConfig, choose, search_again
 from exit.replay import Replay, ReplayConfig
 from exit.search import Gumbel, SearchConfig, search
 from exit.targets import Targets
@@ -64,17 +64,12 @@ def _replay(capacity: int = SIZE, position: Sequence[int] | None = None) -> Repl
 def _reanalyse(
     replay: Replay, seed: int, return_weight: float, config: ReanalysisConfig, rarity: float = 0.0
 ) -> Replay:
-    return reanalyse(
-        replay,
-        random_params(GAME),
-        jax.random.key(seed),
-        game=GAME,
-        predict=PREDICT,
-        search_config=SEARCH,
-        return_weight=return_weight,
-        config=config,
-        counts_for=ring.rarities(replay, rarity) if rarity else None,
-    )
+    params, rules = random_params(GAME), {"game": GAME, "predict": PREDICT}
+    key_rows, key_search = jax.random.split(jax.random.key(seed))
+    counts_for = ring.rarities(replay, rarity) if rarity else None
+    rows, examples = choose(replay, params, key_rows, config=config, counts_for=counts_for, **rules)
+    again = {"search_config": SEARCH, "return_weight": return_weight}
+    return ring.renew(replay, rows, search_again(examples, params, key_search, **again, **rules))
 
 
 @functools.cache
@@ -152,11 +147,23 @@ def test_a_priority_has_more_to_choose_from_than_it_takes() -> None:
     assert ReanalysisConfig(8, num_candidates=10, priority="age").candidates == 10
 
 
-def test_it_begins_when_the_replay_holds_enough() -> None:
+@pytest.mark.parametrize("overlap", [False, True])
+def test_it_begins_when_the_replay_holds_enough(overlap: bool) -> None:
+    """Sixteen examples an iteration: 33 are there in the third."""
+    again = ReanalysisConfig(8, num_candidates=33)
+    config = tiny_config(reanalysis=again, overlap=overlap)
+    state, searched = init_run(config), []
+    for _ in range(4):
+        state, _, _ = iterate(state, config=config)
+        age = np.asarray(state.replay.age)[: int(state.replay.size)]
+        searched.append(int(np.sum(age == 0)))
+    played = config.self_play.num_examples
+    assert searched[:2] == [played, played]
+    assert searched[3] > played
+
+
+def test_what_is_not_written_yet_is_never_searched() -> None:
     replay = _replay(capacity=2 * SIZE)
-    before = _reanalyse(replay, 0, 0.0, ReanalysisConfig(2, num_candidates=SIZE + 1))
-    jax.tree.map(np.testing.assert_array_equal, before, replay)
-    # What is not written yet is never searched.
     after = _reanalyse(replay, 0, 0.0, ReanalysisConfig(SIZE))
     np.testing.assert_array_equal(after.examples.value[SIZE:], 0)
     assert not np.allclose(after.examples.value[:SIZE], replay.examples.value[:SIZE])
