@@ -50,9 +50,11 @@ def use_cores(num_cores: int) -> None:
 
     As many as the greatest power of two among them, by which batches divide. XLA divides single
     operations among the cores, which gains little where they are small; a core that works on its own
-    part of a batch loses nothing. Freed memory is kept, see `exit.memory`. Without effect where JAX runs on a GPU, where the variable
-    JAX_NUM_CPU_DEVICES decides already, and once JAX has started.
+    part of a batch loses nothing. Without effect where JAX runs on a GPU, where the variable
+    JAX_NUM_CPU_DEVICES decides already, and once JAX has started. Freed memory is kept in any case, see
+    `exit.memory`.
     """
+    keep_freed_memory()
     flags = os.environ.get("XLA_FLAGS", "")
     if "JAX_NUM_CPU_DEVICES" in os.environ or "xla_force_host_platform_device_count" in flags:
         return
@@ -60,7 +62,6 @@ def use_cores(num_cores: int) -> None:
         jax.config.update("jax_num_cpu_devices", 1 << (num_cores.bit_length() - 1))
     except RuntimeError:  # JAX has started.
         return
-    keep_freed_memory()
     ours = (f"--{name}={value}" for name, value in _FLAGS.items() if name not in flags)
     os.environ["XLA_FLAGS"] = " ".join([flags, *ours]).strip()
 

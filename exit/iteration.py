@@ -17,7 +17,7 @@ from exit.evaluate import EvaluationConfig
 from exit.fingerprint import fingerprints
 from exit.game import Game
 from exit.jitting import jitted
-from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn
+from exit.learner import LearnerConfig, LearnerMetrics, LearnerState, init_learner, learn, regrets_now
 from exit.network import MLPConfig, NetworkConfig, Params, make_network, mirrors_of, num_images_of
 from exit.programs import kept
 from exit.reanalysis import ReanalysisConfig, choose, search_again
@@ -33,9 +33,10 @@ class RunConfig:
 
     Attributes:
       num_iterations: of self-play and learning.
-      overlap: learn from what was played before while the next games are played: half of the devices (on a
-        CPU, the cores) play and half learn. New games are learnt from an iteration later, also where one
-        device has to do both in turn. A fleet, whose actors play while its learner learns, takes no notice.
+      overlap: learn from what was found before while the next searches are made: half of the devices (on a
+        CPU, the cores) play and search again, and half learn. What they find is learnt from an iteration
+        later, also where one device has to do both in turn. A fleet, whose actors play while its learner
+        learns, takes no notice.
       return_weight: share of the game's return in the value target, against the search's value.
       final_return_weight: that share in the last iteration, moved to in equal steps; None keeps it. Values
         learnt from how long games end are true early and noisy; those of search the other way round.
@@ -165,8 +166,7 @@ def _iterate_at_once(state: RunState, config: RunConfig) -> tuple[RunState, Lear
         found = _searched(placed(again), params, config)
     with using(learning):
         learner, replay, metrics = _learnt(state, counts_for, config)
-        if again is not None:
-            replay = _renew(replay, again.rows, placed(found))
+        replay = _renewed(replay, again, placed(found), learner.params, config)
         if not nothing_yet:
             replay = _remember(replay, placed(targets), config=of_playing(config))
     state = RunState(learner, replay, games, state.iteration + 1)
@@ -260,6 +260,19 @@ def _searched(again: _Again | None, params: Params, config: RunConfig) -> Target
         return None
     only = _of_searching_again(config)
     return _search_again(again.examples, params, again.rng_key, again.return_weight, config=only)
+
+
+def _renewed(
+    replay: Replay, again: _Again | None, found: Targets | None, params: Params, config: RunConfig
+) -> Replay:
+    """The replay with what was found, if anything was, and with what these parameters give away by it."""
+    if again is None or found is None:
+        return replay
+    # Search knew the network of before the updates, which made a point of these positions: with what that
+    # gave away they would be drawn again and again.
+    network = make_network(config.network, config.game)
+    regret = regrets_now(params, found, game=config.game, network=network)
+    return _renew(replay, again.rows, found._replace(regret=regret))
 
 
 def _learnt(

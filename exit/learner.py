@@ -247,6 +247,22 @@ def augment(examples: Targets, rng_key: Key[Array, ""], *, game: Game) -> Target
     return jax.vmap(move)(examples, jax.random.split(rng_key, examples.value.shape[0]))
 
 
+@jitted(static=("game", "network"))
+def regrets_now(params: Params, examples: Targets, *, game: Game, network: Network) -> Float[Array, " B"]:
+    """What the network's policy gives away in each example, by what search saw."""
+    logits, _ = network.predict(params, jax.vmap(game.observe)(examples.state))
+    return everywhere(_given_away(_log_probs(logits, examples, game), examples))
+
+
+def _log_probs(logits: Float[Array, "B A"], examples: Targets, game: Game) -> Float[Array, "B A"]:
+    legal_actions = jax.vmap(game.legal_actions)(examples.state)
+    return jax.nn.log_softmax(jnp.where(legal_actions, logits, -1e9))
+
+
+def _given_away(log_probs: Float[Array, "B A"], examples: Targets) -> Float[Array, " B"]:
+    return jnp.sum(jnp.exp(log_probs) * examples.regrets, axis=-1)
+
+
 def _loss(
     params: Params, examples: Targets, *, game: Game, network: Network, value_weight: float
 ) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, ""], Float[Array, " B"]]]:
@@ -256,10 +272,9 @@ def _loss(
     """
     observation = jax.vmap(game.observe)(examples.state)
     logits, value = network.predict(params, observation)
-    legal_actions = jax.vmap(game.legal_actions)(examples.state)
-    log_probs = jax.nn.log_softmax(jnp.where(legal_actions, logits, -1e9))
+    log_probs = _log_probs(logits, examples, game)
     policy_loss = jnp.mean(policy_distance(log_probs, examples.action_weights, examples.solved))
-    regret = jnp.sum(jnp.exp(log_probs) * examples.regrets, axis=-1)
+    regret = _given_away(log_probs, examples)
     low, high = jax.vmap(lambda seen: observed_value_bounds_of(game, seen))(observation)
     # Where the rules tell the value, there is nothing to learn.
     width = jnp.maximum(high - low, _LEAST_WIDTH * (game.value_bounds[1] - game.value_bounds[0]))

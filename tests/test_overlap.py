@@ -13,7 +13,7 @@ import pytest
 
 from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.leaves import flatten
-from exit.network import MLPConfig
+from exit.network import MLPConfig, make_network
 from exit.reanalysis import ReanalysisConfig
 from tests.tiny import assert_same_bits, saved_state, tiny_config, train_tiny
 
@@ -74,6 +74,20 @@ def test_what_is_searched_again_is_learnt_from_an_iteration_later() -> None:
     states = [iterate(state, config=shorter)[0] for state in states]
     first, second = (jax.tree.leaves(state.learner.params)[0] for state in states)
     assert not np.array_equal(first, second)
+
+
+def test_what_is_searched_again_has_the_regret_of_the_network_after_the_updates() -> None:
+    """The second iteration searches all that the first has played again."""
+    config = replace(CONFIG, reanalysis=ReanalysisConfig(32))
+    state = state_after(2, config)
+    first = jax.tree.map(lambda leaf: leaf[:32], state.replay.examples)
+    network = make_network(config.network, config.game)
+    logits, _ = network.predict(state.learner.params, jax.vmap(config.game.observe)(first.state))
+    legal = jax.vmap(config.game.legal_actions)(first.state)
+    policy = jax.nn.softmax(jnp.where(legal, logits, -jnp.inf))
+    expected = jnp.sum(policy * first.regrets, axis=1)
+    assert float(jnp.max(expected)) > 0.01
+    np.testing.assert_allclose(first.regret, expected, atol=1e-4)
 
 
 @pytest.mark.slow
