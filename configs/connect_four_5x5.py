@@ -1,6 +1,6 @@
 """Connect Four on 5 rows x 5 columns: 69,763,700 positions, a draw.
 
-`xit train connect_four_5x5`: 29 minutes on two cores that multiply bfloat16 (AVX-512 BF16), and 1.3 GB of
+`xit train connect_four_5x5`: half an hour on two cores that multiply bfloat16 (AVX-512 BF16), and 1.3 GB of
 memory to solve the game once. Of 221,710 critical positions drawn from all the reflex gets 0.11 % wrong,
 search at budget 64 two of 27,830 (one seed).
 """
