@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-PAGES = 64 * 2**20 // 4096
-
-TAKEN = f"""
-import resource, sys
-import threading
-import numpy as np
+TAKEN = """
+import ctypes, resource, sys, threading
 from exit.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 def take():
     for _ in range(10):
-        np.empty({PAGES} * 4096, np.uint8).fill(1)
+        block = ctypes.c_void_p(libc.malloc(64 << 20))
+        libc.memset(block, 1, 64 << 20)
+        libc.free(block)
 if sys.argv[2] == "aside":
     aside = threading.Thread(target=take)
     aside.start()

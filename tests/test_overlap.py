@@ -69,8 +69,8 @@ def test_what_is_searched_again_is_learnt_from_an_iteration_later() -> None:
     )
     states = [iterate(state_after(1, shorter), config=config)[0] for config in (shorter, longer)]
     assert_same_bits(*(jax.device_get(state.learner) for state in states))
-    values = [np.asarray(state.replay.examples.value) for state in states]
-    assert not np.array_equal(*values)
+    one, other = (np.asarray(state.replay.examples.value) for state in states)
+    assert not np.array_equal(one, other)
     states = [iterate(state, config=shorter)[0] for state in states]
     first, second = (jax.tree.leaves(state.learner.params)[0] for state in states)
     assert not np.array_equal(first, second)
