@@ -37,8 +37,8 @@ def keep_freed_memory() -> None:
     """Have the allocator keep blocks that are freed for the next of their size; where it is glibc's.
 
     By itself it returns those above 32 MB at once, and memory taken anew is cleared page by page: an update
-    whose layers need more takes nearly twice as long for it. Threads that
-    are begun later share one heap: of their own they would have small ones, which keep no large blocks.
+    whose layers need more takes nearly twice as long for it. Threads that are begun later share one heap: of
+    their own they would have small ones, which keep no large blocks.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
