@@ -14,9 +14,10 @@ from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 from exit.fleet.staleness import looked_at
-from exit.iteration import RunConfig, of_playing, play, return_weight_at
+from exit.iteration import play
 from exit.network import Params, make_network
 from exit.programs import kept
+from exit.runconfig import RunConfig, of_playing, return_weight_at
 from exit.selfplay import Games, PlayFigures, initial_games
 from exit.targets import Targets, make_targets
 

@@ -20,12 +20,13 @@ from exit.fleet.joining import joined
 from exit.fleet.ledger import Ledger
 from exit.fleet.player import host_copy, make_player
 from exit.fleet.staleness import Disagreement, Staleness, disagreement, looked_at
-from exit.iteration import RunConfig, RunState, of_playing, remember, update
+from exit.iteration import RunState, remember, update
 from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
 from exit.loop import ReportFn, train
 from exit.network import Params, make_network
 from exit.replay import Replay
+from exit.runconfig import RunConfig, of_playing
 from exit.rundir import read_info, require_settings
 from exit.targets import Targets
 
