@@ -18,15 +18,22 @@ from games.connect_four import ConnectFour
 def config() -> RunConfig:
     return RunConfig(
         game=ConnectFour(rows=4, columns=4),
-        network=MLPConfig(width=256, num_blocks=2),
+        network=MLPConfig(width=512, num_blocks=2, hidden=128, images=2),
         search=SearchConfig(max_simulations=64),
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=16, max_random_plies=15, random_moves=0.75
         ),
         replay=ReplayConfig(capacity=1_048_576, rarity=1.0),
-        reanalysis=ReanalysisConfig(num_positions=512, priority="regret"),
-        learner=LearnerConfig(batch_size=1024, num_updates=12, learning_rate=2e-3, focus=0.5),
-        num_iterations=800,
+        reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
+        learner=LearnerConfig(
+            batch_size=512,
+            num_updates=24,
+            optimizer="muon",
+            learning_rate=2e-3,
+            focus=0.25,
+        ),
+        num_iterations=400,
+        overlap=True,
         report_every=20,
         checkpoint_every=80,
     )

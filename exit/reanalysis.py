@@ -15,7 +15,6 @@ from exit.game import Game, State
 from exit.network import Params, PredictFn
 from exit.replay import Replay, draw, rows_at
 from exit.search import SearchConfig, search
-from exit.selfplay import seen_regrets
 from exit.targets import Targets
 
 
@@ -101,14 +100,13 @@ def search_again(
     rules = {"game": game, "predict": predict, "config": search_config}
     found = search(params, rng_key, examples.state, budget, alike=True, **rules)
     mixed = return_weight * examples.value + (1.0 - return_weight) * found.value
-    regrets = seen_regrets(found)
     return Targets(
         state=examples.state,
         action_weights=found.action_weights,
         value=jnp.clip(mixed, found.lower, found.upper),
         solved=found.lower == found.upper,
-        regrets=regrets,
-        regret=jnp.sum(found.prior * regrets, axis=-1),
+        regrets=found.regrets,
+        regret=jnp.sum(found.prior * found.regrets, axis=-1),
     )
 
 

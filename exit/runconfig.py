@@ -12,7 +12,7 @@ from exit.learner import LearnerConfig
 from exit.network import MLPConfig, NetworkConfig, mirrors_of, num_images_of
 from exit.reanalysis import ReanalysisConfig
 from exit.replay import ReplayConfig
-from exit.search import SearchConfig
+from exit.search import SearchConfig, require_inside
 from exit.selfplay import SelfPlayConfig
 
 
@@ -74,11 +74,18 @@ class RunConfig:
                 )
         if (images := num_images_of(self.network)) > 1:
             mirrors_of(self.game, images)
-        examples = self.self_play.num_examples
+        self._check_examples()
+
+    def _check_examples(self) -> None:
+        """Raise ValueError unless the replay has room for what is remembered and searched again."""
+        if self.self_play.from_trees:
+            require_inside(self.search)
+        examples = self.self_play.num_remembered
         if self.replay.capacity % examples:
             raise ValueError(
                 f"replay.capacity is {self.replay.capacity}; it must be a multiple of the {examples} "
-                "examples of one iteration (self_play.num_games * self_play.num_steps)"
+                "examples of one iteration (self_play.num_games * self_play.num_steps, twice with "
+                "self_play.from_trees)"
             )
         if self.reanalysis.candidates > self.replay.capacity:
             raise ValueError(

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from exit.game import Game, State, is_terminal, random_state_of
 from exit.network import Params, PredictFn
-from exit.search import SearchConfig, SearchResult, search
+from exit.search import Inside, SearchConfig, SearchResult, search, search_with_inside
 
 _FADING = 0.95
 """Of the regret in an archived position: what is left of it after a move more."""
@@ -32,6 +32,8 @@ class SelfPlayConfig:
         much away in these games, or a random move further (Go-Exploit with an archive of mistakes; Trudeau
         and Bowling 2023).
       sample_fraction: share of moves drawn from the improved policy; the others are the search's own choice.
+      from_trees: as many examples again from inside the trees that searches grow: of the positions of a move
+        of all games that search has proven, those where the network's policy gives most away.
       random_moves: share of moves drawn evenly from the legal ones instead, once the position has been
         searched: games then go where neither the policy nor its samples lead. The return of what follows
         such a move is no part of the targets before it.
@@ -45,11 +47,17 @@ class SelfPlayConfig:
     mistake_starts: float = 0.0
     sample_fraction: float = 0.25
     random_moves: float = 0.0
+    from_trees: bool = False
 
     @property
     def num_examples(self) -> int:
         """Positions searched in one iteration."""
         return self.num_games * self.num_steps
+
+    @property
+    def num_remembered(self) -> int:
+        """Examples of one iteration."""
+        return self.num_examples * (2 if self.from_trees else 1)
 
     def __post_init__(self) -> None:
         for name in ("num_games", "num_steps", "budget"):
@@ -84,7 +92,7 @@ class Trajectory(NamedTuple):
       state: positions searched.
       action_weights: the search's improved policy.
       value: the search's value of the state.
-      regrets: what each action gives away, as of `seen_regrets`.
+      regrets: what each action gives away, as of `SearchResult`.
       prior: the reflex policy over legal actions.
       prior_value: the network's.
       lower: proven bound below the state's exact value.
@@ -92,6 +100,7 @@ class Trajectory(NamedTuple):
       reward: brought by the move played.
       discount: signed, of the move played; 0 where the game ended.
       tried: whether the move was drawn evenly from the legal ones.
+      inside: positions from inside the trees, B of every time; None where they are not asked for.
     """
 
     state: State
@@ -105,6 +114,7 @@ class Trajectory(NamedTuple):
     reward: Float[Array, "T B"]
     discount: Float[Array, "T B"]
     tried: Bool[Array, "T B"]
+    inside: Inside | None = None
 
 
 class PlayFigures(NamedTuple):
@@ -167,12 +177,6 @@ def initial_games(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig
     return Games(state, jax.tree.map(jnp.copy, state), jnp.zeros(config.num_games))
 
 
-def seen_regrets(result: SearchResult) -> Float[Array, "B A"]:
-    """What each action gives away against the best of those that search would play, in reward units."""
-    best = jnp.max(jnp.where(result.action_weights > 0, result.qvalues, -jnp.inf), axis=-1, keepdims=True)
-    return jnp.where(result.prior > 0, jnp.maximum(best - result.qvalues, 0.0), 0.0)
-
-
 def self_play(
     params: Params,
     rng_key: Key[Array, ""],
@@ -198,7 +202,10 @@ def self_play(
         key_search, key_sampled, key_action, key_outcome, key_starts, key_random, key_mistakes = keys
         state = games.state
         rules = {"game": game, "predict": predict, "config": search_config}
-        result = search(params, key_search, state, budget, alike=True, **rules)
+        if config.from_trees:
+            result, inside = search_with_inside(params, key_search, state, budget, **rules)
+        else:
+            result, inside = search(params, key_search, state, budget, alike=True, **rules), None
         sampled = _draw(key_action, result.action_weights)
         explore = jax.random.bernoulli(key_sampled, config.sample_fraction, (config.num_games,))
         action = jnp.where(explore, sampled, result.action)
@@ -214,7 +221,7 @@ def self_play(
             state=state,
             action_weights=result.action_weights,
             value=result.value,
-            regrets=seen_regrets(result),
+            regrets=result.regrets,
             prior=result.prior,
             prior_value=result.prior_value,
             lower=result.lower,
@@ -222,6 +229,7 @@ def self_play(
             reward=brought.reward,
             discount=brought.discount,
             tried=tried,
+            inside=inside,
         )
         starts = initial_states(key_starts, game=game, config=config)
         if games.mistake is not None:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from exit.game import Game, State
+from exit.search import Inside
 from exit.selfplay import Trajectory
 
 
@@ -60,6 +61,8 @@ def make_targets(
 ) -> Targets:
     """Examples from a trajectory, flattened to one leading axis of T * B, time first.
 
+    Where it has positions from inside the trees, they follow, T * B more, with what the trees say of them.
+
     The value target mixes the outcome of the game with the search's own values: a lambda-return
     (Sutton & Barto 2018, section 12.1) whose lambda is `return_weight`. At 1 it is the return of the
     game as far as it was played, then the search's value; at 0 the search's value alone.
@@ -100,9 +103,19 @@ def _targets(played: Trajectory, value: Float[Array, "T B"]) -> Targets:
     """The examples with these values."""
     solved = played.lower == played.upper
     regret = jnp.sum(played.prior * played.regrets, axis=-1)
-    return jax.tree.map(
-        _flatten, Targets(played.state, played.action_weights, value, solved, played.regrets, regret)
-    )
+    examples = Targets(played.state, played.action_weights, value, solved, played.regrets, regret)
+    if played.inside is not None:
+        more = _targets_inside(played.inside)
+        examples = jax.tree.map(lambda first, second: jnp.concatenate([first, second]), examples, more)
+    return jax.tree.map(_flatten, examples)
+
+
+def _targets_inside(inside: Inside) -> Targets:
+    """What the trees say of positions inside them, whose games went elsewhere."""
+    found = inside.result
+    regret = jnp.sum(found.prior * found.regrets, axis=-1)
+    solved = found.lower == found.upper
+    return Targets(inside.state, found.action_weights, found.value, solved, found.regrets, regret)
 
 
 def _without_luck(played: Trajectory, return_weight: float | Float[Array, ""]) -> Float[Array, "T B"]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exit.search import SearchResult
-from exit.selfplay import Trajectory, seen_regrets
+from exit.selfplay import Trajectory
 from exit.targets import make_targets
 from games.tic_tac_toe import TicTacToe
 from tests.planted import Chain
@@ -105,7 +105,7 @@ def test_targets_tell_what_search_saw_the_network_give_away() -> None:
         prior=jnp.array([[0.25, 0.75, 0.0], [0.5, 0.25, 0.25]]),
         prior_value=jnp.zeros(2),
     )
-    np.testing.assert_allclose(seen_regrets(result), [[0, 1, 0], [1.25, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(result.regrets, [[0, 1, 0], [1.25, 0, 0]], atol=1e-6)
     targets = make_targets(found, return_weight=0.5)
     regret = np.sum(np.asarray(found.prior) * np.asarray(found.regrets), axis=-1)
     np.testing.assert_allclose(targets.regret, regret.reshape(-1), atol=1e-6)

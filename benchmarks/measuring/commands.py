@@ -16,6 +16,8 @@ _SMALL = {
     "learner.batch_size": 512,
     "learner.num_updates": 3,
     "learner.warmup_fraction": 0.0,
+    # Blocks as wide as the network: its width is what is varied.
+    "network.hidden": "none",
 }
 
 

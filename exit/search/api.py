@@ -18,9 +18,10 @@ from exit.search.config import SearchConfig, is_side_by_side, require_prefix_con
 from exit.search.expand import legal_logits
 from exit.search.forest import Forest, findings, num_rows, plant
 from exit.search.grow import StopFn, grow
+from exit.search.inside import Inside, most_mistaken, require_inside
 from exit.search.node import Limits
 from exit.search.noise import Noise, draw_noise, explored
-from exit.search.remembering import remembering
+from exit.search.remembering import forgotten, remembering
 from exit.search.result import SearchResult, summarise
 from exit.search.side_by_side import SideBySide, grow_side_by_side
 from exit.search.worth import stop_at_price
@@ -82,6 +83,51 @@ def search(
         rules = {"game": game, "predict": predict, "config": config, "stop_fn": stop_fn}
         result = _search(params, batch, alike=alike, **rules)
     return jax.tree.map(lambda leaf: leaf[:, 0], result)
+
+
+def search_with_inside(
+    params: Params,
+    rng_key: Key[Array, ""],
+    state: State,
+    budget: Int[Array, " B"],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+) -> tuple[SearchResult, Inside]:
+    """What `search` finds with budgets that are `alike`, and B positions from inside the trees.
+
+    They are proven, and those where the network's policy gives most away; where fewer are proven, some are
+    states searched. Every device chooses among the trees that it grew.
+
+    Raises:
+      ValueError: the search keeps no positions that it has proven.
+    """
+    require_inside(config)
+    budget = jnp.clip(jnp.asarray(budget, jnp.int32), 0, config.max_simulations)
+    noise = draw_noise(rng_key, budget.shape[0], game.num_actions, config.policy)
+    state, game, predict = remembering(params, state, game=game, predict=predict)
+    search_fn = functools.partial(_with_inside, game=game, predict=predict, config=config)
+    return over_devices(search_fn, params, (state, budget, noise), work=budget)
+
+
+def _with_inside(
+    params: Params,
+    batch: tuple[State, Int[Array, " B"], Noise],
+    *,
+    game: Game,
+    predict: PredictFn,
+    config: SearchConfig,
+) -> tuple[SearchResult, Inside]:
+    state, budget, noise = batch
+    limits, limit = Limits.of(game), config.max_simulations
+    rows = num_rows(budget.shape[0], limit, game)
+    rules = {"game": game, "predict": predict, "config": config}
+    forest = plant_at(params, state, noise, rows, max_visits=limit, **rules)
+    forest = grow(params, forest, budget, alike=True, **rules)
+    result = summarise(findings(forest, limits), noise.move, limits=limits, config=config)
+    roots = Inside(forgotten(state), result)
+    return result, most_mistaken(forest, roots, noise.move, limits=limits, config=config)
 
 
 def _either(first: StopFn, second: StopFn | None) -> StopFn:

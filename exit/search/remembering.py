@@ -98,6 +98,11 @@ def remembering(
     return Remembered(state, memory, current), *wrapped
 
 
+def forgotten(state: State) -> State:
+    """States of the game, without what is remembered of them."""
+    return state.state if isinstance(state, Remembered) else state
+
+
 def with_memory(state: State, memory: list[Memory]) -> State:
     """States with what is remembered of them now; as they are where the network told nothing of it."""
     if not memory:

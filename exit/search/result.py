@@ -46,6 +46,12 @@ class SearchResult(NamedTuple):
     expected_gain: Float[Array, " B"] | None = None
 
     @property
+    def regrets(self) -> Float[Array, "... A"]:
+        """What each action gives away against the best of those that search would play; 0 where illegal."""
+        best = jnp.max(jnp.where(self.action_weights > 0, self.qvalues, -jnp.inf), axis=-1, keepdims=True)
+        return jnp.where(self.prior > 0, jnp.maximum(best - self.qvalues, 0.0), 0.0)
+
+    @property
     def gain(self) -> Float[Array, "..."]:
         """What search found its move to be worth above the reflex's; 0 where they are the same.
 
