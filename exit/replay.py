@@ -23,7 +23,8 @@ class ReplayConfig:
       capacity: examples kept; the oldest are overwritten.
       rarity: an example counts in proportion to the number of examples of its position, or of symmetric
         ones, to the power of minus this, wherever some are drawn: at 0 examples count alike, at 1 positions
-        do, so that what play seldom meets is learnt like the rest.
+        do, so that what play seldom meets is learnt like the rest. Above 0 the policy of a position is learnt
+        as its newest search improved it, or one that proved the position, whichever example is drawn.
     """
 
     capacity: int = 65_536
@@ -49,6 +50,8 @@ class Replay(NamedTuple):
         apart.
       held: how many examples of a position there are, in a table that fingerprints are looked up in; None
         where they are not told apart.
+      latest: where the newest example of a position is, or the newest of those that prove it, in such a
+        table; None where they are not told apart.
       next_index: where the next examples go, in [0, capacity).
       size: entries written so far, at most the capacity.
     """
@@ -57,6 +60,7 @@ class Replay(NamedTuple):
     age: Int[Array, " capacity"]
     position: UInt32[Array, " capacity"] | None
     held: Int[Array, " slots"] | None
+    latest: Int[Array, " slots"] | None
     # Not one count of all examples ever added: a long run adds more than an int32 holds.
     next_index: Int[Array, ""]
     size: Int[Array, ""]
@@ -71,8 +75,9 @@ def init(example: Targets, capacity: int, *, tell_apart: bool = False) -> Replay
     empty = jax.tree.map(lambda leaf: jnp.zeros((capacity, *leaf.shape), leaf.dtype), example)
     position = jnp.zeros(capacity, jnp.uint32) if tell_apart else None
     held = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
+    latest = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
     age = jnp.zeros(capacity, jnp.int32)
-    return Replay(empty, age, position, held, next_index=jnp.int32(0), size=jnp.int32(0))
+    return Replay(empty, age, position, held, latest, next_index=jnp.int32(0), size=jnp.int32(0))
 
 
 def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None = None) -> Replay:
@@ -105,14 +110,17 @@ def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None 
         raise ValueError(
             "fingerprints of positions belong to a ring made to tell them apart, and to no other"
         )
-    return Replay(
+    rows = replay.next_index + jnp.arange(num_new, dtype=jnp.int32)
+    replay = Replay(
         jax.tree.map(write, replay.examples, examples),
         write(replay.age + 1, jnp.zeros(num_new, jnp.int32)),
         told_apart,
         held,
+        replay.latest,
         next_index=(replay.next_index + num_new) % capacity,
         size=jnp.minimum(replay.size + num_new, capacity),
     )
+    return _with_latest(replay, rows)
 
 
 def rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
@@ -201,9 +209,40 @@ def _first_beyond(
 def renew(replay: Replay, rows: Int[Array, " n"], examples: Targets) -> Replay:
     """Write examples, searched just now, in the place of those of the same positions in these rows."""
     written = jax.tree.map(lambda ring, new: ring.at[rows].set(new), replay.examples, examples)
-    return replay._replace(examples=written, age=replay.age.at[rows].set(0))
+    return _with_latest(replay._replace(examples=written, age=replay.age.at[rows].set(0)), rows)
+
+
+def _with_latest(replay: Replay, rows: Int[Array, " n"]) -> Replay:
+    """The replay in which these rows hold what was searched last; what is proven stays until it is gone."""
+    if replay.position is None or replay.latest is None:
+        return replay
+    latest, position = replay.latest, replay.position[rows]
+    slot = _slot(position, latest)
+    before = latest[slot]
+    proven = replay.examples.solved[rows]
+    kept = replay.examples.solved[before] & (replay.position[before] == position) & ~proven
+
+    def put(latest: Int[Array, " slots"], some: Bool[Array, " n"]) -> Int[Array, " slots"]:
+        where = jnp.where(some, slot, len(latest))
+        # Of several the one in the last row, in whatever order they are written.
+        return latest.at[where].set(-1, mode="drop").at[where].max(rows, mode="drop")
+
+    return replay._replace(latest=put(put(latest, ~proven & ~kept), proven))
 
 
 def rows_at(replay: Replay, rows: Int[Array, " n"]) -> Targets:
-    """The examples of these rows."""
-    return jax.tree.map(lambda leaf: leaf[rows], replay.examples)
+    """The examples of these rows.
+
+    Where positions are told apart, the policy is what the newest search of the position improved it to, or
+    one that has proven it. The value stays what became of it in the row's own game, unless it is proven: of
+    outcomes, all that there are make an expectation.
+    """
+    own = jax.tree.map(lambda leaf: leaf[rows], replay.examples)
+    if replay.position is None or replay.latest is None:
+        return own
+    latest = replay.latest[_slot(replay.position[rows], replay.latest)]
+    # Few positions share a slot.
+    latest = jnp.where(replay.position[latest] == replay.position[rows], latest, rows)
+    newest = jax.tree.map(lambda leaf: leaf[latest], replay.examples)
+    value = jnp.where(newest.solved, newest.value, own.value)
+    return newest._replace(value=value, regret=own.regret)

@@ -134,8 +134,8 @@ def test_they_become_examples_behind_those_played() -> None:
 def test_a_run_remembers_and_learns_from_them(overlap: bool) -> None:
     config = with_overrides(tiny_config(overlap=overlap), ["self_play.from_trees=true"])
     state = init_run(config)
-    for _ in range(2):
-        state, metrics, _ = iterate(state, config=config)
+    state, _, _ = iterate(state, config=config)
+    state, metrics, _ = iterate(state, config=config)
     assert int(state.replay.size) == 2 * config.self_play.num_remembered == 64
     assert np.isfinite(float(metrics.policy_loss))
 

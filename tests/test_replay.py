@@ -139,6 +139,54 @@ def test_what_a_position_counts_for_follows_what_comes_and_goes(batches: list[li
     np.testing.assert_allclose(ring.rarities(replay, 1.0), [*written, *[0.0] * (6 - len(kept))])
 
 
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=2, max_size=2), min_size=1, max_size=9
+    )
+)
+@example(
+    batches=[[(0, True), (0, False)], [(0, False), (1, False)], [(1, True), (0, True)], [(0, False)] * 2]
+)
+def test_policies_are_those_of_the_newest_search_or_of_one_that_proved_the_position(
+    batches: list[list[tuple[int, bool]]],
+) -> None:
+    """Against bookkeeping by hand; every example is told by its number, the first is 1."""
+    replay, kept, number = _empty(6, tell_apart=True), deque[tuple[int, int, bool]](maxlen=6), 0
+    newest: dict[int, tuple[int, int, bool]] = {}
+    for batch in batches:
+        new = [(number + 1 + place, position, solved) for place, (position, solved) in enumerate(batch)]
+        number += len(batch)
+        examples = _examples([each[0] for each in new])._replace(solved=jnp.array([each[2] for each in new]))
+        replay = _add(replay, examples, jnp.uint32([each[1] for each in new]))
+        kept.extend(new)
+        for each in new:
+            before = newest.get(each[1])
+            if before is None or before not in kept or each[2] or not before[2]:
+                newest[each[1]] = each
+    found = ring.rows_at(replay, jnp.arange(len(kept)))
+    by_number = {each[0]: each for each in kept}
+    for row, own in enumerate(np.asarray(replay.examples.value)[: len(kept)].astype(int)):
+        _, position, _ = by_number[int(own)]
+        known = newest[position] if newest[position] in kept else by_number[int(own)]
+        assert found.action_weights[row].tolist() == [known[0]] * 2
+        assert found.state["cells"][row].tolist() == [known[0], -known[0]]
+        assert float(found.value[row]) == (known[0] if known[2] else own)
+        assert bool(found.solved[row]) == known[2]
+
+
+def test_what_is_searched_again_is_the_newest_of_all_examples_of_its_position() -> None:
+    replay = _with_regret(
+        ring.add(_empty(4, tell_apart=True), _examples(range(1, 5)), jnp.uint32([7, 7, 7, 8])),
+        [0.1, 0.2, 0.3, 0.4],
+    )
+    replay = ring.renew(replay, jnp.array([0]), _examples([9]))
+    found = ring.rows_at(replay, jnp.arange(4))
+    assert found.action_weights[:, 0].tolist() == [9, 9, 9, 4]
+    # What became of the games, and what each row is drawn by, are the rows' own.
+    assert found.value.tolist() == [9, 2, 3, 4]
+    np.testing.assert_allclose(found.regret, [0, 0.2, 0.3, 0.4], atol=1e-6)
+
+
 def test_positions_belong_to_rings_that_tell_them_apart() -> None:
     plain, counting, new = _empty(4), _empty(4, tell_apart=True), _examples(range(2))
     with pytest.raises(ValueError, match="belong to a ring made to tell them apart"):
