@@ -127,7 +127,7 @@ def _with_inside(
     forest = grow(params, forest, budget, alike=True, **rules)
     result = summarise(findings(forest, limits), noise.move, limits=limits, config=config)
     roots = Inside(forgotten(state), result)
-    return result, most_mistaken(forest, roots, noise.move, limits=limits, config=config)
+    return result, most_mistaken(forest, roots, limits=limits, config=config)
 
 
 def _either(first: StopFn, second: StopFn | None) -> StopFn:

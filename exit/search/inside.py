@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from exit.game import State
 from exit.search.config import SearchConfig, is_side_by_side
@@ -12,7 +12,7 @@ from exit.search.forest import Findings, Forest
 from exit.search.node import Limits, bounds_of, settled
 from exit.search.remembering import forgotten
 from exit.search.result import SearchResult, summarise
-from exit.search.tree import Tree, node_at, states_at
+from exit.search.tree import Tree, node_at, states_at, take
 
 
 class Inside(NamedTuple):
@@ -31,14 +31,11 @@ def require_inside(config: SearchConfig) -> None:
         )
 
 
-def most_mistaken(
-    forest: Forest, roots: Inside, draw: Float[Array, "B A"], *, limits: Limits, config: SearchConfig
-) -> Inside:
+def most_mistaken(forest: Forest, roots: Inside, *, limits: Limits, config: SearchConfig) -> Inside:
     """Of the positions below the roots that are proven, those whose prior gives most away.
 
     Args:
       roots: stand in, each once, where fewer are proven than there are trees.
-      draw: as of `summarise`.
     """
     tree, num_trees = forest.tree, forest.root.shape[0]
     rows = jnp.arange(tree.nodes.parent.shape[0], dtype=jnp.int32)
@@ -51,8 +48,7 @@ def most_mistaken(
     if tree.nodes.prob is not None:
         proven &= tree.nodes.prob > 0
     scores, chosen = jax.lax.top_k(jnp.where(proven, regret, -1.0), num_trees)
-    result = summarise(_findings(tree, chosen, limits), draw, limits=limits, config=config)
-    below = Inside(forgotten(states_at(tree, chosen)), result)
+    below = Inside(forgotten(states_at(tree, chosen)), jax.tree.map(lambda leaf: take(leaf, chosen), result))
 
     def where_proven(inner: Array, root: Array) -> Array:
         return jnp.where((scores >= 0).reshape(-1, *[1] * (inner.ndim - 1)), inner, root)
