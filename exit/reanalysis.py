@@ -106,7 +106,7 @@ def search_again(
         value=jnp.clip(mixed, found.lower, found.upper),
         solved=found.lower == found.upper,
         regrets=found.regrets,
-        regret=jnp.sum(found.prior * found.regrets, axis=-1),
+        regret=found.regret,
     )
 
 

@@ -77,7 +77,7 @@ class RunConfig:
         self._check_examples()
 
     def _check_examples(self) -> None:
-        """Raise ValueError unless the replay has room for what is remembered and searched again."""
+        """Raise ValueError unless search proves what is taken from trees, and the replay has room for all."""
         if self.self_play.from_trees:
             require_inside(self.search)
         examples = self.self_play.num_remembered

@@ -113,9 +113,8 @@ def _targets(played: Trajectory, value: Float[Array, "T B"]) -> Targets:
 def _targets_inside(inside: Inside) -> Targets:
     """What the trees say of positions inside them, whose games went elsewhere."""
     found = inside.result
-    regret = jnp.sum(found.prior * found.regrets, axis=-1)
     solved = found.lower == found.upper
-    return Targets(inside.state, found.action_weights, found.value, solved, found.regrets, regret)
+    return Targets(inside.state, found.action_weights, found.value, solved, found.regrets, found.regret)
 
 
 def _without_luck(played: Trajectory, return_weight: float | Float[Array, ""]) -> Float[Array, "T B"]:

@@ -41,13 +41,12 @@ def most_mistaken(forest: Forest, roots: Inside, *, limits: Limits, config: Sear
     rows = jnp.arange(tree.nodes.parent.shape[0], dtype=jnp.int32)
     found = _findings(tree, rows, limits)
     result = summarise(found, jnp.zeros_like(found.prior_logits), limits=limits, config=config)
-    regret = jnp.sum(result.prior * result.regrets, axis=-1)
     # Rows beyond the last, and those that nothing leads to, have no visits; nor have finished games.
     proven = (rows < tree.size) & (tree.nodes.parent >= 0) & (found.spent > 0)
     proven &= settled(found.lower, found.upper, limits)
     if tree.nodes.prob is not None:
         proven &= tree.nodes.prob > 0
-    scores, chosen = jax.lax.top_k(jnp.where(proven, regret, -1.0), num_trees)
+    scores, chosen = jax.lax.top_k(jnp.where(proven, result.regret, -1.0), num_trees)
     below = Inside(forgotten(states_at(tree, chosen)), jax.tree.map(lambda leaf: take(leaf, chosen), result))
 
     def where_proven(inner: Array, root: Array) -> Array:

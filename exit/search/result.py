@@ -52,6 +52,11 @@ class SearchResult(NamedTuple):
         return jnp.where(self.prior > 0, jnp.maximum(best - self.qvalues, 0.0), 0.0)
 
     @property
+    def regret(self) -> Float[Array, "..."]:
+        """What the reflex policy gives away by that."""
+        return jnp.sum(self.prior * self.regrets, axis=-1)
+
+    @property
     def gain(self) -> Float[Array, "..."]:
         """What search found its move to be worth above the reflex's; 0 where they are the same.
 
