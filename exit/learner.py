@@ -34,7 +34,8 @@ class LearnerConfig:
         of gradients where the shorter side of a matrix is a fifth of the batch.
       learning_rate: peak of a schedule that rises linearly and falls as a cosine to a hundredth.
       warmup_fraction: share of all updates in which the learning rate rises.
-      weight_decay: decoupled, on matrices and kernels only; with muon not on the last layers.
+      weight_decay: decoupled: this share of the learning rate is what matrices and kernels lose with an
+        update; with muon not the last layers. What is said of positions never met hangs on it.
       max_grad_norm: gradients are clipped to this global norm.
       averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
       value_weight: weight of the value loss against the policy loss.
@@ -58,21 +59,24 @@ class LearnerConfig:
     focus: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "num_updates"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"learner.{name} is {getattr(self, name)}; it must be at least 1")
-        if self.optimizer not in ("adamw", "muon"):
-            raise ValueError(f"learner.optimizer is {self.optimizer!r}; it must be 'adamw' or 'muon'")
-        if self.learning_rate <= 0 or self.max_grad_norm <= 0:
-            raise ValueError("learner.learning_rate and learner.max_grad_norm must be greater than 0")
-        if not 0.0 <= self.warmup_fraction < 1.0:
-            raise ValueError(f"learner.warmup_fraction is {self.warmup_fraction}; it must be in [0, 1)")
-        if not 0.0 <= self.averaging_decay <= 1.0:
-            raise ValueError(f"learner.averaging_decay is {self.averaging_decay}; it must be in [0, 1]")
-        if not 0.0 <= self.focus <= 1.0:
-            raise ValueError(
-                f"learner.focus is {self.focus}; it must be in [0, 1], where 0 draws all examples evenly"
-            )
+        rules = {
+            "batch_size": (self.batch_size >= 1, "at least 1"),
+            "num_updates": (self.num_updates >= 1, "at least 1"),
+            "optimizer": (self.optimizer in ("adamw", "muon"), "'adamw' or 'muon'"),
+            "learning_rate": (self.learning_rate > 0, "greater than 0"),
+            "max_grad_norm": (self.max_grad_norm > 0, "greater than 0"),
+            "warmup_fraction": (0.0 <= self.warmup_fraction < 1.0, "in [0, 1)"),
+            "weight_decay": (
+                0.0 <= self.weight_decay * self.learning_rate < 1.0,
+                "0 or more, and below 1 / learner.learning_rate, where one update leaves nothing",
+            ),
+            "averaging_decay": (0.0 <= self.averaging_decay <= 1.0, "in [0, 1]"),
+            "value_weight": (self.value_weight >= 0.0, "0 or more"),
+            "focus": (0.0 <= self.focus <= 1.0, "in [0, 1], where 0 draws all examples evenly"),
+        }
+        for name, (holds, allowed) in rules.items():
+            if not holds:
+                raise ValueError(f"learner.{name} is {getattr(self, name)!r}; it must be {allowed}")
 
     @property
     def bfloat16(self) -> bool:

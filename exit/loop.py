@@ -24,6 +24,7 @@ from exit.logs import open_metrics, read_metrics
 from exit.network import Params, make_network
 from exit.portable import load_portable, params_of, save_portable, snapshot_path
 from exit.programs import kept
+from exit.replay import composition
 from exit.rundir import claim, read_info, settings_of
 from exit.solve import exact_of
 
@@ -58,8 +59,8 @@ def train(
       report_fn: told, every `report_every` iterations and before every checkpoint and snapshot, the figures
         that also go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
         seconds_left (None until a second iteration tells), policy_loss, value_loss, grad_norm, learning_rate
-        (these of the last iteration), those of `PlayFigures`, replay_size, target_age (iterations since an
-        example was searched, mean over the replay); and, on a fixed sample of critical states, those of
+        (these of the last iteration), those of `PlayFigures` and of `exit.replay.composition`; and, on a
+        fixed sample of critical states, those of
         `exit.evaluate.measure_fn_of`, the two mistake rates being None where the game is not solved or has
         no such state.
       warn_fn: told, on one line, what went wrong and was got over.
@@ -143,8 +144,7 @@ def _run(
                 "positions": iteration * examples,
                 **clock.figures(iteration, num_iterations=config.num_iterations, examples=examples),
                 **{name: _number(value) for name, value in {**learned._asdict(), **figures}.items()},
-                "replay_size": int(state.replay.size),
-                "target_age": float(np.mean(np.asarray(state.replay.age)[: int(state.replay.size)])),
+                **composition(state.replay),
                 **measured,
             }
             earlier = measured

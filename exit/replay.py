@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 from exit.targets import Targets
@@ -135,6 +136,29 @@ def rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
         raise ValueError("this replay does not tell positions apart; make it with `tell_apart`")
     held = replay.held[_slot(replay.position, replay.held)]
     return jnp.where(_written(replay), jnp.maximum(held, 1).astype(jnp.float32) ** -power, 0.0)
+
+
+def composition(replay: Replay) -> dict[str, float | int | None]:
+    """What a replay that is not empty consists of.
+
+    Returns:
+      `replay_size`, examples; `replay_proven`, the share of them that search has proven; `replay_distinct`,
+      positions for each example, images under symmetries being one, None where they are not told apart; and
+      `target_age`, iterations since an example was searched, mean.
+    """
+    size = int(replay.size)
+    age, solved = (np.asarray(leaf)[:size] for leaf in (replay.age, replay.examples.solved))
+    distinct = None
+    if replay.position is not None and replay.held is not None:
+        held = np.asarray(replay.held[_slot(replay.position, replay.held)])[:size]
+        # Of a position that is held n times every example is an n-th.
+        distinct = float(np.mean(1.0 / np.maximum(held, 1)))
+    return {
+        "replay_size": size,
+        "replay_proven": float(np.mean(solved)),
+        "replay_distinct": distinct,
+        "target_age": float(np.mean(age)),
+    }
 
 
 def _slot(position: UInt32[Array, " n"], held: Int[Array, " slots"]) -> UInt32[Array, " n"]:

@@ -178,6 +178,7 @@ def test_the_figures_are_what_their_names_say(whole: Path) -> None:
     assert [row["positions"] for row in rows] == [16, 32, 48, 64]
     assert [row["replay_size"] for row in rows] == [16, 32, 48, 64]
     assert [row["target_age"] for row in rows] == [0, 0.5, 1, 1.5]
+    assert all(0 < _figure(row, "replay_proven") < 1 for row in rows)
     for row in rows:
         assert row["num_iterations"] == 4
         assert row["reflex_mistake_rate"] is None

@@ -44,6 +44,20 @@ def _contents(replay: Replay) -> list[float]:
     return sorted(replay.examples.value.tolist())
 
 
+def test_what_a_replay_consists_of() -> None:
+    replay = _empty(8, tell_apart=True)
+    for number, position in enumerate(([5, 5], [5, 7], [9, 5])):
+        solved = jnp.array([number == 2, False])
+        examples = _examples(range(2))._replace(solved=solved)
+        replay = _add(replay, examples, jnp.array(position, jnp.uint32))
+    found = ring.composition(replay)
+    assert found["replay_size"] == 6
+    assert found["replay_proven"] == pytest.approx(1 / 6)
+    assert found["replay_distinct"] == pytest.approx(3 / 6)
+    assert found["target_age"] == pytest.approx(1.0)
+    assert ring.composition(_add(_empty(8), _examples(range(2))))["replay_distinct"] is None
+
+
 @pytest.mark.parametrize(("num_new", "rounds"), [(1, 1), (2, 3), (5, 2)])
 @given(num_adds=st.integers(0, 11))
 @example(num_adds=11)

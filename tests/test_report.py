@@ -58,6 +58,13 @@ def test_seeds_of_one_setting_are_one_curve(run_dirs: list[Path]) -> None:
     assert [row["reflex_mistake_rate"] for row in wide.last()] == [0.1, 0.1]
 
 
+def test_where_a_run_stands_is_its_last_report_alone(tmp_path: Path) -> None:
+    depths = (4.0, 2.0, None)
+    rows = [{"iteration": n, "seconds": 1.0, "amortized_depth": depth} for n, depth in enumerate(depths)]
+    (group,) = groups_of([_run_of(tmp_path / "a", (), rows)])
+    assert group.last() == [{"iteration": 2, "seconds": 1.0}]
+
+
 def test_what_all_settings_share_is_not_said_of_each(tmp_path: Path) -> None:
     rows = [{"iteration": 1, "seconds": 1.0}]
     settings = [("seed=1", "num_iterations=9", f"network.width={width}") for width in (8, 16)]

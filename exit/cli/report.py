@@ -30,14 +30,17 @@ _DIAGNOSTICS = {
     "proven": ("proven", console.percent, 1.0),
     "simulations": ("simulations", "{:.1f}".format, 1.0),
     "age": ("target_age", "{:.0f}".format, 1.0),
+    "kept proven": ("replay_proven", console.percent, 1.0),
+    "distinct": ("replay_distinct", console.percent, 1.0),
 }
 _LEGEND = """\
 reflex, search: mistakes in a sample of critical positions. absorbed: simulations that the search of the
 report before needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the
 reflex, nats. top weight: of the improved policy. overridden: search prefers another move than the reflex.
-surprise: distance of the network's value from the search's. proven: positions that search solved. age:
-iterations since an example was searched, mean over the replay. Seeds that differ: mean (least to
-greatest)."""
+surprise: distance of the network's value from the search's. proven: positions that search solved. Of the
+replay, age: iterations since an example was searched, mean; kept proven: examples that search has solved;
+distinct: positions for each example, where replay.rarity tells them apart. Seeds that differ: mean (least
+to greatest)."""
 
 
 @click.command(

@@ -73,7 +73,7 @@ def train(
         progress.update("compiling")
 
         def report(metrics: Mapping[str, float | int | None]) -> None:
-            # Mistakes are measured now and then; the line keeps the last figure.
+            latest.clear()
             latest.update({name: value for name, value in metrics.items() if value is not None})
             progress.update(_line(latest), (metrics["iteration"] or 0) / (metrics["num_iterations"] or 1))
 
@@ -132,10 +132,8 @@ _FIGURES = {
 
 
 def _conclude(rows: list[dict[str, Any]], run_dir: Path, json_path: Path | None) -> None:
-    """Says where the run stands, with the last figures that each report had."""
-    last: dict[str, Any] = {}
-    for row in rows:
-        last |= {name: value for name, value in row.items() if value is not None}
+    """Says where the run stands, with the figures of its last report."""
+    last = {name: value for name, value in (rows[-1] if rows else {}).items() if value is not None}
     if last:
         console.say(
             f"trained {console.counted(last['iteration'], 'iteration')}, "

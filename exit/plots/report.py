@@ -46,6 +46,8 @@ _DIAGNOSTICS = (
     _Figure("top_weight", 1.0, "weight of search's best move"),
     _Figure("grad_norm", 1.0, "norm of the gradient"),
     _Figure("target_age", 1.0, "age of the examples (iterations)"),
+    _Figure("replay_proven", 100.0, "solved examples in the replay (%)"),
+    _Figure("replay_distinct", 100.0, "positions for each example (%)"),
     _Figure("weights_age", 1.0, "age of the weights that played (iterations)"),
     _Figure("stale_residual", 1.0, "residual of what they played"),
 )
