@@ -132,7 +132,7 @@ def _no_run(run_dir: Path) -> str:
     if inside:
         return (
             f"{run_dir} is no run itself, but {inside[0]} in it is one (of {len(inside)}); give {run_dir}/"
-            f"{inside[0]}, or {run_dir}/* to a command that takes several"
+            f"{inside[0]}, or several such directories to a command that takes them"
         )
     beside = [path.parent.name for path in run_dir.parent.glob(f"*/{_FILE}")]
     advice = f"`xit train CONFIG --run-dir {run_dir}` makes one"
