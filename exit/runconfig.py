@@ -21,6 +21,7 @@ class RunConfig:
     """Everything a run depends on.
 
     Attributes:
+      game: what is learnt; its own settings, such as `game.threats` of Connect Four, are in its docstring.
       num_iterations: of self-play and learning.
       overlap: learn from what was found before while the next searches are made: half of the devices (on a
         CPU, the cores) play and search again, and half learn. What they find is learnt from an iteration
@@ -37,6 +38,7 @@ class RunConfig:
       snapshots: keep the agent as it is after 1, 2, 4, 8, ... iterations, each as a small file.
       start_from: an agent's file, or the name of an agent that comes with the product, whose parameters
         the run starts from; None starts from random ones.
+      seed: of all that is drawn at random.
     """
 
     game: Game

@@ -12,6 +12,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 
 from exit.cli.app import xit
+from exit.learner import LearnerConfig
 from tests.documented import DOCS, ROOT, name_of, notebooks, pages, python_of
 
 # What a browser fetches by itself; links that a reader may follow are no part of it.
@@ -38,6 +39,10 @@ def test_the_site_is_built_strictly_and_offline(tmp_path: Path, monkeypatch: pyt
     api = (tmp_path / "api.html").read_text()
     assert 'id="exit.agent.Agent.think_more"' in api
     assert "the same as n + m at once" in api
+    settings = (tmp_path / "settings.html").read_text()
+    assert "<code>learner.weight_decay</code>" in settings
+    assert f"<code>{LearnerConfig().weight_decay}</code>" in settings
+    assert "<code>search.policy.dirichlet_alpha</code>" in settings
     commands = (tmp_path / "commands.html").read_text()
     assert all(f'id="xit-{name}"' in commands for name in xit.commands)
 
