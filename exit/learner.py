@@ -101,12 +101,21 @@ class LearnerState(NamedTuple):
 
 
 class LearnerMetrics(NamedTuple):
-    """Means over the updates of one iteration; losses in nats (policy: above the target's entropy)."""
+    """Means over the updates of one iteration.
+
+    Attributes:
+      policy_loss: in nats above the target's entropy.
+      value_loss: likewise.
+      grad_norm: norm of the gradient before it is clipped.
+      learning_rate: as the schedule has it.
+      update_ratio: length of an update over that of the parameters it moves.
+    """
 
     policy_loss: Float[Array, ""]
     value_loss: Float[Array, ""]
     grad_norm: Float[Array, ""]
     learning_rate: Float[Array, ""]
+    update_ratio: Float[Array, ""]
 
 
 def init_learner(
@@ -231,7 +240,8 @@ def _update(
     decay = jnp.minimum(config.averaging_decay, (1.0 + done) / (10.0 + done))
     averaged = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, state.averaged_params, params)
     learning_rate = jnp.asarray(_schedule(config, total_updates)(state.num_updates))
-    metrics = LearnerMetrics(policy_loss, value_loss, optax.tree.norm(grads), learning_rate)
+    update_ratio = optax.tree.norm(updates) / optax.tree.norm(state.params)
+    metrics = LearnerMetrics(policy_loss, value_loss, optax.tree.norm(grads), learning_rate, update_ratio)
     state = LearnerState(params, averaged, optimizer_state, state.num_updates + 1)
     return everywhere(state), everywhere(regret), metrics
 

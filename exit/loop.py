@@ -58,11 +58,10 @@ def train(
       overrides: `a.b=value` settings already applied to `config`, kept for the same purpose.
       report_fn: told, every `report_every` iterations and before every checkpoint and snapshot, the figures
         that also go to `metrics.jsonl`: iteration, num_iterations, positions, positions_per_second, seconds,
-        seconds_left (None until a second iteration tells), policy_loss, value_loss, grad_norm, learning_rate
-        (these of the last iteration), those of `PlayFigures` and of `exit.replay.composition`; and, on a
-        fixed sample of critical states, those of
-        `exit.evaluate.measure_fn_of`, the two mistake rates being None where the game is not solved or has
-        no such state.
+        seconds_left (None until a second iteration tells), policy_loss, value_loss, grad_norm, learning_rate,
+        update_ratio (these of the last iteration), those of `PlayFigures` and of `exit.replay.composition`;
+        and, on a fixed sample of critical states, those of `exit.evaluate.measure_fn_of`, the two mistake
+        rates being None where the game is not solved or has no such state.
       warn_fn: told, on one line, what went wrong and was got over.
       stop_iteration: stop after this iteration with a checkpoint, to be continued later.
       stop_fn: asked after every iteration; True stops in the same manner.

@@ -316,6 +316,14 @@ def test_gradients_are_clipped_to_their_norm_and_reported_before(max_grad_norm: 
     assert float(given) == pytest.approx(min(max_grad_norm, float(metrics.grad_norm)), rel=1e-4)
 
 
+def test_what_an_update_moves_is_reported_in_shares_of_the_parameters() -> None:
+    before = _fresh().params
+    state, metrics = _update(CONFIG)
+    moved = optax.tree.norm(jax.tree.map(jnp.subtract, state.params, before))
+    assert float(metrics.update_ratio) == pytest.approx(float(moved / optax.tree.norm(before)), rel=1e-3)
+    assert 0 < float(metrics.update_ratio) < 1
+
+
 def test_the_learning_rate_rises_and_falls_as_it_says() -> None:
     state, rates = _fresh(ROUND), []
     for _ in range(TOTAL // 20):

@@ -16,6 +16,7 @@ import exit.loop as loop_module
 from exit.checkpoint import steps
 from exit.evaluate import EvaluationConfig
 from exit.iteration import RunConfig, RunState, init_run, iterate
+from exit.learner import LearnerMetrics
 from exit.logs import read_metrics
 from exit.loop import TrainingDiverged
 from exit.reanalysis import ReanalysisConfig
@@ -188,6 +189,7 @@ def test_the_figures_are_what_their_names_say(whole: Path) -> None:
             assert 0 <= _figure(row, name) <= 1, name
         for name in ("policy_loss", "value_loss", "grad_norm", "learning_rate", "positions_per_second"):
             assert _figure(row, name) >= 0, name
+        assert 0 < _figure(row, "update_ratio") < 1
     assert rows[-1]["seconds_left"] == 0
 
 
@@ -205,9 +207,9 @@ def _cheap_iteration(losses: Callable[[int], float]) -> Any:
     def iterate(state: RunState, *, config: RunConfig) -> tuple[RunState, Any, Any]:
         state = state._replace(iteration=state.iteration + 1)
         loss = losses(int(state.iteration))
-        figures = (jnp.float32(figure) for figure in (loss, 0.1, 0.1, 0.1))
+        others = [jnp.float32(0.1)] * (len(LearnerMetrics._fields) - 1)
         played = PlayFigures(*[jnp.float32(0.5)] * len(PlayFigures._fields))
-        return state, loop_module.LearnerMetrics(*figures), played
+        return state, LearnerMetrics(jnp.float32(loss), *others), played
 
     return iterate
 

@@ -23,6 +23,7 @@ STANDING = {
 }
 _DIAGNOSTICS = {
     "gradient": ("grad_norm", "{:.2f}".format, 1.0),
+    "step": ("update_ratio", "{:.4f}".format, 1.0),
     "entropy": ("entropy", "{:.2f}".format, 1.0),
     "top weight": ("top_weight", "{:.2f}".format, 1.0),
     "overridden": ("overridden", console.percent, 1.0),
@@ -35,12 +36,12 @@ _DIAGNOSTICS = {
 }
 _LEGEND = """\
 reflex, search: mistakes in a sample of critical positions. absorbed: simulations that the search of the
-report before needed to be as good as the reflex became. gradient: norm before clipping. entropy: of the
-reflex, nats. top weight: of the improved policy. overridden: search prefers another move than the reflex.
-surprise: distance of the network's value from the search's. proven: positions that search solved. Of the
-replay, age: iterations since an example was searched, mean; kept proven: examples that search has solved;
-distinct: positions for each example, where replay.rarity tells them apart. Seeds that differ: mean (least
-to greatest)."""
+report before needed to be as good as the reflex became. gradient: norm before clipping. step: length of an
+update over that of the parameters. entropy: of the reflex, nats. top weight: of the improved policy.
+overridden: search prefers another move than the reflex. surprise: distance of the network's value from the
+search's. proven: positions that search solved. Of the replay, age: iterations since an example was
+searched, mean; kept proven: examples that search has solved; distinct: positions for each example, where
+replay.rarity tells them apart. Seeds that differ: mean (least to greatest)."""
 
 
 @click.command(

@@ -45,6 +45,7 @@ _DIAGNOSTICS = (
     _Figure("entropy", 1.0, "entropy of the reflex (nats)"),
     _Figure("top_weight", 1.0, "weight of search's best move"),
     _Figure("grad_norm", 1.0, "norm of the gradient"),
+    _Figure("update_ratio", 100.0, "length of an update (% of the parameters')"),
     _Figure("target_age", 1.0, "age of the examples (iterations)"),
     _Figure("replay_proven", 100.0, "solved examples in the replay (%)"),
     _Figure("replay_distinct", 100.0, "positions for each example (%)"),
