@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exit.catalog import did_you_mean
+from exit.catalog import did_you_mean, trained_names
 from exit.errors import UsageError, UserError
 
 FORMAT = 1
@@ -133,6 +133,13 @@ def _no_run(run_dir: Path) -> str:
         return (
             f"{run_dir} is no run itself, but {inside[0]} in it is one (of {len(inside)}); give {run_dir}/"
             f"{inside[0]}, or several such directories to a command that takes them"
+        )
+    if not run_dir.exists() and (inside_runs := Path("runs") / run_dir / _FILE).exists():
+        return f"{run_dir} holds no run (no {_FILE}); did you mean {inside_runs.parent}?"
+    if str(run_dir) in trained_names():
+        return (
+            f"{run_dir} is an agent that comes with xit, without the run that made it; give the directory of "
+            f"a run, such as `xit train {run_dir}` makes"
         )
     beside = [path.parent.name for path in run_dir.parent.glob(f"*/{_FILE}")]
     advice = f"`xit train CONFIG --run-dir {run_dir}` makes one"

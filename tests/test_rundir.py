@@ -99,6 +99,18 @@ def test_what_was_meant_is_named(run_dir: Path, tmp_path: Path) -> None:
         read_info(tmp_path / "tic_tac_to")
     with pytest.raises(UsageError, match=r"config.json is no directory of a run; give one, or"):
         read_info(run_dir / "config.json")
+    with pytest.raises(UsageError, match=r"othello_4 is an agent that comes with xit, without the run"):
+        read_info(Path("othello_4"))
+
+
+def test_a_run_is_found_where_runs_are(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").mkdir()
+    run_dir.rename(tmp_path / "runs" / "othello_4")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"othello_4 holds no run .*; did you mean runs/othello_4\?"):
+        read_info(Path("othello_4"))
 
 
 def test_checkpoints_without_a_description_are_not_taken_over(run_dir: Path) -> None:
