@@ -126,6 +126,12 @@ def read_info(run_dir: Path) -> RunInfo:
     return info
 
 
+def run_meant(path: Path) -> Path | None:
+    """The run in `runs` that a path to nothing was meant for; None where there is none."""
+    meant = Path("runs") / path
+    return meant if not path.exists() and (meant / _FILE).exists() else None
+
+
 def _no_run(run_dir: Path) -> str:
     """What to say of a directory without a run: where runs are that may have been meant."""
     inside = sorted(path.parent.name for path in run_dir.glob(f"*/{_FILE}"))
@@ -134,8 +140,8 @@ def _no_run(run_dir: Path) -> str:
             f"{run_dir} is no run itself, but {inside[0]} in it is one (of {len(inside)}); give {run_dir}/"
             f"{inside[0]}, or several such directories to a command that takes them"
         )
-    if not run_dir.exists() and (inside_runs := Path("runs") / run_dir / _FILE).exists():
-        return f"{run_dir} holds no run (no {_FILE}); did you mean {inside_runs.parent}?"
+    if (meant := run_meant(run_dir)) is not None:
+        return f"{run_dir} holds no run (no {_FILE}); did you mean {meant}?"
     if str(run_dir) in trained_names():
         return (
             f"{run_dir} is an agent that comes with xit, without the run that made it; give the directory of "

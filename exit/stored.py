@@ -13,7 +13,7 @@ from exit.foresight import Foresight, foresight_path, load_foresight
 from exit.loop import RunConfig, acting_template
 from exit.network import Params
 from exit.portable import SUFFIX, load_portable, params_of, snapshot_iterations, snapshot_path
-from exit.rundir import RunInfo, read_info, require_settings
+from exit.rundir import RunInfo, read_info, require_settings, run_meant
 
 # The settings that decide how an agent plays; the others only decided how it was trained.
 _ACTING = ("game.", "network.", "search.")
@@ -63,10 +63,10 @@ def _file_of(source: Path) -> Path | None:
         return None
     file = trained_agent(source.name)
     if file is None:
-        names, run = trained_names(), Path("runs") / source
+        names = trained_names()
         like = did_you_mean(source.name, names, f"there are {', '.join(names)}")
-        if run.is_dir():
-            like = f"; did you mean {run}?"
+        if (meant := run_meant(source)) is not None:
+            like = f"; did you mean {meant}?"
         raise UsageError(f"there is no run in {source}, and no agent of this name comes with xit{like}")
     return file
 

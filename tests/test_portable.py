@@ -101,6 +101,7 @@ def test_a_word_that_names_no_agent_is_answered_with_those_like_it(
     with pytest.raises(UsageError, match=r"no run in conect_four, .*did you mean 'connect_four'"):
         Agent.load("conect_four")
     (tmp_path / "runs" / "nim_3_4_5").mkdir(parents=True)
+    (tmp_path / "runs" / "nim_3_4_5" / "config.json").touch()
     with pytest.raises(UsageError, match=r"no run in nim_3_4_5, .*; did you mean runs/nim_3_4_5\?$"):
         Agent.load("nim_3_4_5")
 
