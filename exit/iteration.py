@@ -162,7 +162,7 @@ def _chosen(
 ) -> _Again | None:
     """What the coming iteration searches again; None where nothing, or while the replay holds too little."""
     key_again, _ = _learning_keys(state, config)
-    if key_again is None or int(state.replay.size) < config.reanalysis.candidates:
+    if key_again is None or int(state.replay.window) < config.reanalysis.candidates:
         return None
     key_rows, key_search = jax.random.split(key_again)
     params, only = state.learner.averaged_params, of_searching_again(config)
@@ -234,7 +234,7 @@ def _remember(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:
 def remember(replay: Replay, targets: Targets, *, config: RunConfig) -> Replay:
     """The replay with one iteration's examples in it."""
     told_apart = fingerprints(targets.state, game=config.game) if config.replay.rarity else None
-    return ring.add(replay, targets, told_apart)
+    return ring.add(replay, targets, told_apart, first_window=config.replay.window)
 
 
 @functools.partial(jax.jit, static_argnames="power")

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from exit.coherence import MAX_LEAVES, backups, num_leaves
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.replay import Replay, draw, rows_at
+from exit.replay import Replay, draw, newest, rows_at
 from exit.search import SearchConfig, search
 from exit.targets import Targets
 
@@ -23,7 +23,7 @@ class ReanalysisConfig:
     """What is searched again in every iteration.
 
     Attributes:
-      num_positions: searched again; 0 for none. Begins once the replay holds `num_candidates` examples.
+      num_positions: searched again; 0 for none. Begins once `num_candidates` examples are drawn from.
       num_candidates: drawn from the replay, evenly over what it holds, for `priority` to choose from; 0 for
         four times `num_positions`, or for as many where any will do.
       priority: which of them: "uniform", any; "age", those searched longest ago; "incoherence", those whose
@@ -124,7 +124,7 @@ def _rows(
     if config.priority == "regret":
         return draw(replay, rng_key, config.num_positions, focus=1.0, counts_for=counts_for)
     key_drawn, key_order = jax.random.split(rng_key)
-    drawn = _evenly(key_drawn, config.candidates, replay.size)
+    drawn = newest(replay, _evenly(key_drawn, config.candidates, replay.window))
     if config.priority == "uniform":
         return jax.random.permutation(key_order, drawn)[: config.num_positions]
     if config.priority == "age":

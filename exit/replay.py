@@ -14,6 +14,9 @@ _LEAST_REGRET = 1e-6
 _BLOCK = 256
 _SLOTS = 4
 """Of the table of positions, for every example there is room for."""
+_GROWTH = 0.75
+"""Power of all examples so far that a window grows with: of D. Wu, Accelerating Self-Play Learning in Go,
+2019."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class ReplayConfig:
 
     Attributes:
       capacity: examples kept; the oldest are overwritten.
+      window: of those kept the newest alone are drawn: this many at first, and w (n / w)**0.75 after n examples
+        in all, if that many are kept. Early play is soon outdone and best forgotten; late in a long run the
+        more there is to learn from the less is learnt by heart. None draws from all that are kept.
       rarity: an example counts in proportion to the number of examples of its position, or of symmetric
         ones, to the power of minus this, wherever some are drawn: at 0 examples count alike, at 1 positions
         do, so that what play seldom meets is learnt like the rest. Above 0 the policy of a position is learnt
@@ -29,11 +35,17 @@ class ReplayConfig:
     """
 
     capacity: int = 65_536
+    window: int | None = None
     rarity: float = 0.0
 
     def __post_init__(self) -> None:
         if self.capacity < 1:
             raise ValueError(f"replay.capacity is {self.capacity}; it must be at least 1")
+        if self.window is not None and not 1 <= self.window <= self.capacity:
+            raise ValueError(
+                f"replay.window is {self.window}; it must be in [1, {self.capacity}], up to replay.capacity, "
+                "or none to draw from all that is kept"
+            )
         if not 0.0 <= self.rarity <= 1.0:
             raise ValueError(
                 f"replay.rarity is {self.rarity}; it must be in [0, 1], where 0 draws examples evenly and 1 "
@@ -54,7 +66,9 @@ class Replay(NamedTuple):
       latest: where the newest example of a position is, or the newest of those that prove it, in such a
         table; None where they are not told apart.
       next_index: where the next examples go, in [0, capacity).
+      num_rounds: how often the ring has been filled.
       size: entries written so far, at most the capacity.
+      window: how many of them, the newest, are drawn from.
     """
 
     examples: Targets
@@ -64,7 +78,9 @@ class Replay(NamedTuple):
     latest: Int[Array, " slots"] | None
     # Not one count of all examples ever added: a long run adds more than an int32 holds.
     next_index: Int[Array, ""]
+    num_rounds: Int[Array, ""]
     size: Int[Array, ""]
+    window: Int[Array, ""]
 
 
 def init(example: Targets, capacity: int, *, tell_apart: bool = False) -> Replay:
@@ -78,14 +94,22 @@ def init(example: Targets, capacity: int, *, tell_apart: bool = False) -> Replay
     held = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
     latest = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
     age = jnp.zeros(capacity, jnp.int32)
-    return Replay(empty, age, position, held, latest, next_index=jnp.int32(0), size=jnp.int32(0))
+    nothing = {name: jnp.int32(0) for name in ("next_index", "num_rounds", "size", "window")}
+    return Replay(empty, age, position, held, latest, **nothing)
 
 
-def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None = None) -> Replay:
+def add(
+    replay: Replay,
+    examples: Targets,
+    position: UInt32[Array, " n"] | None = None,
+    *,
+    first_window: int | None = None,
+) -> Replay:
     """Write n examples, searched just now, over those played first; the others get an iteration older.
 
     Args:
       position: fingerprints of their positions, where the ring tells them apart.
+      first_window: as `ReplayConfig.window`.
 
     Raises:
       ValueError: the capacity is not a multiple of n, or positions are given to a ring that does not tell
@@ -112,22 +136,35 @@ def add(replay: Replay, examples: Targets, position: UInt32[Array, " n"] | None 
             "fingerprints of positions belong to a ring made to tell them apart, and to no other"
         )
     rows = replay.next_index + jnp.arange(num_new, dtype=jnp.int32)
+    upto = replay.next_index + num_new
+    num_rounds, next_index = replay.num_rounds + upto // capacity, upto % capacity
+    size = jnp.minimum(replay.size + num_new, capacity)
     replay = Replay(
         jax.tree.map(write, replay.examples, examples),
         write(replay.age + 1, jnp.zeros(num_new, jnp.int32)),
         told_apart,
         held,
         replay.latest,
-        next_index=(replay.next_index + num_new) % capacity,
-        size=jnp.minimum(replay.size + num_new, capacity),
+        next_index=next_index,
+        num_rounds=num_rounds,
+        size=size,
+        window=_window(num_rounds * float(capacity) + next_index, size, first_window),
     )
     return _with_latest(replay, rows)
+
+
+def _window(num_added: Float[Array, ""], size: Int[Array, ""], first_window: int | None) -> Int[Array, ""]:
+    """How many of the newest examples are drawn from, when so many have been added in all."""
+    if first_window is None:
+        return size
+    grown = first_window * jnp.maximum(num_added / first_window, 1.0) ** _GROWTH
+    return jnp.minimum(size, grown.astype(jnp.int32))
 
 
 def rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
     """What each example counts for: how many the replay holds of its position, to the power of `-power`.
 
-    0 where nothing is written yet.
+    0 where nothing is written yet, and before the window.
 
     Raises:
       ValueError: the replay does not tell positions apart.
@@ -135,22 +172,23 @@ def rarities(replay: Replay, power: float) -> Float[Array, " capacity"]:
     if replay.position is None or replay.held is None:
         raise ValueError("this replay does not tell positions apart; make it with `tell_apart`")
     held = replay.held[_slot(replay.position, replay.held)]
-    return jnp.where(_written(replay), jnp.maximum(held, 1).astype(jnp.float32) ** -power, 0.0)
+    return jnp.where(_in_window(replay), jnp.maximum(held, 1).astype(jnp.float32) ** -power, 0.0)
 
 
 def composition(replay: Replay) -> dict[str, float | int | None]:
-    """What a replay that is not empty consists of.
+    """What is drawn from a replay that is not empty.
 
     Returns:
       `replay_size`, examples; `replay_proven`, the share of them that search has proven; `replay_distinct`,
       positions for each example, images under symmetries being one, None where they are not told apart; and
       `target_age`, iterations since an example was searched, mean.
     """
-    size = int(replay.size)
-    age, solved = (np.asarray(leaf)[:size] for leaf in (replay.age, replay.examples.solved))
+    size = int(replay.window)
+    rows = np.asarray(newest(replay, jnp.arange(size)))
+    age, solved = (np.asarray(leaf)[rows] for leaf in (replay.age, replay.examples.solved))
     distinct = None
     if replay.position is not None and replay.held is not None:
-        held = np.asarray(replay.held[_slot(replay.position, replay.held)])[:size]
+        held = np.asarray(replay.held[_slot(replay.position, replay.held)])[rows]
         # Of a position that is held n times every example is an n-th.
         distinct = float(np.mean(1.0 / np.maximum(held, 1)))
     return {
@@ -174,7 +212,7 @@ def draw(
     focus: float = 0.0,
     counts_for: Float[Array, " capacity"] | None = None,
 ) -> Int[Array, " num"]:
-    """Rows of `num` examples, with replacement, from those written; the ring must not be empty.
+    """Rows of `num` examples, with replacement, from those in the window; the ring must not be empty.
 
     Args:
       focus: share of them, the last ones, drawn in proportion to the examples' regret (proportional
@@ -185,19 +223,25 @@ def draw(
     num_focused = round(focus * num)
     key_even, key_focused = jax.random.split(rng_key)
     if counts_for is None:
-        even = jax.random.randint(key_even, (num - num_focused,), 0, replay.size)
+        even = newest(replay, jax.random.randint(key_even, (num - num_focused,), 0, replay.window))
     else:
         even = _in_proportion(counts_for, key_even, num - num_focused)
     if not num_focused:
         return even
-    written = _written(replay) if counts_for is None else counts_for
+    counts_for = _in_window(replay) if counts_for is None else counts_for
     # Where nothing is given away any more, all are alike.
-    focused = _in_proportion(written * (replay.examples.regret + _LEAST_REGRET), key_focused, num_focused)
+    focused = _in_proportion(counts_for * (replay.examples.regret + _LEAST_REGRET), key_focused, num_focused)
     return jnp.concatenate([even, focused])
 
 
-def _written(replay: Replay) -> Bool[Array, " capacity"]:
-    return jnp.arange(len(replay.age)) < replay.size
+def newest(replay: Replay, index: Int[Array, " n"]) -> Int[Array, " n"]:
+    """Rows of the examples in the window by their place in it, the one played first being 0."""
+    return (replay.next_index - replay.window + index) % len(replay.age)
+
+
+def _in_window(replay: Replay) -> Bool[Array, " capacity"]:
+    capacity = len(replay.age)
+    return (jnp.arange(capacity) - replay.next_index) % capacity >= capacity - replay.window
 
 
 def _in_proportion(

@@ -29,6 +29,7 @@ def _empty(capacity: int, *, tell_apart: bool = False) -> Replay:
 
 
 _add = jax.jit(ring.add)
+_add_window = jax.jit(functools.partial(ring.add, first_window=4))
 
 
 @functools.partial(jax.jit, static_argnames=("num", "focus"))
@@ -90,6 +91,30 @@ def test_it_draws_all_that_was_written_and_nothing_else(num_adds: int) -> None:
         replay = _add(replay, _examples(range(1 + 3 * index, 4 + 3 * index)))
     drawn = _sample(replay, jax.random.key(1), 400).value
     assert set(drawn.tolist()) == set(range(max(1, 3 * num_adds - 8), 3 * num_adds + 1))
+
+
+@pytest.mark.parametrize("focus", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("num_adds", "window"), [(1, 2), (2, 4), (3, 5), (4, 6), (13, 16), (20, 22), (41, 24)]
+)
+def test_a_window_of_the_newest_is_drawn_and_grows(num_adds: int, window: int, focus: float) -> None:
+    """Powers of 3/4 by hand: of 2 examples an iteration and a window of 4 at first, 4 (2n / 4) ** 0.75."""
+    replay = _empty(24)
+    for index in range(num_adds):
+        replay = _add_window(replay, _examples(range(1 + 2 * index, 3 + 2 * index)))
+    assert int(replay.window) == window
+    assert ring.composition(replay)["replay_size"] == window
+    drawn = _sample(replay, jax.random.key(5), 600, focus).value
+    assert set(drawn.tolist()) == set(range(1 + 2 * num_adds - window, 1 + 2 * num_adds))
+
+
+def test_rarity_counts_nothing_before_the_window() -> None:
+    replay = _empty(6, tell_apart=True)
+    for position in ([7, 8], [7, 8], [7, 9], [8, 8]):
+        replay = ring.add(replay, _examples([1, 2]), jnp.array(position, jnp.uint32), first_window=2)
+    # Of the six that are kept the first, in the third row, is before a window of 5.
+    assert int(replay.window) == 5
+    np.testing.assert_allclose(ring.rarities(replay, 1.0), [1 / 3, 1 / 3, 0, 1 / 3, 1 / 2, 1])
 
 
 def test_it_draws_uniformly() -> None:
@@ -247,12 +272,15 @@ def test_a_capacity_of_nothing_is_refused() -> None:
         ReplayConfig(capacity=0)
 
 
-def test_no_counter_grows_with_the_number_of_examples() -> None:
-    """A run on a large machine adds more examples than an int32 can count."""
+def test_more_examples_may_be_added_than_an_int32_can_count() -> None:
+    """A run on a large machine adds that many."""
     replay = _empty(6)
-    seen = []
-    for index in range(9):
+    for index in range(3):
         replay = _add(replay, _examples([2 * index, 2 * index + 1]))
-        seen.append(tuple(int(leaf) for leaf in jax.tree.leaves(replay) if leaf.ndim == 0))
-    assert seen[3:6] == seen[6:9]
-    assert max(max(counters) for counters in seen) <= 6
+    # After 12 thousand million.
+    replay = _add(replay._replace(num_rounds=jnp.int32(2_000_000_000)), _examples([6, 7]))
+    assert (int(replay.num_rounds), int(replay.next_index), int(replay.size)) == (2_000_000_000, 2, 6)
+    assert int(replay.window) == 6
+    replay = _add_window(replay, _examples([8, 9]))
+    assert int(replay.window) == 6
+    assert set(_sample(replay, jax.random.key(1), 200).value.tolist()) == {4, 5, 6, 7, 8, 9}
