@@ -25,8 +25,8 @@ class ReplayConfig:
 
     Attributes:
       capacity: examples kept; the oldest are overwritten.
-      window: of those kept the newest alone are drawn: this many at first, and w (n / w)**0.75 after n examples
-        in all, if that many are kept. Early play is soon outdone and best forgotten; late in a long run the
+      window: of those kept the newest alone are drawn: w at first, and w (n / w)**0.75 after n examples
+        in all, if as many are kept. Early play is soon outdone and best forgotten; late in a long run the
         more there is to learn from the less is learnt by heart. None draws from all that are kept.
       rarity: an example counts in proportion to the number of examples of its position, or of symmetric
         ones, to the power of minus this, wherever some are drawn: at 0 examples count alike, at 1 positions
