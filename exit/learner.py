@@ -36,6 +36,9 @@ class LearnerConfig:
       warmup_fraction: share of all updates in which the learning rate rises.
       weight_decay: decoupled: this share of the learning rate is what matrices and kernels lose with an
         update; with muon not the last layers. What is said of positions never met hangs on it.
+      forgetting: the same, less and less as training goes on: after t updates they lose, with another, the
+        share forgetting / (forgetting + t) of themselves, times what the learning rate is of its peak. Half
+        of what was learnt by then is gone after 0.7 t / forgetting more, in a short run as in a long one.
       max_grad_norm: gradients are clipped to this global norm.
       averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
       value_weight: weight of the value loss against the policy loss.
@@ -52,6 +55,7 @@ class LearnerConfig:
     learning_rate: float = 2e-3
     warmup_fraction: float = 0.05
     weight_decay: float = 1e-4
+    forgetting: float = 0.0
     max_grad_norm: float = 1.0
     averaging_decay: float = 0.995
     value_weight: float = 1.0
@@ -70,6 +74,7 @@ class LearnerConfig:
                 0.0 <= self.weight_decay * self.learning_rate < 1.0,
                 "0 or more, and below 1 / learner.learning_rate, where one update leaves nothing",
             ),
+            "forgetting": (0.0 <= self.forgetting < float("inf"), "a number of at least 0"),
             "averaging_decay": (0.0 <= self.averaging_decay <= 1.0, "in [0, 1]"),
             "value_weight": (self.value_weight >= 0.0, "0 or more"),
             "focus": (0.0 <= self.focus <= 1.0, "in [0, 1], where 0 draws all examples evenly"),
@@ -312,14 +317,24 @@ def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:
     )
 
 
+def _weight_decay(config: LearnerConfig) -> optax.Schedule:
+    """What matrices lose with the update after so many, as a share of the learning rate."""
+
+    def share(count: Array) -> Array:
+        falling = config.forgetting / (max(config.forgetting, 1e-9) + count)
+        return config.weight_decay + falling / config.learning_rate
+
+    return share
+
+
 def _optimizer(config: LearnerConfig, total_updates: int) -> optax.GradientTransformation:
     schedule = _schedule(config, total_updates)
     if config.optimizer == "muon":
-        step = muon(schedule, config.weight_decay)
+        step = muon(schedule, _weight_decay(config))
     else:
         step = optax.adamw(
             schedule,
-            weight_decay=config.weight_decay,
+            weight_decay=_weight_decay(config),
             mask=lambda params: jax.tree.map(lambda leaf: leaf.ndim > 1, params),
         )
     return optax.chain(optax.clip_by_global_norm(config.max_grad_norm), step)

@@ -23,18 +23,18 @@ _COEFFICIENTS = (3.4445, -4.775, 2.0315)
 """Of the authors: rounds that leave singular values between 0.7 and 1.2."""
 
 
-def muon(learning_rate: optax.Schedule, weight_decay: float) -> optax.GradientTransformation:
+def muon(learning_rate: optax.Schedule, weight_decay: optax.Schedule) -> optax.GradientTransformation:
     """Muon for hidden matrices and kernels of convolutions, AdamW with Nesterov's momentum for all else.
 
     Args:
       learning_rate: of AdamW. An orthogonal step is ten of them long.
-      weight_decay: decoupled, a share of the learning rate; on what is made orthogonal alone.
+      weight_decay: decoupled, shares of the learning rate; on what is made orthogonal alone.
     """
     orthogonal = optax.chain(
         optax.trace(_MOMENTUM, nesterov=True),
         optax.stateless(lambda steps, _: jax.tree.map(_orthogonal, steps)),
         # What follows scales it like the step.
-        optax.add_decayed_weights(weight_decay / _STEP),
+        optax.add_decayed_weights(lambda count: weight_decay(count) / _STEP),
         optax.scale_by_learning_rate(lambda count: _STEP * learning_rate(count)),
     )
     other = optax.adamw(learning_rate, weight_decay=0.0, nesterov=True)

@@ -24,7 +24,7 @@ from exit.learner import (
     learn,
 )
 from exit.muon import flops_of_muon
-from exit.network import make_network
+from exit.network import LAST_LAYERS, make_network
 from exit.replay import Replay
 from exit.targets import Targets, policy_distance
 from games.tic_tac_toe import TicTacToe
@@ -301,6 +301,30 @@ def test_weights_decay_on_matrices_only() -> None:
     assert max(float(jnp.abs(leaf).max()) for leaf in kernels) * 0.5 * rate > 1e-5
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_matrices_forget_less_the_longer_they_were_trained(optimizer: Any) -> None:
+    """With rates at their peak after 3 and after 30 updates, a matrix loses 4 / (4 + t) of itself."""
+    config = replace(CONFIG, optimizer=optimizer, forgetting=4.0, warmup_fraction=0.0)
+    for num_updates in (3, 30):
+        rate = learner_module._schedule(config, 10_000)(num_updates)
+        lost = float(rate) * float(learner_module._weight_decay(config)(jnp.int32(num_updates)))
+        assert lost == pytest.approx(4 / (4 + num_updates), rel=0.01)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_what_is_forgotten_is_taken_off_hidden_matrices(optimizer: Any) -> None:
+    base = replace(CONFIG, optimizer=optimizer)
+    plain, _ = _update(base)
+    forgetful, _ = _update(replace(base, forgetting=4.0))
+    # The first update's rate is a hundredth of the peak, and all of that is taken off.
+    for name, before in _fresh().params.items():
+        for leaf, without, with_ in zip(
+            *map(jax.tree.leaves, (before, plain.params[name], forgetful.params[name])), strict=True
+        ):
+            decays = leaf.ndim > 1 and (optimizer == "adamw" or name not in LAST_LAYERS)
+            np.testing.assert_allclose(without - with_, leaf / 100 if decays else 0 * leaf, atol=2e-6)
+
+
 def test_only_muon_costs_products_beside_the_gradients() -> None:
     params = random_params(GAME, scale=0.1)
     assert flops_of_optimizer(params, CONFIG) == 0
@@ -388,6 +412,8 @@ def test_an_optimiser_that_is_none_of_the_two_is_refused() -> None:
             "learner.weight_decay is 1000.0; it must be 0 or more, and below 1 / learner",
         ),
         ({"weight_decay": float("nan")}, "learner.weight_decay is nan"),
+        ({"forgetting": -1.0}, "learner.forgetting is -1.0; it must be a number of at least 0"),
+        ({"forgetting": float("inf")}, "learner.forgetting is inf"),
         ({"focus": 1.5}, r"learner.focus is 1.5; it must be in \[0, 1\], where 0"),
         ({"focus": -0.5}, r"learner.focus is -0.5; it must be in \[0, 1\], where 0"),
     ],

@@ -40,7 +40,7 @@ def _steps(optimizer: optax.GradientTransformation, num: int) -> list[Any]:
 
 
 def _muon(weight_decay: float = 0.0) -> optax.GradientTransformation:
-    return muon(optax.constant_schedule(RATE), weight_decay)
+    return muon(optax.constant_schedule(RATE), optax.constant_schedule(weight_decay))
 
 
 def test_hidden_matrices_turn_evenly_and_ten_learning_rates_far() -> None:
