@@ -20,7 +20,7 @@ from games.connect_four import ConnectFour
 
 def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
     return RunConfig(
-        game=ConnectFour(rows, columns, connect),
+        game=ConnectFour(rows, columns, connect, threats=True),
         # Wide for what it costs: narrow between the layers, where steps made orthogonal are cheap.
         network=MLPConfig(
             width=1024, num_blocks=1, hidden=256, bfloat16=True, images=2 if columns > 1 else None
@@ -33,11 +33,19 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
         ),
-        replay=ReplayConfig(capacity=524_288),
-        learner=LearnerConfig(batch_size=1024, num_updates=40, optimizer="muon", learning_rate=2e-3),
+        # What is remembered, by replay and by weights, grows with the run: so it serves short ones too.
+        replay=ReplayConfig(capacity=5_242_880, window=65_536),
+        learner=LearnerConfig(
+            batch_size=1024,
+            num_updates=40,
+            optimizer="muon",
+            learning_rate=2e-3,
+            forgetting=12.0,
+            averaging_decay=0.999,
+        ),
         # The library BitBully knows 6x7; what is smaller than 5x6 is solved from the rules in half a minute.
         evaluation=EvaluationConfig(exact=(rows, columns, connect) == (6, 7, 4) or rows * columns <= 25),
-        num_iterations=9000,
+        num_iterations=5200,
         overlap=True,
         report_every=100,
         checkpoint_every=100,

@@ -41,10 +41,9 @@ class ReplayConfig:
     def __post_init__(self) -> None:
         if self.capacity < 1:
             raise ValueError(f"replay.capacity is {self.capacity}; it must be at least 1")
-        if self.window is not None and not 1 <= self.window <= self.capacity:
+        if self.window is not None and self.window < 1:
             raise ValueError(
-                f"replay.window is {self.window}; it must be in [1, {self.capacity}], up to replay.capacity, "
-                "or none to draw from all that is kept"
+                f"replay.window is {self.window}; it must be at least 1, or none to draw from all"
             )
         if not 0.0 <= self.rarity <= 1.0:
             raise ValueError(

@@ -267,9 +267,11 @@ def test_a_rarity_beyond_positions_is_refused(rarity: float) -> None:
         ReplayConfig(rarity=rarity)
 
 
-def test_a_capacity_of_nothing_is_refused() -> None:
+def test_a_capacity_or_a_window_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"replay\.capacity is 0"):
         ReplayConfig(capacity=0)
+    with pytest.raises(ValueError, match=r"replay\.window is 0; it must be at least 1, or none"):
+        ReplayConfig(window=0)
 
 
 def test_more_examples_may_be_added_than_an_int32_can_count() -> None:
