@@ -1,10 +1,9 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: two hours on two cores that multiply bfloat16 (AVX-512 BF16). The reflex then errs
-in 2.8 % of critical positions after random play, search at budget 64 in 1.1 %, at 600 in 0.9 %; in those of
-strong play in 4.5, 2.0 and 1.5 % (one seed). In ten minutes, with
-`--set num_iterations=600 --set learner.weight_decay=1`, it is 5.5, 2.8 and 2.6 %, and 7.8, 4.3 and 2.4 % (a
-second seed: 5.5, 3.4 and 2.8, and 7.6, 4.4 and 3.3). The agent that comes with the product as
+`xit train connect_four`: an hour and 40 minutes on two cores that multiply bfloat16 (AVX-512 BF16), 3 GB of
+memory. The reflex then errs in 2.1 % of critical positions after random play, search at budget 64 in 0.7 %,
+at 600 in 0.5 %; in those of strong play in 3.2, 1.7 and 1.2 % (one seed). A run of ten minutes wants to
+remember less: docs/amortization.md, "What is let go". The agent that comes with the product as
 `connect_four` was trained on a GPU, by `connect_four_gpu`.
 """
 
@@ -33,7 +32,7 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
         self_play=SelfPlayConfig(
             num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
         ),
-        # What is remembered, by replay and by weights, grows with the run: so it serves short ones too.
+        # What is remembered, by replay and by weights, grows with the run, and suits a long one.
         replay=ReplayConfig(capacity=5_242_880, window=65_536),
         learner=LearnerConfig(
             batch_size=1024,

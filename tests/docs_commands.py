@@ -61,7 +61,11 @@ NOT_RUN = {
     ),
     "xit compile runs/bandit_2_20 --to tree --frontier": "grows for a minute; see tests/test_cli_compile.py",
     "xit train connect_four_4x4 --set snapshots=true": _TRAINS,
-    "xit train connect_four --set num_iterations=600 --set learner.weight_decay=1": _TRAINS,
+    (
+        "xit train connect_four --set num_iterations=600 --set learner.weight_decay=1 "
+        "--set learner.forgetting=0 --set learner.averaging_decay=0.995 --set replay.capacity=524288 --set replay.window=none "
+        "--set game.threats=false"
+    ): _TRAINS,
     "xit frontier runs/connect_four_4x4": _RUN + "tests/test_frontier.py measures one",
     "xit frontier runs/connect_four_4x4 --snapshots --elo 64": _RUN + "tests/test_frontier.py rates one",
     "xit recommend runs/connect_four_4x4 --max-regret 0.01": _RUN + "tests/test_frontier.py recommends",
