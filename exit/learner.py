@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key
 
 from exit.devices import divided, everywhere
@@ -320,8 +321,8 @@ def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:
 def _weight_decay(config: LearnerConfig) -> optax.Schedule:
     """What matrices lose with the update after so many, as a share of the learning rate."""
 
-    def share(count: Array) -> Array:
-        falling = config.forgetting / (max(config.forgetting, 1e-9) + count)
+    def share(count: ArrayLike) -> Array:
+        falling = config.forgetting / (max(config.forgetting, 1e-9) + jnp.asarray(count))
         return config.weight_decay + falling / config.learning_rate
 
     return share

@@ -106,9 +106,9 @@ def test_every_config_loads_by_name():
     ("name", "game"),
     [
         ("connect_four_5x5", ConnectFour(5, 5)),
-        ("connect_four_5x6", ConnectFour(5, 6)),
-        ("connect_four_5x1", ConnectFour(5, 1)),
-        ("connect_four_4x4x3", ConnectFour(4, 4, 3)),
+        ("connect_four_5x6", ConnectFour(5, 6, threats=True)),
+        ("connect_four_5x1", ConnectFour(5, 1, threats=True)),
+        ("connect_four_4x4x3", ConnectFour(4, 4, 3, threats=True)),
     ],
 )
 def test_sizes_are_read_from_a_config_name(name, game):
@@ -121,7 +121,7 @@ def test_sizes_are_read_from_a_config_name(name, game):
 
 def test_a_config_file_wins_over_sizes():
     assert load_config("connect_four_4x5").evaluation.exact
-    assert load_config("connect_four").game == ConnectFour(6, 7)
+    assert load_config("connect_four").game == ConnectFour(6, 7, threats=True)
 
 
 @pytest.mark.parametrize(
