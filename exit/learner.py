@@ -37,9 +37,9 @@ class LearnerConfig:
       warmup_fraction: share of all updates in which the learning rate rises.
       weight_decay: decoupled: this share of the learning rate is what matrices and kernels lose with an
         update; with muon not the last layers. What is said of positions never met hangs on it.
-      forgetting: the same, less and less as training goes on: after t updates they lose, with another, the
-        share forgetting / (forgetting + t) of themselves, times what the learning rate is of its peak. Half
-        of what was learnt by then is gone after 0.7 t / forgetting more, in a short run as in a long one.
+      forgetting: the same, less and less as training goes on: update t takes off them the share
+        forgetting / (forgetting + t), times what the learning rate is of its peak. Half of what was learnt
+        by then is gone after 0.7 t / forgetting more, in a short run as in a long one.
       max_grad_norm: gradients are clipped to this global norm.
       averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
       value_weight: weight of the value loss against the policy loss.
@@ -319,10 +319,10 @@ def _schedule(config: LearnerConfig, total_updates: int) -> optax.Schedule:
 
 
 def _weight_decay(config: LearnerConfig) -> optax.Schedule:
-    """What matrices lose with the update after so many, as a share of the learning rate."""
+    """What matrices lose with the update that follows so many, as a share of the learning rate."""
 
     def share(count: ArrayLike) -> Array:
-        falling = config.forgetting / (max(config.forgetting, 1e-9) + jnp.asarray(count))
+        falling = config.forgetting / (config.forgetting + 1 + jnp.asarray(count))
         return config.weight_decay + falling / config.learning_rate
 
     return share

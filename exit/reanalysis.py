@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 from exit.coherence import MAX_LEAVES, backups, num_leaves
 from exit.game import Game, State
 from exit.network import Params, PredictFn
-from exit.replay import Replay, draw, newest, rows_at
+from exit.replay import Replay, draw, rows_at, rows_in_window
 from exit.search import SearchConfig, search
 from exit.targets import Targets
 
@@ -124,7 +124,7 @@ def _rows(
     if config.priority == "regret":
         return draw(replay, rng_key, config.num_positions, focus=1.0, counts_for=counts_for)
     key_drawn, key_order = jax.random.split(rng_key)
-    drawn = newest(replay, _evenly(key_drawn, config.candidates, replay.window))
+    drawn = rows_in_window(replay, _evenly(key_drawn, config.candidates, replay.window))
     if config.priority == "uniform":
         return jax.random.permutation(key_order, drawn)[: config.num_positions]
     if config.priority == "age":

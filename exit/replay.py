@@ -66,8 +66,7 @@ class Replay(NamedTuple):
         table; None where they are not told apart.
       next_index: where the next examples go, in [0, capacity).
       num_rounds: how often the ring has been filled.
-      size: entries written so far, at most the capacity.
-      window: how many of them, the newest, are drawn from.
+      window: how many of those written, the newest, are drawn from.
     """
 
     examples: Targets
@@ -78,7 +77,6 @@ class Replay(NamedTuple):
     # Not one count of all examples ever added: a long run adds more than an int32 holds.
     next_index: Int[Array, ""]
     num_rounds: Int[Array, ""]
-    size: Int[Array, ""]
     window: Int[Array, ""]
 
 
@@ -93,7 +91,7 @@ def init(example: Targets, capacity: int, *, tell_apart: bool = False) -> Replay
     held = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
     latest = jnp.zeros(_SLOTS * capacity, jnp.int32) if tell_apart else None
     age = jnp.zeros(capacity, jnp.int32)
-    nothing = {name: jnp.int32(0) for name in ("next_index", "num_rounds", "size", "window")}
+    nothing = {name: jnp.int32(0) for name in ("next_index", "num_rounds", "window")}
     return Replay(empty, age, position, held, latest, **nothing)
 
 
@@ -127,7 +125,7 @@ def add(
     if told_apart is not None and held is not None and position is not None:
         # Counted as they come and go: to count all of a large ring takes as long as several updates.
         gone = jax.lax.dynamic_slice_in_dim(told_apart, replay.next_index, num_new)
-        were_written = (replay.next_index < replay.size).astype(jnp.int32)
+        were_written = (replay.num_rounds > 0).astype(jnp.int32)
         held = held.at[_slot(gone, held)].add(-were_written).at[_slot(position, held)].add(1)
         told_apart = write(told_apart, position)
     elif told_apart is not None or position is not None:
@@ -137,7 +135,7 @@ def add(
     rows = replay.next_index + jnp.arange(num_new, dtype=jnp.int32)
     upto = replay.next_index + num_new
     num_rounds, next_index = replay.num_rounds + upto // capacity, upto % capacity
-    size = jnp.minimum(replay.size + num_new, capacity)
+    size = jnp.where(num_rounds > 0, capacity, next_index)
     replay = Replay(
         jax.tree.map(write, replay.examples, examples),
         write(replay.age + 1, jnp.zeros(num_new, jnp.int32)),
@@ -146,7 +144,6 @@ def add(
         replay.latest,
         next_index=next_index,
         num_rounds=num_rounds,
-        size=size,
         window=_window(num_rounds * float(capacity) + next_index, size, first_window),
     )
     return _with_latest(replay, rows)
@@ -183,7 +180,7 @@ def composition(replay: Replay) -> dict[str, float | int | None]:
       `target_age`, iterations since an example was searched, mean.
     """
     size = int(replay.window)
-    rows = np.asarray(newest(replay, jnp.arange(size)))
+    rows = np.asarray(rows_in_window(replay, jnp.arange(size)))
     age, solved = (np.asarray(leaf)[rows] for leaf in (replay.age, replay.examples.solved))
     distinct = None
     if replay.position is not None and replay.held is not None:
@@ -222,7 +219,7 @@ def draw(
     num_focused = round(focus * num)
     key_even, key_focused = jax.random.split(rng_key)
     if counts_for is None:
-        even = newest(replay, jax.random.randint(key_even, (num - num_focused,), 0, replay.window))
+        even = rows_in_window(replay, jax.random.randint(key_even, (num - num_focused,), 0, replay.window))
     else:
         even = _in_proportion(counts_for, key_even, num - num_focused)
     if not num_focused:
@@ -233,8 +230,8 @@ def draw(
     return jnp.concatenate([even, focused])
 
 
-def newest(replay: Replay, index: Int[Array, " n"]) -> Int[Array, " n"]:
-    """Rows of the examples in the window by their place in it, the one played first being 0."""
+def rows_in_window(replay: Replay, index: Int[Array, " n"]) -> Int[Array, " n"]:
+    """Rows of the examples in the window by their place in it, from the one played first."""
     return (replay.next_index - replay.window + index) % len(replay.age)
 
 

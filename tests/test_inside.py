@@ -136,7 +136,7 @@ def test_a_run_remembers_and_learns_from_them(overlap: bool) -> None:
     state = init_run(config)
     state, _, _ = iterate(state, config=config)
     state, metrics, _ = iterate(state, config=config)
-    assert int(state.replay.size) == 2 * config.self_play.num_remembered == 64
+    assert int(state.replay.window) == 2 * config.self_play.num_remembered == 64
     assert np.isfinite(float(metrics.policy_loss))
 
 

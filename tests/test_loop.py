@@ -115,7 +115,7 @@ def test_a_checkpoint_holds_all_that_changes(whole: Path) -> None:
     state: RunState = after["run"]
     assert int(state.iteration) == 4
     assert int(state.learner.num_updates) == 4 * CONFIG.learner.num_updates
-    assert int(state.replay.size) == 64
+    assert int(state.replay.window) == 64
     assert_same_bits(after["acting"], state.learner.averaged_params)
     for part in ("params", "averaged_params", "optimizer_state"):
         pairs = zip(

@@ -42,7 +42,7 @@ def test_an_iteration_learns_from_what_was_played_before_it() -> None:
     others, state = (iterate(each, config=CONFIG)[0] for each in (others, state))
     assert_same_bits(jax.device_get(others.learner), jax.device_get(state.learner))
     assert not np.array_equal(others.replay.examples.value, state.replay.examples.value)
-    assert int(state.replay.size) == 2 * CONFIG.self_play.num_examples
+    assert int(state.replay.window) == 2 * CONFIG.self_play.num_examples
     others, state = (iterate(each, config=CONFIG)[0] for each in (others, state))
     first, second = (jax.tree.leaves(each.learner.params)[0] for each in (others, state))
     assert not np.array_equal(first, second)

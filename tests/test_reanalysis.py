@@ -158,7 +158,7 @@ def test_it_begins_when_the_replay_holds_enough(overlap: bool) -> None:
     state, searched = init_run(config), []
     for _ in range(4):
         state, _, _ = iterate(state, config=config)
-        age = np.asarray(state.replay.age)[: int(state.replay.size)]
+        age = np.asarray(state.replay.age)[: int(state.replay.window)]
         searched.append(int(np.sum(age <= overlap)))
     played = config.self_play.num_examples
     assert searched[:2] == [played, (1 + overlap) * played]

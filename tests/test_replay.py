@@ -69,7 +69,7 @@ def test_it_keeps_what_a_deque_keeps(num_new: int, rounds: int, num_adds: int) -
         numbers = range(1 + index * num_new, 1 + (index + 1) * num_new)
         replay = _add(replay, _examples(numbers))
         kept.extend(numbers)
-        assert int(replay.size) == len(kept)
+        assert int(replay.window) == len(kept)
     unwritten = [0] * (capacity - len(kept))
     assert _contents(replay) == sorted([*unwritten, *kept])
 
@@ -252,7 +252,7 @@ def test_of_rare_positions_those_are_drawn_where_something_is_given_away() -> No
 def test_small_weights_are_not_lost_behind_large_ones() -> None:
     """A running sum in float32 would move once in sixteen rows at the end."""
     large, small = np.full(4096, 1e4, np.float32), np.full(4096, 0.5, np.float32)
-    replay = _empty(8192)._replace(size=jnp.int32(8192))
+    replay = _empty(8192)._replace(window=jnp.int32(8192))
     counts_for = jnp.asarray(np.concatenate([large, small]))
     draw = jax.jit(lambda rng_key: ring.draw(replay, rng_key, 8192, counts_for=counts_for))
     drawn = np.concatenate([draw(jax.random.key(seed)) for seed in range(100)])
@@ -281,8 +281,7 @@ def test_more_examples_may_be_added_than_an_int32_can_count() -> None:
         replay = _add(replay, _examples([2 * index, 2 * index + 1]))
     # After 12 thousand million.
     replay = _add(replay._replace(num_rounds=jnp.int32(2_000_000_000)), _examples([6, 7]))
-    assert (int(replay.num_rounds), int(replay.next_index), int(replay.size)) == (2_000_000_000, 2, 6)
-    assert int(replay.window) == 6
+    assert (int(replay.num_rounds), int(replay.next_index), int(replay.window)) == (2_000_000_000, 2, 6)
     replay = _add_window(replay, _examples([8, 9]))
     assert int(replay.window) == 6
     assert set(_sample(replay, jax.random.key(1), 200).value.tolist()) == {4, 5, 6, 7, 8, 9}
