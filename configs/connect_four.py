@@ -1,8 +1,8 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: an hour and 40 minutes on two cores that multiply bfloat16 (AVX-512 BF16), 3 GB of
-memory. The reflex then errs in 2.1 % of critical positions after random play, search at budget 64 in 0.7 %,
-at 600 in 0.5 %; in those of strong play in 3.2, 1.7 and 1.2 % (one seed). A run of ten minutes wants to
+`xit train connect_four`: an hour and a half on two cores that multiply bfloat16 (AVX-512 BF16), 3 GB of
+memory. The reflex then errs in 2.1 % of critical positions after random play, search at budget 64 in 0.9 %,
+at 600 in 0.9 %; in those of strong play in 2.7, 1.3 and 0.9 % (one seed). A run of ten minutes wants to
 remember less: docs/amortization.md, "What is let go". The agent that comes with the product as
 `connect_four` was trained on a GPU, by `connect_four_gpu`.
 """
@@ -27,11 +27,18 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
         # A move counts by what it is worth, not by whether it is the best of moves worth the same.
         search=SearchConfig(
             max_simulations=1024,
-            policy=Gumbel(rescale_values=False, value_scale=0.1, maxvisit_init=600.0),
+            policy=Gumbel(gumbel_scale=0.0, rescale_values=False, value_scale=0.1, maxvisit_init=600.0),
         ),
+        # Games without noise teach truer values. What makes them vary is no part of what is learnt from them.
         self_play=SelfPlayConfig(
-            num_games=512, num_steps=8, budget=32, max_random_plies=5 * rows * columns // 7
+            num_games=512,
+            num_steps=8,
+            budget=32,
+            max_random_plies=5 * rows * columns // 7,
+            sample_fraction=0.0,
+            random_moves=0.1,
         ),
+        return_weight=0.9,
         # What is remembered, by replay and by weights, grows with the run, and suits a long one.
         replay=ReplayConfig(capacity=5_242_880, window=65_536),
         learner=LearnerConfig(
@@ -44,7 +51,7 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
         ),
         # The library BitBully knows 6x7; what is smaller than 5x6 is solved from the rules in half a minute.
         evaluation=EvaluationConfig(exact=(rows, columns, connect) == (6, 7, 4) or rows * columns <= 25),
-        num_iterations=5200,
+        num_iterations=4800,
         overlap=True,
         report_every=100,
         checkpoint_every=100,
