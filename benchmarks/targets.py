@@ -5,7 +5,7 @@ python benchmarks/targets.py [AGENT] [--arms A=B,C=D ...] [--positions N] [--ret
 
 An agent is a run, a `.npz` file or a name; by default `connect_four`, which comes with the product. It plays
 as in training, by the settings that it was trained with; every arm changes some of them. Of the positions of
-one iteration, after some others, as many as asked for are drawn. Measured are the mean distance of values
+some iterations as many as asked for are drawn. Measured are the mean distance of values
 from exact ones and the mean of its square, of the network and of its targets at each `return_weight`; and,
 in positions where some move is a mistake, the weight that lies on mistakes in the reflex policy and in the
 one that it is to learn. Arms meet positions of their own, so each is held against its own reflex. Truer
@@ -33,27 +33,35 @@ from exit.selfplay import Trajectory, initial_games
 from exit.solve import ExactMoves, MovesFn
 from exit.targets import make_targets
 
-_BEFORE = 4
-"""Iterations of self-play before the one that is measured, so that its games are at all stages."""
+_BEFORE, _MEASURED = 6, 6
+"""Iterations of self-play: before those that are measured, and of these, so that games are at all stages."""
 
 
-def played_by(agent: Agent, config: RunConfig) -> Trajectory:
-    """One iteration of self-play, by these settings."""
+def played_by(agent: Agent, config: RunConfig) -> list[Trajectory]:
+    """Iterations of self-play by these settings."""
     key_games, key_play = jax.random.split(jax.random.key(config.seed))
     games = initial_games(key_games, game=config.game, config=config.self_play)
     playing = jax.jit(play, static_argnames="config")
-    for iteration in range(_BEFORE):
-        games, _, _ = playing(games, agent.params, jax.random.fold_in(key_play, iteration), config=config)
-    return playing(games, agent.params, jax.random.fold_in(key_play, _BEFORE), config=config)[1]
+    found = []
+    for iteration in range(_BEFORE + _MEASURED):
+        key = jax.random.fold_in(key_play, iteration)
+        games, played, _ = playing(games, agent.params, key, config=config)
+        found.append(played)
+    return found[_BEFORE:]
 
 
 def measure(
-    played: Trajectory, moves_fn: MovesFn, config: RunConfig, num_positions: int, return_weights: list[float]
+    played: list[Trajectory],
+    moves_fn: MovesFn,
+    config: RunConfig,
+    num_positions: int,
+    return_weights: list[float],
 ) -> dict[str, Any]:
     """Figures of some of the positions played."""
-    num_played = played.value.size
-    rows = np.random.default_rng(config.seed).permutation(num_played)[:num_positions]
-    flat = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(num_played, *leaf.shape[2:]), played)
+    flat = jax.tree.map(
+        lambda *leaves: np.concatenate([leaf.reshape(-1, *leaf.shape[2:]) for leaf in leaves]), *played
+    )
+    rows = np.random.default_rng(config.seed).permutation(flat.value.size)[:num_positions]
     some = rows_of(flat, rows)
     exact = moves_fn(np.asarray(jax.vmap(config.game.encode)(jax.tree.map(jnp.asarray, some.state))))
     found = {
@@ -63,9 +71,14 @@ def measure(
         "policy": _given_to_mistakes(some.action_weights, exact),
     }
     for weight in return_weights:
-        targets = make_targets(played, return_weight=weight, without_luck=config.without_luck)
-        # Where there are positions from inside the trees, they follow those that were played.
-        found[f"value at {weight:g}"] = _off(np.asarray(targets.value)[rows], exact)
+        values = [
+            # Where there are positions from inside the trees, they follow those that were played.
+            make_targets(each, return_weight=weight, without_luck=config.without_luck).value[
+                : each.value.size
+            ]
+            for each in played
+        ]
+        found[f"value at {weight:g}"] = _off(np.concatenate(values)[rows], exact)
     return found
 
 
@@ -100,7 +113,7 @@ def main() -> None:
     for arm in options.arms:
         config = with_overrides(agent.config, [*filter(None, arm.split(",")), *quickly])
         played = played_by(agent, config)
-        num_positions = min(50 if options.quick else options.positions, played.value.size)
+        num_positions = 50 if options.quick else options.positions
         found = measure(played, exact.moves_fn, config, num_positions, weights)
         rows.append({"arm": arm, **found})
         print(f"{arm or 'as it was trained'}: {found['positions']} positions, {found['critical']} critical")
