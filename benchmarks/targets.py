@@ -7,9 +7,10 @@ An agent is a run, a `.npz` file or a name; by default `connect_four`, which com
 as in training, by the settings that it was trained with; every arm changes some of them. Of the positions of
 some iterations as many as asked for are drawn. Measured are the mean distance of values from exact ones and
 the mean of its square, of the network and of its targets at each `return_weight`; and, in positions where
-some move is a mistake, the weight that lies on mistakes in the reflex policy and in the one that it is to learn.
-Arms meet positions of their own, so each is held against its own reflex; draws of some thousand positions
-differ by a tenth and more. Truer targets are no gain where positions vary less: that only training shows.
+some move is a mistake, the weight that lies on mistakes in the reflex policy and in the one that it is to
+learn. Arms meet positions of their own, so each is held against its own reflex; draws of some thousand
+positions differ by a tenth and more. Truer targets are no gain where positions vary less: that only training
+shows.
 """
 
 import argparse
