@@ -72,13 +72,9 @@ def measure(
         "policy": _given_to_mistakes(some.action_weights, exact),
     }
     for weight in return_weights:
-        values = [
-            # Where there are positions from inside the trees, they follow those that were played.
-            make_targets(each, return_weight=weight, without_luck=config.without_luck).value[
-                : each.value.size
-            ]
-            for each in played
-        ]
+        settings = {"return_weight": weight, "without_luck": config.without_luck}
+        # Where there are positions from inside the trees, they follow those that were played.
+        values = [make_targets(each, **settings).value[: each.value.size] for each in played]
         found[f"value at {weight:g}"] = _off(np.concatenate(values)[rows], exact)
     return found
 

@@ -29,7 +29,7 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
             max_simulations=1024,
             policy=Gumbel(gumbel_scale=0.0, rescale_values=False, value_scale=0.1, maxvisit_init=600.0),
         ),
-        # How games without noise end says more. What makes them vary is no part of what is learnt from them.
+        # No noise but moves tried at random, which are no part of what is learnt from the moves before them.
         self_play=SelfPlayConfig(
             num_games=512,
             num_steps=8,
