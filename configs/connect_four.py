@@ -3,8 +3,8 @@
 `xit train connect_four`: an hour and a half on two cores that multiply bfloat16 (AVX-512 BF16), 3 GB of
 memory. The reflex then errs in 2.1 % of critical positions after random play, search at budget 64 in 0.9 %,
 at 600 in 0.9 %; in those of strong play in 2.7, 1.3 and 0.9 % (one seed). A run of ten minutes wants a
-shorter average and a fixed decay: docs/amortization.md, "What is let go". The agent that comes with the product as
-`connect_four` was trained on a GPU, by `connect_four_gpu`.
+shorter average and a fixed decay: docs/amortization.md, "What is let go". The agent that comes with the
+product as `connect_four` was trained on a GPU, by `connect_four_gpu`.
 """
 
 from exit.evaluate import EvaluationConfig
