@@ -46,7 +46,7 @@ def played_by(agent: Agent, config: RunConfig) -> list[Trajectory]:
     found = []
     for iteration in range(_BEFORE + _MEASURED):
         key = jax.random.fold_in(key_play, iteration)
-        games, played, _ = playing(games, agent.params, key, config=config)
+        games, played = playing(games, agent.params, key, config=config)
         found.append(played)
     return found[_BEFORE:]
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from exit import replay as ring
 from exit.devices import everywhere, halves, placed, using
+from exit.diagnostics import PlayFigures, play_figures
 from exit.fingerprint import fingerprints
 from exit.jitting import jitted
 from exit.learner import LearnerMetrics, LearnerState, init_learner, learn, regrets_now
@@ -29,7 +30,7 @@ from exit.runconfig import (
     searching,
     total_updates,
 )
-from exit.selfplay import Games, PlayFigures, Trajectory, initial_games, self_play
+from exit.selfplay import Games, Trajectory, initial_games, self_play
 from exit.targets import Targets, example_of, make_targets
 
 
@@ -108,10 +109,8 @@ def _iterate_at_once(state: RunState, config: RunConfig) -> tuple[RunState, Lear
     return state, metrics, figures
 
 
-def play(
-    games: Games, params: Params, rng_key: Array, *, config: RunConfig
-) -> tuple[Games, Trajectory, PlayFigures]:
-    """One iteration's self-play: the games to go on with, what was played, and figures of it."""
+def play(games: Games, params: Params, rng_key: Array, *, config: RunConfig) -> tuple[Games, Trajectory]:
+    """One iteration's self-play: the games to go on with, and what was played."""
     network = make_network(config.network, config.game)
     return self_play(
         network.ready(params),
@@ -122,6 +121,12 @@ def play(
         search_config=searching(config, config.self_play.budget),
         config=config.self_play,
     )
+
+
+def teach(played: Trajectory, return_weight: Array, *, config: RunConfig) -> tuple[Targets, PlayFigures]:
+    """What is to be learnt from what was played, and figures of it."""
+    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
+    return targets, play_figures(played, targets)
 
 
 def update(state: RunState, *, config: RunConfig) -> tuple[RunState, LearnerMetrics]:
@@ -221,8 +226,8 @@ def _play(
     games: Games, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
 ) -> tuple[Games, Targets, PlayFigures]:
     """The games to go on with, and what an iteration's self-play teaches."""
-    games, played, figures = play(games, params, rng_key, config=config)
-    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
+    games, played = play(games, params, rng_key, config=config)
+    targets, figures = teach(played, return_weight, config=config)
     return *everywhere((games, targets)), figures
 
 

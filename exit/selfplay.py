@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from exit.game import Game, State, is_terminal, random_state_of
 from exit.network import Params, PredictFn
-from exit.search import Inside, SearchConfig, SearchResult, search, search_with_inside
+from exit.search import Inside, SearchConfig, search, search_with_inside
 
 _FADING = 0.95
 """Of the regret in an archived position: what is left of it after a move more."""
@@ -100,6 +100,7 @@ class Trajectory(NamedTuple):
       reward: brought by the move played.
       discount: signed, of the move played; 0 where the game ended.
       tried: whether the move was drawn evenly from the legal ones.
+      num_simulations: spent on the position.
       inside: positions from inside the trees, B of every time; None where they are not asked for.
     """
 
@@ -114,27 +115,8 @@ class Trajectory(NamedTuple):
     reward: Float[Array, "T B"]
     discount: Float[Array, "T B"]
     tried: Bool[Array, "T B"]
+    num_simulations: Int[Array, "T B"]
     inside: Inside | None = None
-
-
-class PlayFigures(NamedTuple):
-    """Means over the positions of one iteration.
-
-    Attributes:
-      entropy: of the reflex policy, nats.
-      top_weight: share of the improved policy that is on its favourite move.
-      overridden: share of positions whose favourite move is another than the reflex's.
-      value_surprise: distance of the network's value from the search's, reward units.
-      proven: share of positions that search solved.
-      simulations: spent on a position.
-    """
-
-    entropy: Float[Array, ""]
-    top_weight: Float[Array, ""]
-    overridden: Float[Array, ""]
-    value_surprise: Float[Array, ""]
-    proven: Float[Array, ""]
-    simulations: Float[Array, ""]
 
 
 def initial_states(rng_key: Key[Array, ""], *, game: Game, config: SelfPlayConfig) -> State:
@@ -186,18 +168,18 @@ def self_play(
     predict: PredictFn,
     search_config: SearchConfig,
     config: SelfPlayConfig,
-) -> tuple[Games, Trajectory, PlayFigures]:
+) -> tuple[Games, Trajectory]:
     """Play T moves in each of B games; a finished game is replaced by a new start.
 
     Args:
       rng_key: consumed.
 
     Returns:
-      The games to go on with, what was played, and figures of it.
+      The games to go on with, and what was played.
     """
     budget = jnp.full(config.num_games, config.budget)
 
-    def step(games: Games, key_step: Key[Array, ""]) -> tuple[Games, tuple[Trajectory, PlayFigures]]:
+    def step(games: Games, key_step: Key[Array, ""]) -> tuple[Games, Trajectory]:
         keys = jax.random.split(key_step, 7)
         key_search, key_sampled, key_action, key_outcome, key_starts, key_random, key_mistakes = keys
         state = games.state
@@ -229,16 +211,16 @@ def self_play(
             reward=brought.reward,
             discount=brought.discount,
             tried=tried,
+            num_simulations=result.num_simulations,
             inside=inside,
         )
         starts = initial_states(key_starts, game=game, config=config)
         if games.mistake is not None:
             games = _with_mistakes(games, jnp.sum(played.prior * played.regrets, axis=-1))
             starts = _some_at_mistakes(key_mistakes, starts, games, game=game, config=config)
-        return games._replace(state=_where(over, starts, next_state)), (played, _figures(result))
+        return games._replace(state=_where(over, starts, next_state)), played
 
-    games, (played, figures) = jax.lax.scan(step, games, jax.random.split(rng_key, config.num_steps))
-    return games, played, jax.tree.map(jnp.mean, figures)
+    return jax.lax.scan(step, games, jax.random.split(rng_key, config.num_steps))
 
 
 def _with_mistakes(games: Games, regret: Float[Array, " B"]) -> Games:
@@ -277,18 +259,6 @@ def _moved(rng_key: Key[Array, ""], state: State, *, game: Game) -> State:
     after, _ = game.apply(state, action, outcome)
     stays = is_terminal(game, after) | jax.random.bernoulli(key_moves)
     return jax.tree.map(lambda old, new: jnp.where(stays, old, new), state, after)
-
-
-def _figures(result: SearchResult) -> PlayFigures:
-    favourite = jnp.argmax(result.action_weights, axis=-1)
-    return PlayFigures(
-        entropy=-jnp.mean(jnp.sum(result.prior * jnp.log(jnp.maximum(result.prior, 1e-30)), axis=-1)),
-        top_weight=jnp.mean(jnp.max(result.action_weights, axis=-1)),
-        overridden=jnp.mean(favourite != jnp.argmax(result.prior, axis=-1)),
-        value_surprise=jnp.mean(jnp.abs(result.value - result.prior_value)),
-        proven=jnp.mean(result.lower == result.upper),
-        simulations=jnp.mean(result.num_simulations.astype(jnp.float32)),
-    )
 
 
 def _draw(

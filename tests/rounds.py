@@ -22,5 +22,5 @@ def play_round(game: Game, config: SelfPlayConfig = CONFIG, seed: int = 0) -> tu
     play = functools.partial(
         self_play, game=game, predict=make_network(NET, game).predict, search_config=SEARCH, config=config
     )
-    last, trajectory, _ = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(seed + 1), starts)
+    last, trajectory = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(seed + 1), starts)
     return starts.state, last.state, trajectory

@@ -14,6 +14,7 @@ import pytest
 import exit.iteration as iteration_module
 import exit.loop as loop_module
 from exit.checkpoint import steps
+from exit.diagnostics import PlayFigures
 from exit.evaluate import EvaluationConfig
 from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.learner import LearnerMetrics
@@ -22,7 +23,6 @@ from exit.loop import TrainingDiverged
 from exit.reanalysis import ReanalysisConfig
 from exit.replay import ReplayConfig
 from exit.search import SearchConfig
-from exit.selfplay import PlayFigures
 from games.nim import Nim
 from tests.planted import Dice
 from tests.tiny import assert_same_bits, contents, saved_state, tiny_config, train_tiny

@@ -181,30 +181,6 @@ def test_in_a_game_of_chance_outcomes_follow_its_odds_and_rewards_its_rules() ->
     assert (np.abs(faces[1:] - share) < 5 * np.sqrt(share * 5 / 6)).all()
 
 
-def test_figures_are_means_over_the_positions_played() -> None:
-    game = TicTacToe()
-    params, predict = random_params(game, scale=0.1), make_network(NET, game).predict
-    starts = initial_games(jax.random.key(0), game=game, config=CONFIG)
-    play = functools.partial(self_play, game=game, predict=predict, search_config=SEARCH, config=CONFIG)
-    _, played, figures = jax.jit(play)(params, jax.random.key(1), starts)
-    observed = jax.vmap(jax.vmap(game.observe))(played.state)
-    logits, values = predict(params, observed.reshape(-1, *game.observation_shape))
-    legal = np.asarray(jax.vmap(jax.vmap(game.legal_actions))(played.state)).reshape(-1, 9)
-    logits = np.where(legal, logits, -np.inf)
-    prior = np.exp(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
-    weights = np.asarray(played.action_weights).reshape(-1, 9)
-    lower, upper, value = (np.asarray(x).reshape(-1) for x in (played.lower, played.upper, played.value))
-    logs = np.log(np.maximum(prior, 1e-30))
-    assert figures.entropy == pytest.approx(-np.sum(prior * logs, axis=-1).mean(), abs=1e-5)
-    assert figures.top_weight == pytest.approx(weights.max(axis=-1).mean(), abs=1e-5)
-    overridden = weights.argmax(axis=-1) != prior.argmax(axis=-1)
-    assert figures.overridden == pytest.approx(overridden.mean(), abs=1e-5)
-    assert figures.value_surprise == pytest.approx(np.abs(value - values).mean(), abs=1e-5)
-    assert figures.proven == pytest.approx((lower == upper).mean(), abs=1e-5)
-    assert 0 < figures.proven < 1
-    assert 0 < figures.simulations <= CONFIG.budget
-
-
 def test_sampled_moves_follow_the_improved_policy() -> None:
     _, _, played = play_round(Chain(), SAMPLED)
     weights = np.asarray(played.action_weights[0], float)
@@ -253,7 +229,7 @@ def test_games_start_again_where_mistakes_were_or_a_move_further() -> None:
         search_config=SEARCH,
         config=config,
     )
-    last, played, _ = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(1), games)
+    last, played = jax.jit(play)(random_params(game, scale=0.1), jax.random.key(1), games)
     regret = np.sum(np.asarray(played.prior) * np.asarray(played.regrets), axis=-1)
     assert last.regret is not None
     legal = np.asarray(jax.vmap(jax.vmap(game.legal_actions))(played.state))

@@ -38,6 +38,7 @@ def _trajectory(value: Any, reward: Any, discount: Any) -> Trajectory:
         reward=reward,
         discount=discount,
         tried=jnp.zeros(value.shape, bool),
+        num_simulations=jnp.zeros(value.shape, jnp.int32),
     )
 
 

@@ -28,6 +28,7 @@ _DIAGNOSTICS = {
     "top weight": ("top_weight", "{:.2f}".format, 1.0),
     "overridden": ("overridden", console.percent, 1.0),
     "surprise": ("value_surprise", "{:.3f}".format, 1.0),
+    "slope": ("value_slope", "{:.2f}".format, 1.0),
     "proven": ("proven", console.percent, 1.0),
     "simulations": ("simulations", "{:.1f}".format, 1.0),
     "age": ("target_age", "{:.0f}".format, 1.0),
@@ -39,9 +40,10 @@ reflex, search: mistakes in a sample of critical positions. absorbed: simulation
 report before needed to be as good as the reflex became. gradient: norm before clipping. step: length of an
 update over that of the parameters. entropy: of the reflex, nats. top weight: of the improved policy.
 overridden: search prefers another move than the reflex. surprise: distance of the network's value from the
-search's. proven: positions that search solved. Of the replay, age: iterations since an example was
-searched, mean; kept proven: examples that search has solved; distinct: positions for each example, where
-replay.rarity tells them apart. Seeds that differ: mean (least to greatest)."""
+search's. slope: of the line of value targets over the network's values, 1 where these are calibrated, less
+where they go too far. proven: positions that search solved. Of the replay, age: iterations since an example
+was searched, mean; kept proven: examples that search has solved; distinct: positions for each example,
+where replay.rarity tells them apart. Seeds that differ: mean (least to greatest)."""
 
 
 @click.command(

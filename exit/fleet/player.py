@@ -10,16 +10,17 @@ from jaxtyping import Array, Float, Int
 
 from exit.caches import keep_compiled_programs
 from exit.devices import use_cores
+from exit.diagnostics import PlayFigures
 from exit.fleet.batch import Batch, Weights, checksum_of
 from exit.fleet.cluster import ActorGroup
 from exit.fleet.ledger import Identity
 from exit.fleet.staleness import looked_at
-from exit.iteration import play
+from exit.iteration import play, teach
 from exit.network import Params, make_network
 from exit.programs import kept
 from exit.runconfig import RunConfig, of_playing, return_weight_at
-from exit.selfplay import Games, PlayFigures, initial_games
-from exit.targets import Targets, make_targets
+from exit.selfplay import Games, initial_games
+from exit.targets import Targets
 
 _STREAM = 2**32 - 1
 """Folded into a run's key for its actors, where the loop folds the iteration."""
@@ -85,8 +86,8 @@ def _play(
     games: Games, params: Params, rng_key: Array, return_weight: Array, *, config: RunConfig
 ) -> tuple[Games, Targets, PlayFigures, Int[Array, ""], Float[Array, " n"]]:
     """The games to go on with, examples, figures, how many games ended, and the values of some examples."""
-    games, played, figures = play(games, params, rng_key, config=config)
-    targets = make_targets(played, return_weight=return_weight, without_luck=config.without_luck)
+    games, played = play(games, params, rng_key, config=config)
+    targets, figures = teach(played, return_weight, config=config)
     rows = looked_at(config.game, config.self_play.num_examples)
     some = jax.tree.map(lambda leaf: leaf[rows], targets.state)
     _, values = make_network(config.network, config.game).predict(params, jax.vmap(config.game.observe)(some))

@@ -41,6 +41,7 @@ _DIAGNOSTICS = (
     _SURPRISE,
     _OVERRIDDEN,
     _PROVEN,
+    _Figure("value_slope", 1.0, "slope of value targets over values"),
     _Figure("simulations", 1.0, "simulations a position"),
     _Figure("entropy", 1.0, "entropy of the reflex (nats)"),
     _Figure("top_weight", 1.0, "weight of search's best move"),
