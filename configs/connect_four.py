@@ -1,9 +1,9 @@
 """Connect Four on 6 rows x 7 columns, or on the sizes in the name.
 
-`xit train connect_four`: an hour and a half on two cores that multiply bfloat16 (AVX-512 BF16), 3 GB of
-memory. The reflex then errs in 2.1 % of critical positions after random play, search at budget 64 in 0.9 %,
-at 600 in 0.9 %; in those of strong play in 2.7, 1.3 and 0.9 % (one seed). A run of ten minutes wants a
-shorter average and a fixed decay: docs/amortization.md, "What is let go". The agent that comes with the
+`xit train connect_four`: an hour and a half on two cores that multiply bfloat16 (AVX-512 BF16), 4 GB of
+memory. The reflex then errs in 2.0 % of critical positions after random play, search at budget 64 in 1.0 %,
+at 600 in 0.8 %; in those of strong play in 2.5, 1.2 and 0.9 % (one seed). A run of ten minutes wants a fixed
+decay: docs/amortization.md, "What is let go". The agent that comes with the
 product as `connect_four` was trained on a GPU, by `connect_four_gpu`.
 """
 
@@ -47,7 +47,6 @@ def config(rows: int = 6, columns: int = 7, connect: int = 4) -> RunConfig:
             optimizer="muon",
             learning_rate=2e-3,
             forgetting=12.0,
-            averaging_decay=0.999,
         ),
         # The library BitBully knows 6x7; what is smaller than 5x6 is solved from the rules in half a minute.
         evaluation=EvaluationConfig(exact=(rows, columns, connect) == (6, 7, 4) or rows * columns <= 25),

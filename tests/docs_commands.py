@@ -63,8 +63,7 @@ NOT_RUN = {
     "xit train connect_four_4x4 --set snapshots=true": _TRAINS,
     (
         "xit train connect_four --set num_iterations=600 --set learner.weight_decay=1 "
-        "--set learner.forgetting=0 --set learner.averaging_decay=0.995 "
-        "--set replay.capacity=524288 --set replay.window=none"
+        "--set learner.forgetting=0"
     ): _TRAINS,
     "xit frontier runs/connect_four_4x4": _RUN + "tests/test_frontier.py measures one",
     "xit frontier runs/connect_four_4x4 --snapshots --elo 64": _RUN + "tests/test_frontier.py rates one",
