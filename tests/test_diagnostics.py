@@ -39,6 +39,7 @@ def test_figures_are_means_over_the_positions_played() -> None:
     assert figures.value_surprise == pytest.approx(np.abs(value - values).mean(), abs=1e-5)
     assert figures.proven == pytest.approx((lower == upper).mean(), abs=1e-5)
     assert 0 < figures.proven < 1
+    assert figures.simulations == pytest.approx(np.mean(played.num_simulations))
     assert 0 < figures.simulations <= CONFIG.budget
 
 
