@@ -22,7 +22,7 @@ class PlayFigures(NamedTuple):
       value_surprise: distance of the network's value from the search's, reward units.
       value_slope: of the least-squares line of the value targets over the network's values (Mincer and
         Zarnowitz 1969): 1 where these are calibrated, less where they go too far, more where not far enough;
-        0 where they do not differ.
+        NaN where they do not differ.
       proven: share of positions that search solved.
       simulations: spent on a position.
     """
@@ -60,4 +60,6 @@ def _slope(said: Float[Array, "T B"], taught: Float[Array, "T B"]) -> Float[Arra
     """Of the least-squares line of what was taught over what was said."""
     off = said - jnp.mean(said)
     variance = jnp.mean(off**2)
-    return jnp.where(variance > _NO_SPREAD, jnp.mean(off * taught) / jnp.maximum(variance, _NO_SPREAD), 0.0)
+    return jnp.where(
+        variance > _NO_SPREAD, jnp.mean(off * taught) / jnp.maximum(variance, _NO_SPREAD), jnp.nan
+    )

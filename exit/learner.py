@@ -41,7 +41,8 @@ class LearnerConfig:
         forgetting / (forgetting + t), times what the learning rate is of its peak. Half of what was learnt
         by then is gone after 0.7 t / forgetting more, in a short run as in a long one.
       max_grad_norm: gradients are clipped to this global norm.
-      averaging_decay: of the exponential average of parameters that acts; grows towards this from 0.
+      averaging_decay: of the exponential average of parameters that acts; after t updates no more than
+        (1 + t) / (10 + t), so that the average forgets the parameters that training began with.
       value_weight: weight of the value loss against the policy loss.
       augment: apply a random symmetry of the game to each example; None does so unless the network knows all
         of them (`MLPConfig.images`).

@@ -267,6 +267,7 @@ def test_no_assignment_changes_nothing():
             "unknown setting 'learner.step'; did you mean 'steps'? learner has rate, steps, name",
         ),
         ("zzz=3", "unknown setting 'zzz'; it has game, network, learner, teacher, seed"),
+        ("steps=3", "unknown setting 'steps'; did you mean 'learner.steps'?"),
         ("game.rows=3", "unknown setting 'game.rows'; game has no settings"),
         ("seed.x=3", "setting 'seed' has no fields of its own; write seed=value"),
         ("learner=3", "setting 'learner' is a group; set one of learner.rate, learner.steps"),

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -42,7 +42,9 @@ def _changed(config: Any, changes: list[tuple[list[str], str]], prefix: tuple[st
         full = ".".join((*prefix, name))
         if name not in names:
             known = f"{'.'.join(prefix) or 'it'} has {', '.join(names) or 'no settings'}"
-            raise UsageError(f"unknown setting {full!r}{did_you_mean(name, names, known)}")
+            inside = [repr(".".join((*prefix, *path))) for path in _paths(config) if path[-1] == name]
+            meant = f"; did you mean {' or '.join(inside)}?" if inside else did_you_mean(name, names, known)
+            raise UsageError(f"unknown setting {full!r}{meant}")
         value = getattr(config, name)
         for path, text in changes:
             if path == [name]:
@@ -58,6 +60,16 @@ def _changed(config: Any, changes: list[tuple[list[str], str]], prefix: tuple[st
         settings = ", ".join(".".join((*prefix, name)) for name in values)
         settings = settings if prefix or len(values) == 1 else "this together"
         raise UsageError(f"cannot set {settings}: {error}") from error
+
+
+def _paths(config: Any) -> Iterator[tuple[str, ...]]:
+    """Where all the settings are, those of groups in groups too."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if _is_group(value):
+            yield from ((field.name, *path) for path in _paths(value))
+        elif field.init:
+            yield (field.name,)
 
 
 def _is_group(value: Any) -> bool:

@@ -21,29 +21,38 @@ STANDING = {
     "policy loss": ("policy_loss", "{:.3f}".format, 1.0),
     "value loss": ("value_loss", "{:.4f}".format, 1.0),
 }
-_DIAGNOSTICS = {
+_LEARNING = {
+    "rate": ("learning_rate", "{:.1e}".format, 1.0),
     "gradient": ("grad_norm", "{:.2f}".format, 1.0),
-    "step": ("update_ratio", "{:.4f}".format, 1.0),
+    "step": ("update_ratio", "{:.1e}".format, 1.0),
     "entropy": ("entropy", "{:.2f}".format, 1.0),
     "top weight": ("top_weight", "{:.2f}".format, 1.0),
     "overridden": ("overridden", console.percent, 1.0),
     "surprise": ("value_surprise", "{:.3f}".format, 1.0),
     "slope": ("value_slope", "{:.2f}".format, 1.0),
+}
+_EXAMPLES = {
     "proven": ("proven", console.percent, 1.0),
     "simulations": ("simulations", "{:.1f}".format, 1.0),
     "age": ("target_age", "{:.0f}".format, 1.0),
     "kept proven": ("replay_proven", console.percent, 1.0),
     "distinct": ("replay_distinct", console.percent, 1.0),
 }
+_TABLES = {
+    "where they stand": STANDING,
+    "their last iteration": _LEARNING,
+    "its searches, and the replay": _EXAMPLES,
+}
 _LEGEND = """\
 reflex, search: mistakes in a sample of critical positions. absorbed: simulations that the search of the
-report before needed to be as good as the reflex became. gradient: norm before clipping. step: length of an
-update over that of the parameters. entropy: of the reflex, nats. top weight: of the improved policy.
-overridden: search prefers another move than the reflex. surprise: distance of the network's value from the
-search's. slope: of the line of value targets over the network's values, 1 where these are calibrated, less
-where they go too far. proven: positions that search solved. Of the replay, age: iterations since an example
-was searched, mean; kept proven: examples that search has solved; distinct: positions for each example,
-where replay.rarity tells them apart. Seeds that differ: mean (least to greatest)."""
+report before needed to be as good as the reflex became. rate: of learning. gradient: norm before clipping.
+step: length of an update over that of the parameters. entropy: of the reflex, nats. top weight: of the
+improved policy. overridden: search prefers another move than the reflex. surprise: distance of the network's
+value from the search's. slope: of the line of value targets over the network's values, 1 where these are
+calibrated, less where they go too far, more where not far enough. proven: positions that search solved. Of
+the replay, age: iterations since an example was searched, mean; kept proven: examples that search has
+solved; distinct: positions for each example, where replay.rarity tells them apart. Seeds that differ: mean
+(least to greatest)."""
 
 
 @click.command(
@@ -80,7 +89,7 @@ def report(run_dirs: tuple[Path, ...], out: Path, json_path: Path | None) -> Non
     groups = groups_of(run_dirs)
     console.prepare_json(json_path)
     tables = []
-    for title, columns in ("where they stand", STANDING), ("their last iteration", _DIAGNOSTICS):
+    for title, columns in _TABLES.items():
         rows = [[group.label, str(len(group.run_dirs)), *cells(group, columns)] for group in groups]
         tables.append((title, ("run", "seeds", *columns), rows))
         console.show_table(*tables[-1])
