@@ -3,8 +3,8 @@
 `xit train connect_four`: an hour and a half on two cores that multiply bfloat16 (AVX-512 BF16), 4 GB of
 memory. The reflex then errs in 2.0 % of critical positions after random play, search at budget 64 in 1.0 %,
 at 600 in 0.8 %; in those of strong play in 2.5, 1.2 and 0.9 % (one seed). A run of ten minutes wants a fixed
-decay: docs/amortization.md, "What is let go". The agent that comes with the
-product as `connect_four` was trained on a GPU, by `connect_four_gpu`.
+decay: docs/amortization.md, "What is let go". The agent that comes with the product as `connect_four` was
+trained on a GPU, by `connect_four_gpu`.
 """
 
 from exit.evaluate import EvaluationConfig

@@ -168,11 +168,9 @@ def _alone(config: RunConfig) -> IterateFn:
     return iterate_here
 
 
-def _number(value: Any) -> float | int | None:
-    """A figure in JSON's types; what is counted stays whole, and what is no number is none."""
-    if isinstance(value, int):
-        return value
-    return None if np.isnan(value) else float(value)
+def _number(value: Any) -> float | int:
+    """A figure in JSON's types; what is counted stays whole."""
+    return value if isinstance(value, int) else float(value)
 
 
 def _measurement(config: RunConfig, warn_fn: WarnFn) -> MeasureFn:
