@@ -18,15 +18,27 @@ from games.connect_four import ConnectFour
 def config() -> RunConfig:
     return RunConfig(
         game=ConnectFour(rows=4, columns=5),
-        network=MLPConfig(width=256, num_blocks=2),
+        network=MLPConfig(width=1024, num_blocks=2, hidden=128, bfloat16=True, images=2),
         search=SearchConfig(max_simulations=64),
         self_play=SelfPlayConfig(
-            num_games=512, num_steps=8, budget=16, max_random_plies=18, random_moves=0.75
+            num_games=512,
+            num_steps=8,
+            budget=16,
+            max_random_plies=18,
+            random_moves=0.75,
+            from_trees=True,
         ),
-        replay=ReplayConfig(capacity=4_194_304, rarity=1.0),
-        reanalysis=ReanalysisConfig(num_positions=512, priority="regret"),
-        learner=LearnerConfig(batch_size=1024, num_updates=12, learning_rate=2e-3, focus=0.5),
-        num_iterations=2400,
+        replay=ReplayConfig(capacity=8_388_608, rarity=1.0),
+        reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
+        learner=LearnerConfig(
+            batch_size=512,
+            num_updates=24,
+            optimizer="muon",
+            learning_rate=2e-3,
+            focus=0.25,
+        ),
+        num_iterations=1000,
+        overlap=True,
         report_every=50,
         checkpoint_every=100,
     )

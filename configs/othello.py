@@ -21,7 +21,7 @@ from games.othello import Othello
 def config(size: int = 4) -> RunConfig:
     return RunConfig(
         game=Othello(size),
-        network=MLPConfig(width=256, num_blocks=2),
+        network=MLPConfig(width=512, num_blocks=2, hidden=128, images=4),
         search=SearchConfig(max_simulations=64),
         self_play=SelfPlayConfig(
             num_games=512,
@@ -29,12 +29,20 @@ def config(size: int = 4) -> RunConfig:
             budget=16,
             max_random_plies=3 * size * size // 4,
             random_moves=0.9,
+            from_trees=True,
         ),
-        replay=ReplayConfig(capacity=1_048_576, rarity=1.0),
-        reanalysis=ReanalysisConfig(num_positions=1024, priority="regret"),
-        learner=LearnerConfig(batch_size=1024, num_updates=12, learning_rate=2e-3, focus=0.5),
+        replay=ReplayConfig(capacity=2_097_152, rarity=1.0),
+        reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
+        learner=LearnerConfig(
+            batch_size=512,
+            num_updates=24,
+            optimizer="muon",
+            learning_rate=2e-3,
+            focus=0.25,
+        ),
         evaluation=EvaluationConfig(exact=size == 4),
-        num_iterations=560,
+        num_iterations=400,
+        overlap=True,
         report_every=20,
         checkpoint_every=80,
     )
