@@ -2,9 +2,9 @@
 
 xit train othello_4
 
-About 1,200 CPU seconds. Over all 53,651 unfinished positions, 7,912 of them critical, one seed: wrong in 6
-at budget 0, 0.08 % of the critical ones, none at 64. Certified from both seats at each. That agent comes with
-the product as `othello_4`.
+Three minutes on two cores. Of all 53,651 unfinished positions the reflex gets none wrong with seed 1, four
+with seeds 0 and 2; search at budget 64 none; all certified from both seats. The agent of seed 1 comes with the
+product as `othello_4`.
 """
 
 from exit.evaluate import EvaluationConfig
