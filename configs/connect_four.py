@@ -3,8 +3,8 @@
 `xit train connect_four`: an hour and a half on two cores that multiply bfloat16 (AVX-512 BF16), 4 GB of
 memory. The reflex then errs in 2.0 and 2.1 % of critical positions after random play, two seeds; search at
 budget 64 in 1.0 and 0.8 %, at 600 in 0.8 and 0.6 %; in those of strong play in 2.5 and 2.6 %, 1.2 and 1.2 %,
-0.9 and 0.7 %. A run of ten minutes wants a fixed decay: docs/amortization.md, "What is let go". The agent that
-comes with the product as `connect_four` was trained on a GPU, by `connect_four_gpu`.
+0.9 and 0.7 %. A run of ten minutes wants a fixed decay: docs/amortization.md, "What is let go". The agent
+that comes with the product as `connect_four` was trained on a GPU, by `connect_four_gpu`.
 """
 
 from exit.evaluate import EvaluationConfig

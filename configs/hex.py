@@ -2,8 +2,9 @@
 
 xit train hex_4
 
-About 20 minutes on two shared cores. Of all 4,336,607 critical positions the reflex gets 0.07 % wrong; of
-53,213 drawn from them, search at budgets 16 and 64 none.
+Eight minutes on two cores that multiply bfloat16 (AVX-512 BF16), and 4 GB of memory. Of all 8,188,705
+unfinished positions, 4,336,607 of them critical, the reflex gets 14 and 20 wrong, two seeds; certified from
+both seats with each.
 """
 
 from exit.evaluate import EvaluationConfig
