@@ -4,9 +4,10 @@ python benchmarks/causes.py [RUN] [--positions N] [--json FILE] [--quick]
 
 RUN is the directory of a run whose game has exact values; without one, 4x4 Othello is trained first, which
 takes minutes. Critical positions, N drawn from all or all if there are fewer, are sorted by how many examples
-of them, or of positions symmetric to them, are in the replay that the run has kept: those of which there are
-none were not met, or so long ago that they have been overwritten. Where the reflex errs and there are some,
-the newest of them, or the newest of those that prove the position, says whether search taught the mistake.
+of them, or of positions symmetric to them, the run draws from at its end: those of which there are none were
+not met, or so long ago that they have been overwritten. Where the reflex errs and there are some, what is
+learnt of the one searched last says whether search taught the mistake. Positions are told apart by 32 bits:
+of those not held, one in some thousands may be counted for another.
 """
 
 import argparse
@@ -26,12 +27,12 @@ from exit.catalog import load_config, with_overrides
 from exit.checkpoint import restore_latest
 from exit.cli.exact import load_exact
 from exit.devices import use_all_cores
-from exit.errors import UsageError
+from exit.errors import UsageError, UserError
 from exit.evaluate import critical_sample, decide, mistakes, rows_of
 from exit.fingerprint import classes
 from exit.iteration import RunState, init_run
 from exit.loop import train
-from exit.replay import Replay, rows_in_window
+from exit.replay import Replay, rows_at, rows_in_window
 from exit.runconfig import RunConfig
 from exit.solve import Exact
 
@@ -92,10 +93,9 @@ def _taught_wrong(
     rows, kept = rows[of_wanted], kept[of_wanted]
     if not len(rows):
         return kept
-    # Rows are in the order in which they were played.
-    order = np.lexsort((np.arange(len(rows)), np.asarray(replay.examples.solved)[rows], kept))
+    order = np.lexsort((-np.asarray(replay.age)[rows], kept))
     last = order[np.append(kept[order][1:] != kept[order][:-1], True)]
-    some = rows_of(replay.examples, rows[last])
+    some = rows_at(replay, jnp.asarray(rows[last]))
     found = exact.moves_fn(np.asarray(jax.vmap(exact.game.encode)(some.state)))
     return kept[last][_errs(np.asarray(some.action_weights), found.optimal)]
 
@@ -121,8 +121,11 @@ def main() -> None:
     use_all_cores()
     with tempfile.TemporaryDirectory() as folder:
         run_dir = options.run or _trained(Path(folder) / "run", quick=options.quick)
-        agent = Agent.load(run_dir)
-        replay = replay_of(run_dir, agent.config)
+        try:
+            agent = Agent.load(run_dir)
+            replay = replay_of(run_dir, agent.config)
+        except UserError as error:
+            parser.error(str(error))
     rows = measure(agent, load_exact(agent.game), replay, options.positions)
     print(f"{'examples held':<16}{'critical':>10}{'mistakes':>10}{'of them taught':>16}")
     for row in rows:

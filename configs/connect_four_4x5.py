@@ -1,8 +1,8 @@
 """Connect Four on 4 rows x 5 columns: 3,945,711 positions, a draw.
 
-`xit train connect_four_4x5`: about an hour on one core. Of all 1,709,487 critical positions the reflex gets
-268 wrong, 0.02 % (one seed), the empty board among them; search at budget 64 none of 55,026 drawn from them,
-certified from both seats.
+`xit train connect_four_4x5`: twelve minutes on two cores that multiply bfloat16 (AVX-512 BF16), and 5 GB of
+memory. Of all 1,709,487 critical positions the reflex gets 141 wrong, 0.008 % (one seed), the empty board
+among them.
 """
 
 from exit.learner import LearnerConfig
@@ -25,7 +25,7 @@ def config() -> RunConfig:
             num_steps=8,
             budget=16,
             max_random_plies=18,
-            random_moves=0.75,
+            random_moves=0.9,
             from_trees=True,
         ),
         replay=ReplayConfig(capacity=8_388_608, rarity=1.0),
@@ -35,6 +35,8 @@ def config() -> RunConfig:
             num_updates=24,
             optimizer="muon",
             learning_rate=2e-3,
+            # Many positions are never met: what is said of those is better where little is held on to.
+            weight_decay=0.25,
             focus=0.25,
         ),
         num_iterations=1000,

@@ -31,7 +31,7 @@ def config(size: int = 4, swap: int = 0) -> RunConfig:
             random_moves=0.75,
             from_trees=True,
         ),
-        replay=ReplayConfig(capacity=4_194_304 if size > 3 else 524_288, rarity=1.0),
+        replay=ReplayConfig(capacity=4_194_304 if size == 4 else 524_288, rarity=1.0),
         reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
         learner=LearnerConfig(
             batch_size=512,

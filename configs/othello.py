@@ -31,7 +31,7 @@ def config(size: int = 4) -> RunConfig:
             random_moves=0.9,
             from_trees=True,
         ),
-        replay=ReplayConfig(capacity=2_097_152, rarity=1.0),
+        replay=ReplayConfig(capacity=2_097_152 if size == 4 else 1_048_576, rarity=1.0),
         reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
         learner=LearnerConfig(
             batch_size=512,

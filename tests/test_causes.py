@@ -12,6 +12,7 @@ from exit.agent import Agent
 from exit.catalog import load_config, with_overrides
 from exit.errors import UsageError
 from exit.evaluate import critical_sample, decide, mistakes
+from exit.fingerprint import classes
 from exit.loop import train
 from exit.solve import exact_of
 
@@ -54,6 +55,14 @@ def test_mistakes_are_taught_where_the_targets_are_for_them(run_dir: Path):
     none, met = taught(optimal.astype(np.float32))
     assert none == 0 < met
     assert taught(1.0 - optimal) == (met, met)
+    # The first example of each position, searched again, counts in place of those played after it.
+    _, first = np.unique(classes(replay.examples.state, game=agent.game), return_index=True)
+    weights = 1.0 - optimal
+    weights[first] = optimal[first]
+    age = np.asarray(replay.age).copy()
+    age[first] = -1
+    replay = replay._replace(age=jnp.asarray(age))
+    assert taught(weights) == (0, met)
 
 
 def test_a_run_without_a_checkpoint_is_refused(tmp_path: Path):
