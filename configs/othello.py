@@ -2,9 +2,9 @@
 
 xit train othello_4
 
-Three to four minutes on two cores. Of all 53,651 unfinished positions the reflex gets none wrong with seed 1, four
-with seeds 0 and 2; search at budget 64 none; all certified from both seats. The agent of seed 1 comes with
-the product as `othello_4`.
+Three to four minutes on two cores. Of all 53,651 unfinished positions the reflex gets none wrong with seed 1,
+four with seeds 0 and 2; search at budget 64 none; all certified from both seats. The agent of seed 1 comes
+with the product as `othello_4`.
 """
 
 from exit.evaluate import EvaluationConfig
