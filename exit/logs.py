@@ -32,7 +32,7 @@ class MetricsWriter:
     def write(self, metrics: Metrics) -> None:
         """Adds one report and hands it to the operating system, so that a killed process loses no other.
 
-        A figure that is not finite is written as null: JSON has no word for it.
+        A figure that is not finite is written as null, for which JSON has no word; TensorBoard gets none.
 
         Raises:
           UserError: the disk is full.
@@ -46,7 +46,7 @@ class MetricsWriter:
                 f"cannot write {self.lines.name} ({error.strerror}); free space, "
                 "then run the same command again"
             ) from error
-        for name, value in metrics.items():
+        for name, value in row.items():
             if value is not None and name != "iteration":
                 self.tensorboard.add_scalar(name, float(value), int(row["iteration"] or 0))
 

@@ -57,5 +57,14 @@ def test_figures_that_are_not_finite_leave_valid_json(tmp_path: Path) -> None:
     assert json.loads(line) == {"iteration": 1, "value_loss": None, "grad_norm": None}
 
 
+def test_tensorboard_does_not_complain_of_figures_that_are_not_finite(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = open_metrics(tmp_path)
+    writer.write({"iteration": 1, "value_slope": math.nan, "grad_norm": math.inf, "entropy": 0.5})
+    writer.close()
+    assert caplog.messages == []
+
+
 def test_a_run_that_has_not_reported_has_no_reports(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / "absent") == []
