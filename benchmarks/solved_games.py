@@ -4,7 +4,7 @@ python benchmarks/solved_games.py [--json FILE] [--quick] [--runs DIR] [--max-po
 
 Trains each configuration and measures it at budgets 0 and 64, over all unfinished reachable positions or,
 with --max-positions, over a random sample of them. Runs are kept in DIR and continued from there, so
-finished ones are only measured. Takes about twenty minutes; --quick trains Nim alone.
+finished ones are only measured. --quick trains Nim alone.
 """
 
 import argparse
