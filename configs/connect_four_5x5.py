@@ -5,42 +5,20 @@ memory, 1.3 of it to solve the game once. Of 221,710 critical positions drawn fr
 wrong, of as many others 0.07 and 0.06 % (two seeds).
 """
 
-from exit.learner import LearnerConfig
+from configs._everywhere import learnt_everywhere
 from exit.loop import RunConfig
 from exit.network import MLPConfig
-from exit.reanalysis import ReanalysisConfig
-from exit.replay import ReplayConfig
-from exit.search import SearchConfig
-from exit.selfplay import SelfPlayConfig
 from games.connect_four import ConnectFour
 
 
 def config() -> RunConfig:
-    return RunConfig(
-        game=ConnectFour(rows=5, columns=5),
+    return learnt_everywhere(
+        ConnectFour(rows=5, columns=5),
         network=MLPConfig(width=1024, num_blocks=2, hidden=128, bfloat16=True, images=2),
-        search=SearchConfig(max_simulations=64),
-        self_play=SelfPlayConfig(
-            num_games=512,
-            num_steps=8,
-            budget=16,
-            max_random_plies=23,
-            random_moves=0.75,
-            from_trees=True,
-        ),
-        replay=ReplayConfig(capacity=8_388_608, rarity=1.0),
-        reanalysis=ReanalysisConfig(num_positions=512, priority="regret", budget=64),
-        learner=LearnerConfig(
-            batch_size=512,
-            num_updates=24,
-            optimizer="muon",
-            learning_rate=2e-3,
-            # Most positions are never met: what is said of those is better where little is held on to.
-            weight_decay=0.25,
-            focus=0.25,
-        ),
+        max_random_plies=23,
+        capacity=8_388_608,
+        # Most positions are never met: what is said of those is better where little is held on to.
+        weight_decay=0.25,
         num_iterations=2700,
-        overlap=True,
         report_every=100,
-        checkpoint_every=200,
     )
