@@ -26,8 +26,8 @@ def learnt_everywhere(
 ) -> RunConfig:
     """A run on a game small enough for most of its positions to be met.
 
-    Games begin at random, go on mostly at random, and (`from_trees`) begin inside search trees; what the replay
-    holds is drawn the more often the rarer it is, and searched again where the reflex falls shortest of search.
+    Games begin at random, go on mostly at random, and (`from_trees`) begin inside search trees. What the
+    replay holds is drawn the more often the rarer it is, and searched again where the reflex falls shortest.
     """
     return RunConfig(
         game=game,
