@@ -1,6 +1,7 @@
 """How much play is learnt per second of a CPU, beside the recipe that Pgx publishes, on 6x7 Connect Four.
 
 python benchmarks/learning.py [--json FILE] [--quick] [--minutes N] [--seeds N] [--arms ARM ...]
+    [--until-even]
 
 An arm is `pgx`, or a config of this project, or one with settings changed: `connect_four:seed=1`.
 Each seed of each arm runs in a process of its own, one after another. Measured is the reflex: the share of
@@ -10,6 +11,7 @@ while measuring and while compiling. For every other arm the last table tells th
 `pgx` has in the end. Nothing exact enters training.
 
 Takes --minutes (20) for each arm and seed, and a quarter of an hour more the first time, to label the sets.
+With --until-even the others stop as soon as they have been as good as `pgx` on each set, which is soon.
 """
 
 import argparse
@@ -90,8 +92,13 @@ def arm_of(name: str, seed: int) -> Arm:
     )
 
 
-def run(name: str, seed: int, seconds: float, sets: dict[str, Yardstick]) -> Iterator[dict[str, Any]]:
-    """Learn for so many seconds of wall time; figures as it goes, further and further apart."""
+def run(
+    name: str, seed: int, seconds: float, sets: dict[str, Yardstick], goals: dict[str, float]
+) -> Iterator[dict[str, Any]]:
+    """Learn for so many seconds of wall time, or until each set named in `goals` was once wrong that rarely.
+
+    Yields figures as it goes, further and further apart.
+    """
     arm = arm_of(name, seed)
     fresh = jax.device_get(arm.state)
     compiling = time.process_time()
@@ -103,7 +110,8 @@ def run(name: str, seed: int, seconds: float, sets: dict[str, Yardstick]) -> Ite
     compiling = time.process_time() - compiling
     wall = cpu = due = 0.0
     iterations = 0
-    while wall < seconds and iterations != arm.num_iterations:
+    open_goals = set(goals)
+    while wall < seconds and iterations != arm.num_iterations and (open_goals or not goals):
         wall_begun, cpu_begun = time.perf_counter(), time.process_time()
         state = jax.block_until_ready(arm.step_fn(state))
         wall += time.perf_counter() - wall_begun
@@ -113,6 +121,7 @@ def run(name: str, seed: int, seconds: float, sets: dict[str, Yardstick]) -> Ite
             due = max(wall * _GROWTH, wall + 2)
             positions = iterations * arm.positions
             rates = mistake_rates(arm, state, sets)
+            open_goals -= {name for name in open_goals if rates[name] <= goals[name]}
             yield {
                 "iterations": iterations,
                 "positions": positions,
@@ -138,12 +147,14 @@ def mistake_rates(arm: Arm, state: Any, sets: dict[str, Yardstick]) -> dict[str,
     return rates
 
 
-def _child(name: str, seed: int, seconds: float, folder: Path, num: int, out: Path) -> None:
+def _child(
+    name: str, seed: int, seconds: float, folder: Path, num: int, goals: dict[str, float], out: Path
+) -> None:
     """One arm in this process; its rows go to a file and to the terminal."""
     use_all_cores()
     sets = load_sets(folder, num)
     rows = []
-    for row in run(name, seed, seconds, sets):
+    for row in run(name, seed, seconds, sets, goals):
         rows.append(row)
         rates = "".join(f"{row[name]:>10.2%}" for name in sets)
         print(
@@ -162,6 +173,12 @@ def load_sets(folder: Path, num: int) -> dict[str, Yardstick]:
 def seconds_to(rows: list[dict[str, Any]], name: str, rate: float) -> float | None:
     """CPU seconds until a set's mistake rate was first at most so much; None if it never was."""
     return next((row["cpu_seconds"] for row in rows if row[name] <= rate), None)
+
+
+def _rates_of_peer(runs: list[dict[str, Any]], seed: int) -> dict[str, float]:
+    """Mistake rate on each set that the peer of that seed had in the end; empty where it did not run."""
+    ends = [run["rows"][-1] for run in runs if run["arm"] == _PEER and run["seed"] == seed]
+    return {name: end[name] for end in ends for name in position_sets.MAIN_SETS}
 
 
 def _compare(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -198,12 +215,15 @@ def main() -> None:
     parser.add_argument(
         "--sets", type=Path, default=_ROOT / "runs" / "benchmarks" / "connect_four_sets", metavar="DIR"
     )
-    parser.add_argument("--child", nargs=3, metavar=("ARM", "SEED", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--until-even", action="store_true", help="stop the others once they have been as good as pgx"
+    )
+    parser.add_argument("--child", nargs=4, metavar=("ARM", "SEED", "GOALS", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     num, seconds = (50, 10.0) if options.quick else (2000, 60 * options.minutes)
     if options.child:
-        name, seed, out = options.child
-        _child(name, int(seed), seconds, options.sets, num, Path(out))
+        name, seed, goals, out = options.child
+        _child(name, int(seed), seconds, options.sets, num, json.loads(goals), Path(out))
         return
     load_sets(options.sets, num)
     runs: list[dict[str, Any]] = []
@@ -215,7 +235,8 @@ def main() -> None:
             print(f"{'iterations':>10}{'positions':>12}{'seconds':>9}{'CPU s':>9}{names}", flush=True)
             with tempfile.TemporaryDirectory() as scratch:
                 out = Path(scratch, "rows.json")
-                passed_on = [*sys.argv[1:], "--child", name, str(seed), str(out)]
+                goals = _rates_of_peer(runs, seed) if options.until_even else {}
+                passed_on = [*sys.argv[1:], "--child", name, str(seed), json.dumps(goals), str(out)]
                 subprocess.run([sys.executable, __file__, *passed_on], cwd=_ROOT, check=True)
                 runs.append({"arm": name, "seed": seed, "rows": json.loads(out.read_text())})
             compared = _compare(runs)
