@@ -8,10 +8,11 @@ Each seed of each arm runs in a process of its own, one after another. Measured 
 critical positions in which its move is a mistake, on sets that BitBully labelled (benchmarks/measuring/
 position_sets.py says which); the clock, which counts CPU seconds of all threads and wall time, is stopped
 while measuring and while compiling. For every other arm the last table tells the CPU seconds to the rate that
-`pgx` has in the end. Nothing exact enters training.
+`pgx` has in the end, and to the lowest that it ever had, since its rates go up and down. Nothing exact enters
+training.
 
 Takes --minutes (20) for each arm and seed, and a quarter of an hour more the first time, to label the sets.
-With --until-even the others stop as soon as they have been as good as `pgx` on each set, which is soon.
+With --until-even the others stop as soon as they have been as good as `pgx` ever was on each set.
 """
 
 import argparse
@@ -171,18 +172,22 @@ def load_sets(folder: Path, num: int) -> dict[str, Yardstick]:
 
 
 def seconds_to(rows: list[dict[str, Any]], name: str, rate: float) -> float | None:
-    """CPU seconds until a set's mistake rate was first at most so much; None if it never was."""
-    return next((row["cpu_seconds"] for row in rows if row[name] <= rate), None)
+    """CPU seconds of learning until a set's mistake rate was at most so much; None if it never was."""
+    return next((row["cpu_seconds"] for row in rows[1:] if row[name] <= rate), None)
 
 
 def _rates_of_peer(runs: list[dict[str, Any]], seed: int) -> dict[str, float]:
-    """Mistake rate on each set that the peer of that seed had in the end; empty where it did not run."""
-    ends = [run["rows"][-1] for run in runs if run["arm"] == _PEER and run["seed"] == seed]
-    return {name: end[name] for end in ends for name in position_sets.MAIN_SETS}
+    """Lowest mistake rate on each set that the peer of that seed had; empty where it did not run."""
+    found = [run["rows"] for run in runs if run["arm"] == _PEER and run["seed"] == seed]
+    return {name: _lowest(rows, name) for rows in found for name in position_sets.MAIN_SETS}
+
+
+def _lowest(rows: list[dict[str, Any]], name: str) -> float:
+    return min(row[name] for row in rows[1:])
 
 
 def _compare(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """CPU seconds of each other arm to what the peer of the same seed reached, and the peer's own."""
+    """CPU seconds of each other arm to the last and lowest rates of the peer of its seed, and the peer's."""
     peers = {run["seed"]: run["rows"] for run in runs if run["arm"] == _PEER}
     compared = []
     for found in runs:
@@ -190,18 +195,23 @@ def _compare(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if found["arm"] == _PEER or not peer:
             continue
         for name in position_sets.MAIN_SETS:
-            needed = seconds_to(found["rows"], name, peer[-1][name])
-            compared.append(
-                {
-                    "arm": found["arm"],
-                    "seed": found["seed"],
-                    "set": name,
-                    "peer_rate": peer[-1][name],
-                    "peer_cpu_seconds": peer[-1]["cpu_seconds"],
-                    "cpu_seconds": needed,
-                    "times_faster": None if needed is None else peer[-1]["cpu_seconds"] / needed,
-                }
-            )
+            lowest = _lowest(peer, name)
+            for rate, took in (
+                (peer[-1][name], peer[-1]["cpu_seconds"]),
+                (lowest, seconds_to(peer, name, lowest) or 0.0),
+            ):
+                needed = seconds_to(found["rows"], name, rate)
+                compared.append(
+                    {
+                        "arm": found["arm"],
+                        "seed": found["seed"],
+                        "set": name,
+                        "peer_rate": rate,
+                        "peer_cpu_seconds": took,
+                        "cpu_seconds": needed,
+                        "times_faster": None if needed is None else took / needed,
+                    }
+                )
     return compared
 
 
@@ -216,7 +226,9 @@ def main() -> None:
         "--sets", type=Path, default=_ROOT / "runs" / "benchmarks" / "connect_four_sets", metavar="DIR"
     )
     parser.add_argument(
-        "--until-even", action="store_true", help="stop the others once they have been as good as pgx"
+        "--until-even",
+        action="store_true",
+        help="stop the others once they have been as good as pgx ever was",
     )
     parser.add_argument("--child", nargs=4, metavar=("ARM", "SEED", "GOALS", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()

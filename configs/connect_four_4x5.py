@@ -1,8 +1,8 @@
 """Connect Four on 4 rows x 5 columns: 3,945,711 positions, a draw.
 
 `xit train connect_four_4x5`: twelve minutes on two cores that multiply bfloat16 (AVX-512 BF16), and 5 GB of
-memory. Of all 1,709,487 critical positions the reflex gets 141 wrong, 0.008 % (one seed), the empty board
-among them.
+memory. Of all 3,100,379 unfinished positions the reflex gets 141 wrong with seed 0, the empty board among
+them, 126 with seed 1, certified from both seats. The agent of seed 1 comes with the product, under this name.
 """
 
 from configs._everywhere import learnt_everywhere

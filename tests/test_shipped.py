@@ -24,7 +24,8 @@ def test_it_acts(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "positions", "mistakes"), [("connect_four_4x4", 134_289, 0), ("othello_4", 53_651, 0)]
+    ("name", "positions", "mistakes"),
+    [("connect_four_4x4", 134_289, 0), ("connect_four_4x5", 3_100_379, 126), ("othello_4", 53_651, 0)],
 )
 def test_its_reflex_is_wrong_hardly_anywhere_and_never_loses_a_point(
     name: str, positions: int, mistakes: int
