@@ -21,8 +21,8 @@ from exit.evaluate import Figures, MeasureFn, critical_sample, measure_fn_of
 from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.learner import LearnerMetrics
 from exit.logs import open_metrics, read_metrics
-from exit.network import Params, make_network
-from exit.portable import load_portable, params_of, save_portable, snapshot_path
+from exit.network import Params, knowing_images, make_network, num_images_of
+from exit.portable import Portable, load_portable, params_of, save_portable, snapshot_path
 from exit.programs import kept
 from exit.replay import composition
 from exit.rundir import claim, read_info, settings_of
@@ -230,4 +230,14 @@ def _start_params(config: RunConfig) -> Params | None:
     path = trained_agent(config.start_from) or Path(config.start_from)
     if path.is_dir():
         raise UsageError(f"{path} is a directory; `xit export {path} FILE.npz` makes a file to start from")
-    return params_of(load_portable(path), acting_template(config), path, settings_of(config))
+    start = _for_images(load_portable(path), num_images_of(config.network))
+    return params_of(start, acting_template(config), path, settings_of(config))
+
+
+def _for_images(start: Portable, num_images: int) -> Portable:
+    """The agent for a network that knows so many mirror images, where its own is a perceptron of none."""
+    settings = start.info.settings
+    plain = settings.get("network.type") == "MLPConfig" and settings.get("network.images") in (None, 1)
+    if num_images == 1 or not plain:
+        return start
+    return start._replace(leaves=knowing_images(start.leaves, num_images))

@@ -37,7 +37,8 @@ class RunConfig:
       keep_checkpoints: checkpoints kept.
       snapshots: keep the agent as it is after 1, 2, 4, 8, ... iterations, each as a small file.
       start_from: an agent's file, or the name of an agent that comes with the product, whose parameters
-        the run starts from; None starts from random ones.
+        the run starts from; None starts from random ones. Where the run's perceptron knows mirror images
+        (`network.images`), it may start from one that knows none, that many times narrower.
       seed: of all that is drawn at random.
     """
 

@@ -12,7 +12,8 @@ from exit import learner as learner_module
 from exit.game import Game, symmetric_observations_of, symmetries_of
 from exit.iteration import RunConfig
 from exit.learner import LearnerConfig
-from exit.network import MLPConfig, make_network
+from exit.leaves import flatten, unflatten
+from exit.network import MLPConfig, knowing_images, make_network
 from exit.network.layers import layer_factory
 from exit.network.mirrors import mirrors_of
 from exit.network.symmetric import Norm, SpectralLinear, spectrum
@@ -104,6 +105,31 @@ def test_a_plain_perceptron_knows_no_symmetry() -> None:
     predict = make_network(_config(None), game).predict
     params = random_params(game, _config(None))
     assert float(jnp.abs(predict(params, seen)[1] - predict(params, seen[:, :, ::-1])[1]).max()) > 0.01
+
+
+@pytest.mark.parametrize("num_blocks", [0, 2])
+@GAMES
+def test_made_of_a_plain_perceptron_it_says_the_mean_over_images(
+    game: Game, images: int, num_blocks: int
+) -> None:
+    plain = MLPConfig(width=16, num_blocks=num_blocks, hidden=8)
+    wide = MLPConfig(width=16 * images, num_blocks=num_blocks, hidden=8 * images, images=images)
+    params, network = random_params(game, plain), make_network(wide, game)
+    made = jax.tree.map(jnp.asarray, unflatten(network.shapes(), knowing_images(flatten(params), images)))
+    mirrors = mirrors_of(game, images)
+    seen = np.random.default_rng(0).normal(size=(12, mirrors.entries.shape[1])).astype(np.float32)
+    if num_blocks:
+        # Blocks normalise the images together, which is the same where they are alike.
+        seen = np.mean([seen[:, entries] for entries in mirrors.entries], axis=0)
+    predict = jax.jit(make_network(plain, game).predict)
+    shape = (len(seen), *game.observation_shape)
+    said = [
+        np.asarray(predict(params, seen[:, entries].reshape(shape))[0])[:, moved]
+        for entries, moved in zip(mirrors.entries, mirrors.actions, strict=True)
+    ]
+    logits = np.asarray(jax.jit(network.predict)(made, seen.reshape(shape))[0])
+    np.testing.assert_allclose(logits, np.mean(said, axis=0), atol=1e-4)
+    assert np.abs(said[0] - logits).max() > 0.01
 
 
 @pytest.mark.parametrize("images", [2, 4])

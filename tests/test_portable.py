@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from exit.checkpoint import restore, steps
 from exit.cli import run
 from exit.errors import UsageError, UserError
 from exit.loop import acting_template, train
+from exit.network import make_network, mirrors_of
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import assert_same_bits, tiny_config
 
@@ -202,6 +204,28 @@ def test_a_run_starts_from_a_file(file: Path, tmp_path: Path) -> None:
         jax.tree.leaves(params), jax.tree.leaves(Agent.load(file).params), strict=True
     ):
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_run_that_knows_mirror_images_starts_from_a_perceptron_that_does_not(
+    file: Path, tmp_path: Path
+) -> None:
+    slow = dataclasses.replace(tiny_config().learner, learning_rate=1e-20)
+    plain = tiny_config().network
+    wide = dataclasses.replace(plain, width=2 * plain.width, images=2)
+    config = tiny_config(start_from=str(file), network=wide, learner=slow, num_iterations=1)
+    train(config, tmp_path / "run", config_name="tic_tac_toe")
+    found = restore(tmp_path / "run", 1, {"acting": acting_template(config)})["acting"]
+    params = jax.tree.map(jnp.asarray, found)
+    # The empty board is its own mirror image.
+    game = config.game
+    empty = game.observe(game.init())[None]
+    logits, value = make_network(wide, game).predict(params, empty)
+    plain_logits, plain_value = make_network(plain, game).predict(Agent.load(file).params, empty)
+    np.testing.assert_allclose(value, plain_value, atol=1e-5)
+    np.testing.assert_allclose(
+        logits, (plain_logits + plain_logits[:, mirrors_of(game, 2).actions[1]]) / 2, atol=1e-5
+    )
+    assert np.ptp(np.asarray(logits)) > 0
 
 
 def test_a_run_that_goes_on_needs_its_start_no_more(file: Path, tmp_path: Path) -> None:

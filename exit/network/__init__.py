@@ -17,6 +17,7 @@ from exit.network.config import (
 from exit.network.history import Memory, newest_event
 from exit.network.make import LAST_LAYERS, Network, Params, PredictFn, Recurrence, make_network, recurrence_of
 from exit.network.mirrors import mirrors_of
+from exit.network.plain import knowing_images
 
 __all__ = [
     "LAST_LAYERS",
@@ -32,6 +33,7 @@ __all__ = [
     "SequenceConfig",
     "TransformerConfig",
     "in_single_precision",
+    "knowing_images",
     "make_network",
     "mirrors_of",
     "newest_event",
