@@ -1,18 +1,19 @@
 """How much play is learnt per second of a CPU, beside the recipe that Pgx publishes, on 6x7 Connect Four.
 
 python benchmarks/learning.py [--json FILE] [--quick] [--minutes N] [--seeds N] [--arms ARM ...]
-    [--until-even]
+    [--until-even] [--sets DIR]
 
-An arm is `pgx`, or a config of this project, or one with settings changed: `connect_four:seed=1`.
+An arm is `pgx`, or a config of this project, or one with settings changed, as in
+`connect_four:num_iterations=600`.
 Each seed of each arm runs in a process of its own, one after another. Measured is the reflex: the share of
 critical positions in which its move is a mistake, on sets that BitBully labelled (benchmarks/measuring/
 position_sets.py says which); the clock, which counts CPU seconds of all threads and wall time, is stopped
-while measuring and while compiling. For every other arm the last table tells the CPU seconds to the rate that
-`pgx` has in the end, and to the lowest that it ever had, since its rates go up and down. Nothing exact enters
-training.
+while measuring and while compiling. The last lines tell how many CPU seconds `pgx` and every other arm of its
+seed took to the rate that `pgx` has in the end, and to the lowest that it had, since its rates go up and down.
+Nothing exact enters training.
 
 Takes --minutes (20) for each arm and seed, and a quarter of an hour more the first time, to label the sets.
-With --until-even the others stop as soon as they have been as good as `pgx` ever was on each set.
+With --until-even every arm after `pgx` stops once it has been as good on each set as `pgx` ever was.
 """
 
 import argparse
@@ -122,7 +123,7 @@ def run(
             due = max(wall * _GROWTH, wall + 2)
             positions = iterations * arm.positions
             rates = mistake_rates(arm, state, sets)
-            open_goals -= {name for name in open_goals if rates[name] <= goals[name]}
+            open_goals -= {each for each in open_goals if rates[each] <= goals[each]}
             yield {
                 "iterations": iterations,
                 "positions": positions,
@@ -195,21 +196,19 @@ def _compare(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if found["arm"] == _PEER or not peer:
             continue
         for name in position_sets.MAIN_SETS:
-            lowest = _lowest(peer, name)
-            for rate, took in (
-                (peer[-1][name], peer[-1]["cpu_seconds"]),
-                (lowest, seconds_to(peer, name, lowest) or 0.0),
-            ):
-                needed = seconds_to(found["rows"], name, rate)
+            for which, rate in (("last", peer[-1][name]), ("lowest", _lowest(peer, name))):
+                # The first time for either, since either may have gone up again.
+                took, needed = (seconds_to(rows, name, rate) for rows in (peer, found["rows"]))
                 compared.append(
                     {
                         "arm": found["arm"],
                         "seed": found["seed"],
                         "set": name,
+                        "which": which,
                         "peer_rate": rate,
                         "peer_cpu_seconds": took,
                         "cpu_seconds": needed,
-                        "times_faster": None if needed is None else took / needed,
+                        "times_faster": None if needed is None or took is None else took / needed,
                     }
                 )
     return compared
@@ -228,7 +227,7 @@ def main() -> None:
     parser.add_argument(
         "--until-even",
         action="store_true",
-        help="stop the others once they have been as good as pgx ever was",
+        help="stop arms after pgx once they have been as good on each set as pgx ever was",
     )
     parser.add_argument("--child", nargs=4, metavar=("ARM", "SEED", "GOALS", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -237,6 +236,10 @@ def main() -> None:
         name, seed, goals, out = options.child
         _child(name, int(seed), seconds, options.sets, num, json.loads(goals), Path(out))
         return
+    if options.until_even and options.arms[0] != _PEER:
+        parser.error(f"--until-even compares with {_PEER}; name it as the first of --arms")
+    if seconds <= 0:
+        parser.error(f"--minutes is {options.minutes:g}; it must be more than 0")
     load_sets(options.sets, num)
     runs: list[dict[str, Any]] = []
     compared: list[dict[str, Any]] = []
@@ -254,6 +257,10 @@ def main() -> None:
             compared = _compare(runs)
             if options.json:
                 options.json.write_text(json.dumps({"runs": runs, "compared": compared}, indent=1) + "\n")
+    _print_compared(compared)
+
+
+def _print_compared(compared: list[dict[str, Any]]) -> None:
     for row in compared:
         reached = (
             "never"
@@ -261,8 +268,8 @@ def main() -> None:
             else f"{row['cpu_seconds']:.0f}, {row['times_faster']:.1f} times fewer"
         )
         print(
-            f"{row['arm']}, seed {row['seed']}, {row['set']}: {row['peer_rate']:.2%} takes pgx "
-            f"{row['peer_cpu_seconds']:.0f} CPU s, here {reached}"
+            f"{row['arm']}, seed {row['seed']}, {row['set']}: {row['peer_rate']:.2%}, the {row['which']} of "
+            f"pgx, takes it {row['peer_cpu_seconds']:.0f} CPU s, here {reached}"
         )
 
 

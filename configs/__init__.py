@@ -1,1 +1,4 @@
-"""Training settings, one file each: `configs/NAME.py` with a `config()` function is found by its name."""
+"""Training settings, one file each: `configs/NAME.py` with a `config()` function is found by its name.
+
+What several share is in files that begin with `_`.
+"""

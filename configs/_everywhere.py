@@ -23,11 +23,12 @@ def learnt_everywhere(
     exact: bool = True,
     num_iterations: int,
     report_every: int,
+    checkpoint_every: int,
 ) -> RunConfig:
-    """A run on a game small enough for most of its positions to be met.
+    """A run whose games go everywhere: they begin at random and go on mostly at random.
 
-    Games begin at random, go on mostly at random, and (`from_trees`) begin inside search trees. What the
-    replay holds is drawn the more often the rarer it is, and searched again where the reflex falls shortest.
+    With `from_trees` it also learns proven positions from inside the trees. What the replay holds is drawn
+    the more often the rarer it is, and searched again where the reflex gives most away.
     """
     return RunConfig(
         game=game,
@@ -55,5 +56,5 @@ def learnt_everywhere(
         num_iterations=num_iterations,
         overlap=True,
         report_every=report_every,
-        checkpoint_every=2 * report_every,
+        checkpoint_every=checkpoint_every,
     )

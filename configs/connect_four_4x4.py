@@ -20,4 +20,5 @@ def config() -> RunConfig:
         capacity=1_048_576,
         num_iterations=400,
         report_every=20,
+        checkpoint_every=80,
     )

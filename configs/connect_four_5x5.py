@@ -21,4 +21,5 @@ def config() -> RunConfig:
         weight_decay=0.25,
         num_iterations=2700,
         report_every=100,
+        checkpoint_every=200,
     )

@@ -23,4 +23,5 @@ def config(size: int = 4) -> RunConfig:
         exact=size == 4,
         num_iterations=400,
         report_every=20,
+        checkpoint_every=80,
     )

@@ -97,6 +97,12 @@ def test_a_wrong_game_name_is_answered_with_what_is_allowed(name, message):
     assert "\n" not in str(caught.value)
 
 
+def test_what_configs_share_is_no_config():
+    assert "_everywhere" not in config_names()
+    with pytest.raises(UsageError, match="unknown config '_everywhere'"):
+        load_config("_everywhere")
+
+
 def test_every_config_loads_by_name():
     for name in config_names():
         assert isinstance(load_config(name).game, Game)

@@ -10,7 +10,7 @@ from exit.agent import Agent
 from exit.bench import bench
 from exit.catalog import trained_names
 from exit.cli.exact import load_exact
-from exit.evaluate import decide, mistakes, random_positions, yardstick
+from exit.evaluate import critical_sample, decide, mistakes, random_positions, yardstick
 from exit.solve import exact_of_library
 
 
@@ -25,7 +25,12 @@ def test_it_acts(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "positions", "mistakes"),
-    [("connect_four_4x4", 134_289, 0), ("connect_four_4x5", 3_100_379, 126), ("othello_4", 53_651, 0)],
+    [
+        ("connect_four_4x4", 134_289, 0),
+        # 126, but that another processor may round otherwise.
+        pytest.param("connect_four_4x5", 3_100_379, 130, marks=[pytest.mark.slow, pytest.mark.computes]),
+        ("othello_4", 53_651, 0),
+    ],
 )
 def test_its_reflex_is_wrong_hardly_anywhere_and_never_loses_a_point(
     name: str, positions: int, mistakes: int
@@ -36,6 +41,16 @@ def test_its_reflex_is_wrong_hardly_anywhere_and_never_loses_a_point(
     assert round(figures["budgets"][0]["mistake_rate"] * positions) <= mistakes
     assert figures["certified"]
     assert figures["exploitability"] == 0
+
+
+@pytest.mark.slow
+def test_the_reflex_of_hex_is_wrong_hardly_anywhere() -> None:
+    agent = Agent.load("hex_4")
+    exact = load_exact(agent.game)
+    states, moves = critical_sample(exact, 100_000)
+    assert len(moves.values) > 50_000
+    # 14 of all 4,336,607, see docs/figures.md.
+    assert mistakes(decide(agent.act, states, 0), moves).sum() <= 5
 
 
 def test_the_reflex_on_6x7_seldom_errs_where_random_play_leads(tmp_path: Path) -> None:

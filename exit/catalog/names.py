@@ -3,7 +3,7 @@
 Nothing is registered: a module of the package `games` that has `make(*sizes)` is a game, a module of the
 package `configs` that has `config(*sizes)` is a config. Both packages are looked up by name when asked, so
 that the engine depends on neither. The module of a name that begins with a digit, which no module's name may,
-has `game_` before it.
+has `game_` before it; one whose name begins with `_` is neither.
 
 A module whose `make` or `config` takes one text instead of sizes is a shelf of games from elsewhere:
 `SHELF:NAME` is the one that it knows as NAME. Its `names()` lists them.

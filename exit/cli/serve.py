@@ -82,13 +82,15 @@ def serve(
 
 
 def _get_ready(desks: "list[Desk]") -> None:
-    """Exact values, then programs that later questions need."""
+    """Exact values of the first, programs of the others, their exact values, what later questions need."""
     from exit.web import find_exact, warm_up, warm_up_rest
 
-    for desk in desks:
-        find_exact(desk, _exact)
-    for desk in desks[1:]:
+    first, *others = desks
+    find_exact(first, _exact)
+    for desk in others:
         warm_up(desk)
+    for desk in others:
+        find_exact(desk, _exact)
     for desk in desks:
         warm_up_rest(desk)
 
