@@ -9,8 +9,8 @@ Each seed of each arm runs in a process of its own, one after another. Measured 
 critical positions in which its move is a mistake, on sets that BitBully labelled (benchmarks/measuring/
 position_sets.py says which); the clock, which counts CPU seconds of all threads and wall time, is stopped
 while measuring and while compiling. The last lines tell how many CPU seconds `pgx` and every other arm of its
-seed took to the rate that `pgx` has in the end, and to the lowest that it had, since its rates go up and down.
-Nothing exact enters training.
+seed took to the rate that `pgx` has in the end, and to the lowest that it had, since its rates go up and
+down. Nothing exact enters training.
 
 Takes --minutes (20) for each arm and seed, and a quarter of an hour more the first time, to label the sets.
 With --until-even every arm after `pgx` stops once it has been as good on each set as `pgx` ever was.
