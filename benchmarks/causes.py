@@ -34,6 +34,7 @@ from exit.iteration import RunState, init_run
 from exit.loop import train
 from exit.replay import Replay, rows_at, rows_in_window
 from exit.runconfig import RunConfig
+from exit.rundir import read_info
 from exit.solve import Exact
 
 _UPTO = (0, 3, 15, 63, 255)
@@ -113,8 +114,14 @@ def _trained(run_dir: Path, *, quick: bool) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", nargs="?", type=Path, metavar="RUN")
-    parser.add_argument("--positions", type=int, default=200_000, metavar="N")
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="directory of a run")
+    parser.add_argument(
+        "--positions",
+        type=int,
+        default=200_000,
+        metavar="N",
+        help="critical positions (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--quick", action="store_true", help="without RUN: some iterations of tic-tac-toe")
     options = parser.parse_args()
@@ -122,11 +129,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run_dir = options.run or _trained(Path(folder) / "run", quick=options.quick)
         try:
+            # What is no run has no replay; this says so best.
+            read_info(run_dir)
             agent = Agent.load(run_dir)
             replay = replay_of(run_dir, agent.config)
         except UserError as error:
             parser.error(str(error))
     rows = measure(agent, load_exact(agent.game), replay, options.positions)
+    print(
+        "Critical positions by how many examples of them the replay holds; the reflex's mistakes there, and"
+    )
+    print("those for which search, when it was last asked, preferred a mistake too.")
     print(f"{'examples held':<16}{'critical':>10}{'mistakes':>10}{'of them taught':>16}")
     for row in rows:
         lowest, highest = row["examples"]

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from exit.catalog import trained_agent
+from exit.catalog import did_you_mean, trained_agent, trained_names
 from exit.checkpoint import WarnFn, restore_latest, save, steps
 from exit.clock import Clock
 from exit.devices import everywhere, placed
@@ -22,7 +22,7 @@ from exit.iteration import RunConfig, RunState, init_run, iterate
 from exit.learner import LearnerMetrics
 from exit.logs import open_metrics, read_metrics
 from exit.network import Params, knowing_images, make_network, num_images_of
-from exit.portable import Portable, load_portable, params_of, save_portable, snapshot_path
+from exit.portable import SUFFIX, Portable, load_portable, params_of, save_portable, snapshot_path
 from exit.programs import kept
 from exit.replay import composition
 from exit.rundir import claim, read_info, settings_of
@@ -228,6 +228,11 @@ def _start_params(config: RunConfig) -> Params | None:
     if config.start_from is None:
         return None
     path = trained_agent(config.start_from) or Path(config.start_from)
+    if path.suffix != SUFFIX and not path.exists():
+        advice = "`xit doctor` lists those that come with xit, and `xit export` makes a file of a run"
+        raise UsageError(
+            f"there is no agent {config.start_from}{did_you_mean(path.name, trained_names(), advice)}"
+        )
     if path.is_dir():
         raise UsageError(f"{path} is a directory; `xit export {path} FILE.npz` makes a file to start from")
     start = _for_images(load_portable(path), num_images_of(config.network))

@@ -18,7 +18,7 @@ from exit.checkpoint import restore, steps
 from exit.cli import run
 from exit.errors import UsageError, UserError
 from exit.loop import acting_template, train
-from exit.network import make_network, mirrors_of
+from exit.network import MLPConfig, make_network, mirrors_of
 from games.tic_tac_toe import TicTacToe
 from tests.tiny import assert_same_bits, tiny_config
 
@@ -211,6 +211,7 @@ def test_a_run_that_knows_mirror_images_starts_from_a_perceptron_that_does_not(
 ) -> None:
     slow = dataclasses.replace(tiny_config().learner, learning_rate=1e-20)
     plain = tiny_config().network
+    assert isinstance(plain, MLPConfig)
     wide = dataclasses.replace(plain, width=2 * plain.width, images=2)
     config = tiny_config(start_from=str(file), network=wide, learner=slow, num_iterations=1)
     train(config, tmp_path / "run", config_name="tic_tac_toe")
@@ -247,7 +248,9 @@ def test_a_run_cannot_start_from_another_network(file: Path, tmp_path: Path) -> 
         UsageError, match=r"is a directory; `xit export .*FILE\.npz` makes a file to start from"
     ):
         train(tiny_config(start_from=str(tmp_path)), tmp_path / "run", config_name="tic_tac_toe")
-    with pytest.raises(UsageError, match="there is no file nobody"):
-        train(tiny_config(start_from="nobody"), tmp_path / "other", config_name="tic_tac_toe")
+    with pytest.raises(UsageError, match=r"there is no file nobody\.npz"):
+        train(tiny_config(start_from="nobody.npz"), tmp_path / "other", config_name="tic_tac_toe")
+    with pytest.raises(UsageError, match=r"there is no agent othelo_4; did you mean 'othello_4'"):
+        train(tiny_config(start_from="othelo_4"), tmp_path / "other", config_name="tic_tac_toe")
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "other").exists()
