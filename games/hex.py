@@ -226,7 +226,7 @@ class Hex:
         return np.stack([entries, entries[::-1, ::-1]]).reshape(2, -1)
 
     def render(self, state: HexState) -> str:
-        """The rhombus, X for the first player, who joins top and bottom."""
+        """The rhombus, X for the first player, and whose sides are whose."""
         mine, theirs = map(bb.whole_number, (state.mine, state.theirs))
         x, o = (mine, theirs) if bool(state.first) else (theirs, mine)
         marks = ["X" if x >> cell & 1 else "O" if o >> cell & 1 else "." for cell in range(self._num_cells)]
@@ -235,7 +235,7 @@ class Hex:
         for row in range(self.size):
             label = " " * row + str(row + 1).rjust(margin - 1)
             lines.append(" ".join([label, *marks[row * self.size : (row + 1) * self.size]]))
-        return "\n".join(lines)
+        return "\n".join([*lines, "X joins top and bottom, O left and right"])
 
     def action_name(self, action: int) -> str:
         if action == self._num_cells:

@@ -16,6 +16,7 @@ from exit.agent import Agent
 from exit.bench import bench
 from exit.card import write_card
 from exit.cli import run
+from exit.cli.bench import rate_text
 from exit.solve import exact_of
 
 Captured = pytest.CaptureFixture[str]
@@ -100,8 +101,11 @@ def test_the_same_command_finds_a_finished_run_complete(
 
 
 def test_another_configuration_is_refused(trained: _Run, capsys: Captured) -> None:
+    capsys.readouterr()
     assert run([*trained.command, "--set", "learner.learning_rate=0.5"]) == 2
-    assert "learner.learning_rate=0.002, not 0.5" in _error_line(capsys)
+    said = capsys.readouterr()
+    assert "learner.learning_rate=0.002, not 0.5" in said.err
+    assert said.out == ""
 
 
 def test_an_unknown_setting_is_named_with_the_nearest(trained: _Run, capsys: Captured) -> None:
@@ -126,6 +130,21 @@ def test_a_run_directory_that_cannot_be_made_is_named(
     blocked.write_text("")
     assert run([*trained.command[:2], "--run-dir", str(blocked / "run")]) == 1
     assert str(blocked) in _error_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("rate", "says"),
+    [
+        (None, "-"),
+        (0.0, "0.00%"),
+        (1 / 8_188_705, "<0.0001%"),
+        (14 / 8_188_705, "0.00017%"),
+        (126 / 1_709_487, "0.0074%"),
+        (0.0123, "1.23%"),
+    ],
+)
+def test_mistakes_that_are_rare_do_not_round_to_none(rate: float | None, says: str) -> None:
+    assert rate_text(rate) == says
 
 
 @pytest.mark.parametrize("command", [["bench"], ["act", "--budget", "1"], ["play"]])

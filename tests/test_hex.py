@@ -266,12 +266,16 @@ def test_keys_are_short(game, num_words):
     assert game.encode(game.init()).shape == (num_words,)
 
 
+_SIDES = "\nX joins top and bottom, O left and right"
+
+
 def test_the_board_is_a_rhombus():
     game = Hex(3)
     state, _ = play(game, (1, 3, 4))
-    assert game.render(state) == "  a b c\n1 . X .\n 2 O X .\n  3 . . ."
+    assert game.render(state) == "  a b c\n1 . X .\n 2 O X .\n  3 . . ." + _SIDES
     images, actions = game.symmetries(state)
-    assert game.render(jax.tree.map(lambda leaf: leaf[1], images)) == "  a b c\n1 . . .\n 2 . X O\n  3 . X ."
+    turned = game.render(jax.tree.map(lambda leaf: leaf[1], images))
+    assert turned == "  a b c\n1 . . .\n 2 . X O\n  3 . X ." + _SIDES
     assert actions[1].tolist() == [8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert [game.action_name(action) for action in (0, 1, 3)] == ["a1", "b1", "a2"]
 
@@ -280,7 +284,7 @@ def test_a_swap_takes_the_stone_to_its_mirror_image():
     game = Hex(3, swap=True)
     assert game.action_name(9) == "swap"
     state, _ = play(game, (1, 9))
-    assert game.render(state) == "  a b c\n1 . . .\n 2 O . .\n  3 . . ."
+    assert game.render(state) == "  a b c\n1 . . .\n 2 O . .\n  3 . . ." + _SIDES
     assert game.legal_actions(state).tolist() == [
         True,
         True,

@@ -240,9 +240,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
     interval = row["ci95"]["mistake_rate"]
     return [
         str(row["budget"]),
-        console.percent(row["mistake_rate"]),
+        rate_text(row["mistake_rate"]),
         _percents(interval),
-        console.percent(row["critical_mistake_rate"]),
+        rate_text(row["critical_mistake_rate"]),
         f"{row['mean_regret']:.5f}",
         f"{row['max_regret']:.4g}",
         f"{row['value_mae']:.4f}",
@@ -251,6 +251,13 @@ def _cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
+def rate_text(rate: float | None) -> str:
+    """A rate in percent; of the rarest mistakes in millions of positions with as many digits as they need."""
+    if not rate or rate >= 1e-4:
+        return console.percent(rate)
+    return f"{100 * rate:.2g}%" if rate >= 1e-6 else "<0.0001%"
+
+
 def _percents(interval: list[float] | None) -> str:
     """An interval of rates."""
-    return "-" if interval is None else f"{console.percent(interval[0])} to {console.percent(interval[1])}"
+    return "-" if interval is None else f"{rate_text(interval[0])} to {rate_text(interval[1])}"

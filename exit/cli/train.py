@@ -57,7 +57,6 @@ def train(
         config_name = str(Path(config_name).resolve())
     console.prepare_json(json_path)
     of_game = "" if Path(config_name).stem == config.game.name else f" (game {config.game.name})"
-    console.say(f"training {config_name}{of_game} in {run_dir}")
     # Only now, since importing the training program takes seconds.
     from exit.checkpoint import steps
     from exit.logs import read_metrics
@@ -66,11 +65,13 @@ def train(
 
     if saved := steps(run_dir):
         require_settings(run_dir, read_info(run_dir), config)
+    console.say(f"training {config_name}{of_game} in {run_dir}")
+    if saved:
         console.say(f"continuing after iteration {saved[-1]}")
     latest: dict[str, float | int | None] = {}
     invocation.when_interrupted = lambda: _when_interrupted(latest, steps(run_dir))
     with console.Progress("training") as progress:
-        progress.update("compiling")
+        progress.update("compiling, for a minute or so the first time")
 
         def report(metrics: Mapping[str, float | int | None]) -> None:
             latest.clear()

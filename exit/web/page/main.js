@@ -5,7 +5,7 @@ import { draw, escaped, mark, shown } from "./drawing.js";
 import { BUDGETS, budgetOf, placeOf, read, write } from "./link.js";
 import { fill, list, showAll } from "./moves.js";
 import { follow } from "./run.js";
-import { answerText, coherenceText, moveText, player, sentence, whyText } from "./words.js";
+import { answerText, coherenceText, moveText, player, sentence, stoppedText, whyText } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PACE_MS = 350;
@@ -125,8 +125,7 @@ async function think(who, ask) {
     if (thinking === mind) { thinking = null; $("stop").disabled = true; }
   }
   if (mine !== turn || !now.answer) return false;
-  const stopped = mind.stopped ? "stopped after " : "";
-  $("state").textContent = stopped + answerText(now.answer);
+  $("state").textContent = (mind.stopped ? stoppedText : answerText)(now.answer);
   if (isYours() && now.reveal) say(`${nameOf(now.answer.action)} looks best, value ${shown(now.answer.value)}, ${answerText(now.answer)}`);
   return true;
 }

@@ -34,4 +34,9 @@ export function answerText(answer) {
   return answer.simulations ? spent : "reflex alone";
 }
 
+export function stoppedText(answer) {
+  if (answer.proven) return answerText(answer);
+  return answer.simulations ? `stopped after ${answerText(answer)}` : "stopped at the reflex alone";
+}
+
 export const sentence = (words) => words[0].toUpperCase() + words.slice(1) + (words.endsWith(".") ? "" : ".");
