@@ -71,7 +71,7 @@ def train(
     latest: dict[str, float | int | None] = {}
     invocation.when_interrupted = lambda: _when_interrupted(latest, steps(run_dir))
     with console.Progress("training") as progress:
-        progress.update("compiling, for a minute or so the first time")
+        progress.update("compiling, which takes longest the first time")
 
         def report(metrics: Mapping[str, float | int | None]) -> None:
             latest.clear()
